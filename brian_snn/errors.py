@@ -1,0 +1,33 @@
+"""The exceptions that brian_snn raises for a user's input.
+
+Each derives from `BrianSnnError` and from the built-in that fits, so that a caller may catch either. The command
+line turns every one of them into a single line and exit code 2.
+"""
+
+
+class BrianSnnError(Exception):
+    """Base of all errors that brian_snn raises on purpose."""
+
+
+class ModelError(BrianSnnError, ValueError):
+    """A model file or a layer that cannot be converted; the message names the file or the layer."""
+
+
+class DataError(BrianSnnError, ValueError):
+    """Images, labels or a data file of the wrong kind, shape or content."""
+
+
+class SettingError(BrianSnnError, ValueError):
+    """A setting outside its range."""
+
+
+class CompilerError(BrianSnnError, RuntimeError):
+    """No C++ compiler, or a compiler that failed."""
+
+
+class SimulationError(BrianSnnError, RuntimeError):
+    """A compiled simulation that stopped before its end."""
+
+
+class OutputError(BrianSnnError, OSError):
+    """A folder or file that cannot be written or read."""

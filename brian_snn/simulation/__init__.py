@@ -1,0 +1,1 @@
+"""Exact simulation of a converted network in Brian2."""

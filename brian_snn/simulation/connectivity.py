@@ -1,0 +1,29 @@
+"""Explicit synapses: which neuron reaches which, and the weight of each synapse.
+
+The enumeration itself is `brian_snn.conversion.linear_maps.synapses`, pure NumPy; here it meets Brian2. A synapse's
+number is its place in the enumeration, so weights can be replaced at run time without touching the connectivity.
+"""
+
+from __future__ import annotations
+
+from brian2 import Synapses
+
+from brian_snn.conversion.graph import FloatArray
+from brian_snn.conversion.linear_maps import synapses as enumerate_synapses
+from brian_snn.simulation.topology import Link
+
+
+def connect(synapses: Synapses, link: Link, n_source: int) -> None:
+    """Create the synapses of a link."""
+    pre, post, _ = enumerate_synapses(link.as_projection(), n_source)
+    # Brian2 has no arrays of length zero; a link without synapses carries nothing in any case.
+    if len(pre):
+        synapses.connect(i=pre, j=post)
+    else:
+        synapses.active = False
+
+
+def synaptic_weights(link: Link, weights: FloatArray, n_source: int) -> FloatArray:
+    """Return the weight of each synapse, in the order of `connect`."""
+    _, _, weight_index = enumerate_synapses(link.as_projection(), n_source)
+    return weights.ravel()[weight_index]

@@ -1,0 +1,114 @@
+"""Build the Brian2 objects of a topology, for whichever device is active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brian2 import Clock, NetworkOperation, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, ms
+from brian2 import Network as BrianNetwork
+from brian2.devices.device import RuntimeDevice
+
+from brian_snn.simulation.connectivity import connect
+from brian_snn.simulation.schedule import network_schedule, population_slots
+from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
+from brian_snn.simulation.topology import Layer, Link, Topology
+
+
+@dataclass(frozen=True, eq=False)
+class BrianObjects:
+    """The live objects of a network, in the order of the topology's layers and links.
+
+    A link is `Synapses`, or a shared kernel: `SharedProjection` in C++, `RuntimeKernel` in process.
+    """
+
+    network: BrianNetwork
+    clock: Clock
+    groups: tuple[NeuronGroup, ...]
+    links: tuple[Synapses | SharedProjection | RuntimeKernel, ...]
+    spike_monitors: dict[int, SpikeMonitor]
+    state_monitors: dict[int, StateMonitor]
+
+
+def brian_network(topology: Topology) -> BrianObjects:
+    """Return a Brian2 network of `NeuronGroup`s and what connects them, all parameters zero.
+
+    The dynamics has no time constant: it counts steps, and the clock's 1 ms is a name for one of them.
+    """
+    clock = Clock(dt=1 * ms, name="snn_clock")
+    groups = tuple(_group(topology, position, clock) for position in range(len(topology.layers)))
+    links = tuple((_shared if link.shared else _synapses)(topology, link, groups, clock) for link in topology.links)
+    spikes = {
+        position: SpikeMonitor(groups[position], name=f"spikes_{position}", when="end")
+        for position, layer in enumerate(topology.layers)
+        if layer.record_spikes
+    }
+    states = {
+        position: StateMonitor(groups[position], "v", record=True, clock=clock, name=f"trace_{position}", when="end")
+        for position, layer in enumerate(topology.layers)
+        if layer.record_potentials
+    }
+    carriers = [_brian_object(topology, link, made, clock) for link, made in zip(topology.links, links, strict=True)]
+    network = BrianNetwork(groups, carriers, list(spikes.values()), list(states.values()), name="snn")
+    network.schedule = network_schedule(len(topology.layers), topology.schedule)
+    return BrianObjects(network, clock, groups, links, spikes, states)
+
+
+def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
+    """Make the neurons of one layer. Names are looked up nowhere but in the group itself."""
+    layer: Layer = topology.layers[position]
+    slots = population_slots(position, topology.schedule)
+    model = layer.model
+    group = NeuronGroup(
+        layer.size,
+        model.equations,
+        threshold=model.threshold or None,
+        reset=model.reset or None,
+        clock=clock,
+        namespace={},
+        name=f"population_{position}",
+    )
+    if model.threshold:
+        group.thresholder["spike"].when = slots.threshold
+        group.resetter["spike"].when = slots.reset
+    if model.integrate:
+        group.run_regularly(model.integrate, clock=clock, when=slots.integrate)
+    return group
+
+
+def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock) -> Synapses:
+    """Make the explicit synapses of one link."""
+    model = topology.layers[link.target].model
+    synapses = Synapses(
+        groups[link.source],
+        groups[link.target],
+        "w : 1 (constant)" if model.has_weights else "",
+        on_pre=model.on_spike_from,
+        clock=clock,
+        namespace={},
+        name=f"projection_{link.index}",
+    )
+    synapses.pre.when = population_slots(link.target, topology.schedule).receive
+    connect(synapses, link, topology.layers[link.source].size)
+    return synapses
+
+
+def _shared(
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> SharedProjection | RuntimeKernel:
+    """Make the shared kernel of one link, in the form that the active device runs."""
+    source, target = groups[link.source], groups[link.target]
+    if isinstance(get_device(), RuntimeDevice):
+        return RuntimeKernel(link, source, target, topology.schedule)
+    when = population_slots(link.target, topology.schedule).receive
+    has_weights = topology.layers[link.target].model.has_weights
+    return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
+
+
+def _brian_object(
+    topology: Topology, link: Link, made: Synapses | SharedProjection | RuntimeKernel, clock: Clock
+) -> Synapses | SharedProjection | NetworkOperation:
+    """Return what the Brian2 network holds for a link."""
+    if not isinstance(made, RuntimeKernel):
+        return made
+    when = population_slots(link.target, topology.schedule).receive
+    return NetworkOperation(made.deliver, clock=clock, when=when, name=f"projection_{link.index}")

@@ -1,0 +1,111 @@
+"""The neuron models: each a record of its Brian2 equations, what it does in each slot, and what a spike does to it.
+
+Every membrane keeps its own books: ``charge`` is q, the sum of z(t) over the steps in which the neuron was not
+clamped, and ``surplus`` is e, what a reset to zero threw away. Together with the spike count and the potentials they
+make the charge balance an identity between measured numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brian_snn.simulation.settings import Reset, Schedule
+
+# `active` is 0 while the clamp holds the population. Steps are counted from 0 at the start of each image.
+_ACTIVE = "int(t_in_timesteps >= clamp_steps)"
+
+_MEMBRANE = """
+v : 1
+current : 1
+charge : 1
+v_thr : 1 (shared, constant)
+v_start : 1 (shared, constant)
+clamp_steps : integer (shared, constant)
+"""
+_DRIVE = "drive : 1\n"
+_COUNT = "n_spikes : integer\n"
+_SURPLUS = "surplus : 1\n"
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """What Brian2 needs to know of a neuron.
+
+    Parameters
+    ----------
+    equations : str
+        State variables.
+    on_spike_from : str
+        What a synapse does to its target when its source spikes; weights are called ``w``.
+    has_weights : bool
+        Whether `on_spike_from` uses ``w``.
+    integrate : str
+        Statements of the integrate slot; empty for none.
+    threshold : str
+        Condition of a spike; empty for a neuron that never spikes.
+    reset : str
+        Statements on a spike.
+    outputs : tuple of str
+        State variables to report at the end of a run.
+    """
+
+    equations: str
+    on_spike_from: str
+    has_weights: bool
+    integrate: str
+    threshold: str
+    reset: str
+    outputs: tuple[str, ...]
+
+
+def integrator(spikes: bool, reset: Reset, schedule: Schedule, receives_spikes: bool) -> NeuronModel:
+    """Return the integrate-and-fire neuron of Eq. (4).
+
+        u(t) = V(t-1) + z(t),    spike if u(t) >= V_thr,    V(t) = u - V_thr (4b)  or  0 (4a)
+
+    Parameters
+    ----------
+    spikes : bool
+        False for a readout, which integrates only.
+    reset : str
+        ``subtraction`` (4b) or ``zero`` (4a).
+    schedule : str
+        With ``brian2`` synapses act on V itself, as in any script written for Brian2's own order.
+    receives_spikes : bool
+        False where all input is a constant current.
+    """
+    collects = receives_spikes and schedule == "same_step"
+    z = f"z = {'(drive + current)' if collects else 'current'} * {_ACTIVE}"
+    integrate = [z, "v += z", "charge += z", *(["drive = 0"] if collects else [])]
+    received = "w * int(t_in_timesteps >= clamp_steps_post)"
+    direct = f"v_post += {received}\ncharge_post += {received}"
+    keeps_surplus = spikes and reset == "zero"
+    resets = {"subtraction": ["v -= v_thr"], "zero": ["surplus += v - v_thr", "v = 0"]}[reset]
+    return NeuronModel(
+        equations=_MEMBRANE + _DRIVE * collects + _COUNT * spikes + _SURPLUS * keeps_surplus,
+        on_spike_from="drive_post += w" if schedule == "same_step" else direct,
+        has_weights=True,
+        integrate="\n".join(integrate),
+        threshold="v >= v_thr and t_in_timesteps >= clamp_steps" if spikes else "",
+        reset="\n".join([*resets, "n_spikes += 1"]) if spikes else "",
+        outputs=("n_spikes",) * spikes + ("v", "charge") + ("surplus",) * keeps_surplus,
+    )
+
+
+def exact_max_pool(schedule: Schedule) -> NeuronModel:
+    """Return the unit that spikes when the largest spike count among its inputs grows: N(t) = max_j N_j(t).
+
+    A count grows by at most one a step, and so does their maximum. The order in which inputs are visited does not
+    matter: each only tells whether its count has passed the unit's own.
+    """
+    # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
+    count = "n_spikes_pre" if schedule == "same_step" else "n_spikes_pre + 1"
+    return NeuronModel(
+        equations=_COUNT + "hit : integer\n",
+        on_spike_from=f"hit_post += int({count} > n_spikes_post)",
+        has_weights=False,
+        integrate="",
+        threshold="hit > 0",
+        reset="n_spikes += 1\nhit = 0",
+        outputs=("n_spikes",),
+    )

@@ -1,0 +1,119 @@
+"""The numbers that a simulation runs on: weights, biases and currents for one threshold, on the network's grid.
+
+A threshold other than 1 scales every weight, bias and current (z = V_thr a), so that the rates stay those of the ANN.
+All of them are rounded to the grid, after which every sum in the simulation is exact in float64 as long as no
+potential passes 2**29; `check_range` proves that before the first step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion import forward
+from brian_snn.conversion.graph import INPUT, FloatArray, Network, Projection
+from brian_snn.conversion.linear_maps import apply_map
+from brian_snn.errors import SettingError
+from brian_snn.simulation.settings import Settings
+
+#: Grid multiples below this magnitude have at most 53 bits on the default grid: their sums are exact in float64.
+LARGEST_POTENTIAL = 2.0**29
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Everything numeric that a simulation needs besides the images, scaled by the threshold and on the grid.
+
+    Parameters
+    ----------
+    threshold, v_init : float
+        V_thr and V(0).
+    weights : dict of int to float array, or None
+        Weights of each projection, by its index in ``network.projections``; None for max pooling.
+    bias : dict of str to float array
+        Constant current per step of each population, of its shape.
+    """
+
+    threshold: float
+    v_init: float
+    weights: dict[int, FloatArray | None]
+    bias: dict[str, FloatArray]
+
+
+def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
+    """Return the multiples of `grid` nearest to `values`."""
+    return np.round(np.asarray(values, np.float64) / grid) * grid
+
+
+def scaled_parameters(network: Network, settings: Settings) -> Parameters:
+    """Scale weights and biases by the threshold and round everything to the network's grid.
+
+    Raises
+    ------
+    SettingError
+        If the threshold is so small that it rounds to zero.
+    """
+    threshold = float(on_grid(settings.threshold, network.grid))
+    if threshold <= 0:
+        raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {network.grid!r}.")
+    weights = {
+        index: None if projection.weights is None else on_grid(threshold * projection.weights, network.grid)
+        for index, projection in enumerate(network.projections)
+    }
+    bias = {p.name: on_grid(threshold * p.bias, network.grid) for p in network.populations}
+    return Parameters(threshold, float(on_grid(settings.v_init, network.grid)), weights, bias)
+
+
+def input_currents(network: Network, parameters: Parameters, images: NDArray[np.generic]) -> dict[str, FloatArray]:
+    """Return z of the populations that see the image: V_thr (W x + b), rounded to the grid.
+
+    Parameters
+    ----------
+    images : (n_images, *input_shape) array
+
+    Returns
+    -------
+    currents : dict of (n_images, *shape) float array
+        One entry per population with a projection from the image; its bias is included.
+    """
+    scaled = replace(
+        network,
+        populations=tuple(replace(p, bias=parameters.bias[p.name]) for p in network.populations),
+        projections=tuple(replace(p, weights=parameters.weights[k]) for k, p in enumerate(network.projections)),
+    )
+    currents = forward.input_currents(scaled, images)
+    return {name: on_grid(current, network.grid) for name, current in currents.items()}
+
+
+def check_range(network: Network, parameters: Parameters, currents: dict[str, FloatArray], settings: Settings) -> None:
+    """Prove that no potential and no sum of charges can leave the range in which float64 is exact.
+
+    The bound is the worst case: every source spikes in every step and all of it has the same sign.
+
+    Raises
+    ------
+    SettingError
+        Naming the population whose charge could pass the limit.
+    """
+    limit = LARGEST_POTENTIAL * network.grid * 2.0**24
+    indices = {id(projection): index for index, projection in enumerate(network.projections)}
+    for population in network.populations:
+        per_step = float(np.abs(currents.get(population.name, parameters.bias[population.name])).max(initial=0.0))
+        for projection in network.into(population.name):
+            weights = parameters.weights[indices[id(projection)]]
+            if projection.source != INPUT and weights is not None:
+                per_step += _largest_drive(projection, weights)
+        bound = abs(parameters.v_init) + settings.steps * per_step
+        if bound >= limit:
+            raise SettingError(
+                f"population {population.name!r} could gather a charge of {bound:.3g} in {settings.steps} steps; sums "
+                f"are exact below {limit:.3g} only. Simulate fewer steps or check the weights."
+            )
+
+
+def _largest_drive(projection: Projection, weights: FloatArray) -> float:
+    """Return the largest charge that one neuron can receive in a step: the row sums of |W|."""
+    ones = np.ones((1, *projection.geometry.input_shape))
+    return float(apply_map(projection.geometry, np.abs(weights), ones).max(initial=0.0))

@@ -1,0 +1,172 @@
+"""What a simulation measured: counts, potentials and charges of every neuron, for every image.
+
+`Result` is what `brian_snn.simulate` returns and `brian_snn.verify` takes. It holds the network and the images too, so
+that a saved result can be verified on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from brian2 import Quantity, second
+from numpy.typing import NDArray
+
+from brian_snn.conversion.graph import FloatArray, IntArray, Network, Population
+from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.simulation.parameters import on_grid
+from brian_snn.simulation.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything measured in one call of `brian_snn.simulate`.
+
+    A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to
+    ``settings.steps``. Counts, charge and surplus are sums over it.
+
+    Parameters
+    ----------
+    network : Network
+        The network as converted, on its grid, for a threshold of 1.
+    settings : Settings
+        How it was simulated.
+    images : (n_images, *input_shape) array
+        As given.
+    spike_counts : dict of (n_images, *shape) int array
+        Spikes N of each neuron in the population's window.
+    potentials : dict of (n_images, *shape) float array
+        V(T); zeros for max pooling, which has no membrane.
+    charge : dict of (n_images, *shape) float array
+        q = sum of z(t) over the window, summed step by step inside the simulation; zeros for max pooling.
+    surplus : dict of (n_images, *shape) float array
+        e = sum over spikes of u - V_thr that a reset to zero threw away; zeros for reset by subtraction.
+    early_counts : dict of (name, step) to (n_images, *shape) int array
+        Spikes of a source up to and including `step`, where a target's window starts at that step (clamp only).
+    checkpoints : (n_checkpoints,) int array
+        The steps at which `count_history` and `output_history` were taken.
+    output_history : (n_checkpoints, n_images, n_classes) float array
+        Estimated logits after that many steps.
+    count_history : dict of (n_checkpoints, n_images, *shape) int array
+        Spike counts since the start of the run, for the populations asked for.
+    total_counts : dict of (n_checkpoints, n_images) int array
+        Spikes of a whole population since the start of the run.
+    spike_trains : dict of (n_spikes, 3) int array
+        Columns image, step (1 is the first), neuron (flat), for the populations asked for; sorted.
+    potential_traces : dict of (n_images, steps, *shape) float array
+        V(t) for t = 1..T, for the populations asked for.
+    timings_s : dict of str to float
+        Seconds spent in each stage.
+    """
+
+    network: Network
+    settings: Settings
+    images: NDArray[np.generic]
+    spike_counts: dict[str, IntArray]
+    potentials: dict[str, FloatArray]
+    charge: dict[str, FloatArray]
+    surplus: dict[str, FloatArray]
+    early_counts: dict[tuple[str, int], IntArray] = field(default_factory=dict)
+    checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
+    output_history: FloatArray | None = None
+    count_history: dict[str, IntArray] = field(default_factory=dict)
+    total_counts: dict[str, IntArray] = field(default_factory=dict)
+    spike_trains: dict[str, IntArray] = field(default_factory=dict)
+    potential_traces: dict[str, FloatArray] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    def window_start(self, name: str) -> int:
+        """Return the number of steps during which the population was clamped."""
+        return window_start(self.network[name], self.settings)
+
+    def window_steps(self, name: str) -> int:
+        """Return T' / dt, the number of steps of the population's window."""
+        return self.settings.steps - self.window_start(name)
+
+    def counts_in_window(self, source: str, target: str) -> IntArray:
+        """Return the spikes of `source` during the window of `target`, (n_images, *source shape)."""
+        start = self.window_start(target)
+        counts = self.spike_counts[source]
+        # Before its own window a source is silent, so only a later start takes spikes away.
+        return counts - self.early_counts[source, start] if start > self.window_start(source) else counts
+
+    def rates(self, name: str) -> Quantity:
+        """Return the firing rates of a population over its window, (n_images, *shape) in Hz."""
+        if not self.window_steps(name):
+            return np.zeros(self.spike_counts[name].shape) / second
+        return self.spike_counts[name] / (self.window_steps(name) * self.settings.dt_s * second)
+
+    @property
+    def logits(self) -> FloatArray:
+        """Estimate of the ANN's output, (n_images, n_classes): the softmax of it is the SNN's answer.
+
+        Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
+        """
+        output, threshold = self.network.output, float(on_grid(self.settings.threshold, self.network.grid))
+        v_init = float(on_grid(self.settings.v_init, self.network.grid))
+        spikes = None if _integrates_only(output, self.settings) else self.spike_counts[output.name]
+        potentials = self.potentials[output.name]
+        return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)
+
+    @property
+    def predictions(self) -> IntArray:
+        """Class with the largest logit for each image, (n_images,); a tie goes to the higher potential."""
+        logits = self.logits.reshape(len(self.images), -1)
+        potentials = self.potentials[self.network.output.name].reshape(len(self.images), -1)
+        best = logits == logits.max(axis=1, keepdims=True)
+        return np.where(best, potentials, -np.inf).argmax(axis=1).astype(np.int32)
+
+    @property
+    def synaptic_events(self) -> NDArray[np.int64]:
+        """Spikes times fan-out, summed over all synapses for each image, (n_images,)."""
+        events = np.zeros(len(self.images), np.int64)
+        for population in self.network.populations:
+            fan = sum(
+                (fan_out(p, population.size) for p in self.network.out_of(population.name)),
+                start=np.zeros(population.size, np.int64),
+            )
+            events += self.spike_counts[population.name].reshape(len(events), -1) @ fan
+        return events
+
+    def save(self, folder: str | Path) -> None:
+        """Write the result, its network and its images into a new folder; `brian_snn.load_result` reads it back.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and is not empty, or cannot be written.
+        """
+        from brian_snn.simulation.storage import save_result
+
+        save_result(self, Path(folder))
+
+
+def estimate_logits(
+    output: Population,
+    settings: Settings,
+    v_init: float,
+    threshold: float,
+    step: int,
+    spike_counts: NDArray[np.generic] | None,
+    potentials: NDArray[np.generic] | None,
+) -> FloatArray:
+    """Return the ANN's output as estimated after `step` steps, of the shape of the counts or potentials."""
+    measured = spike_counts if spike_counts is not None else potentials
+    assert measured is not None, "an output neither spikes nor integrates"
+    n_steps = step - window_start(output, settings)
+    if n_steps <= 0:
+        return np.zeros(np.shape(measured))
+    if spike_counts is not None:
+        return np.asarray(spike_counts, np.float64) / n_steps * output.scale
+    return (np.asarray(potentials, np.float64) - v_init) / (threshold * n_steps)
+
+
+def _integrates_only(output: Population, settings: Settings) -> bool:
+    """Whether the output is a readout that does not spike."""
+    return output.kind == "readout" and settings.readout == "potential"
+
+
+def window_start(population: Population, settings: Settings) -> int:
+    """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
+    return min(settings.steps, settings.clamp * (population.depth - 1))

@@ -1,0 +1,95 @@
+"""The settings of a simulation: one frozen record, checked where it is made.
+
+`brian_snn.simulate` and the command line take their arguments and defaults from `Settings`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from brian_snn.errors import SettingError
+
+Reset = Literal["subtraction", "zero"]
+Readout = Literal["potential", "spikes"]
+Schedule = Literal["same_step", "brian2"]
+ProjectionMode = Literal["auto", "synapses", "shared"]
+MaxPool = Literal["exact"]
+Backend = Literal["standalone", "runtime"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is simulated.
+
+    Parameters
+    ----------
+    steps : int
+        Number of time steps per image, T / dt.
+    reset : str
+        ``subtraction`` (4b) or ``zero`` (4a).
+    threshold : float
+        V_thr, in units where a weight of 1 is one threshold of 1. Weights, biases and currents scale with it.
+    v_init : float
+        V(0) of every neuron, in the unit of `threshold`.
+    clamp : int
+        Steps per layer: a population at depth d rests at V(0) during the first ``clamp * (d - 1)`` steps.
+    dt_s : float
+        Time step in seconds; r_max = 1 / dt.
+    readout : str
+        ``potential``: the output integrates and does not spike; ``spikes``: it spikes as any other layer.
+    projection : str
+        How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, 8 to 30 bytes and a load from memory each),
+        ``shared`` (one kernel for all spikes) or ``auto`` (``synapses`` up to 100,000 of them). Same spikes.
+    max_pool : str
+        ``exact``: N_out(t) = max_j N_j(t) at every step.
+    schedule : str
+        ``same_step``: a spike crosses the network within a step, as the rate equations assume; ``brian2``: Brian2's own
+        order, in which a layer lags its source and a reset to zero wipes out what arrives with the spike.
+    backend : str
+        ``standalone`` (compiled C++) or ``runtime`` (in process, needs no compiler).
+
+    Raises
+    ------
+    SettingError
+        If a value is outside its range; the message names it.
+    """
+
+    steps: int = 200
+    reset: Reset = "subtraction"
+    threshold: float = 1.0
+    v_init: float = 0.0
+    clamp: int = 0
+    dt_s: float = 1e-3
+    readout: Readout = "potential"
+    projection: ProjectionMode = "auto"
+    max_pool: MaxPool = "exact"
+    schedule: Schedule = "same_step"
+    backend: Backend = "standalone"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
+        if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 1:
+            raise SettingError(f"steps is {self.steps!r}; it must be a whole number of at least 1.")
+        if isinstance(self.clamp, bool) or int(self.clamp) != self.clamp or self.clamp < 0:
+            raise SettingError(f"clamp is {self.clamp!r}; it must be a whole number of steps, 0 for none.")
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
+        if not math.isfinite(self.v_init):
+            raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
+        if not (math.isfinite(self.dt_s) and self.dt_s > 0):
+            raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "reset": get_args(Reset),
+    "readout": get_args(Readout),
+    "projection": get_args(ProjectionMode),
+    "max_pool": get_args(MaxPool),
+    "schedule": get_args(Schedule),
+    "backend": get_args(Backend),
+}

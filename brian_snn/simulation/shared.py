@@ -1,0 +1,174 @@
+"""Projections without synapses: one kernel, shared by all spikes, whose rows are added into the targets' input.
+
+Explicit `Synapses` store a weight and two indices for each synapse. A convolution repeats the same few weights at
+every position, so here the kernel is stored once and the targets of a spike are computed. It is a Brian2 code object
+like any other, in the same slot and with the same effect; since sums on the grid are exact in any order, the spikes
+are the same bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from brian2 import Clock, NeuronGroup
+from brian2.core.variables import Variables
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.groups.group import CodeRunner, Group
+
+from brian_snn.conversion.graph import FloatArray, IntArray
+from brian_snn.conversion.linear_maps import apply_map, gather_inputs, grouped, scatter_outputs
+from brian_snn.simulation.settings import Schedule
+from brian_snn.simulation.topology import Link
+
+
+class SharedCodeObject(CPPStandaloneCodeObject):
+    """Brian2's C++ code object with this package's templates beside Brian2's own."""
+
+    templater = CPPStandaloneCodeObject.templater.derive("brian_snn.simulation")
+
+
+class SharedProjection(Group, CodeRunner):
+    """The compiled form: a template that runs over the source's spikes.
+
+    Parameters
+    ----------
+    link : Link
+        What reaches what.
+    source, target : NeuronGroup
+        Populations at its ends.
+    has_weights : bool
+        False for max pooling.
+    schedule : str
+        Order within a step; with ``brian2`` input goes straight to V.
+    clock : Clock
+    when : str
+        Scheduling slot.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        source: NeuronGroup,
+        target: NeuronGroup,
+        has_weights: bool,
+        schedule: Schedule,
+        clock: Clock,
+        when: str,
+    ) -> None:
+        inputs = ["drive"] if schedule == "same_step" else ["v", "charge"]
+        # What the kernel reads and writes besides the spikes: name here, group it belongs to, name there.
+        pooled = [("n_spikes_source", source, "n_spikes"), ("n_spikes_target", target, "n_spikes"), ("hit", target, "hit")]
+        references = [(name, target, name) for name in inputs] if has_weights else pooled
+        if has_weights and schedule == "brian2":
+            references += [(name, target, name) for name in ("clamp_steps", "t_in_timesteps")]
+        arrays = [
+            ("weights", link.geometry.weights_shape, np.float64),
+            ("input_of_source", None if link.source_index is None else len(source), np.int32),
+            ("target_of_output", None if link.target_index is None else link.geometry.n_out, np.int32),
+        ]
+        present = [(name, int(np.prod(shape)), dtype) for name, shape, dtype in arrays if shape is not None]
+        CodeRunner.__init__(
+            self,
+            group=self,
+            template="shared_projection",
+            clock=clock,
+            when=when,
+            name=f"projection_{link.index}",
+            needed_variables=[name for name, *_ in (*references, *present)],
+            template_kwds={
+                "g": _constants(link, len(source)),
+                "input_names": inputs if has_weights else [],
+                "skip_clamped": has_weights and schedule == "brian2",
+                "count_lag": 0 if schedule == "same_step" else 1,
+            },
+            codeobj_class=SharedCodeObject,
+        )
+        self.variables = Variables(self)
+        # Brian2 asks every group for its size.
+        self.variables.add_constant("N", value=len(target))
+        self.variables.add_reference("_spikespace", source)
+        for name, group, variable in references:
+            self.variables.add_reference(name, group, variable)
+        for name, size, dtype in present:
+            self.variables.add_array(name, size=size, dtype=dtype)
+        self._enable_group_attributes()
+
+
+class RuntimeKernel:
+    """The same for the runtime backend: the map applied with NumPy to the vector of spikes.
+
+    `deliver` is meant for a Brian2 `NetworkOperation`; `weights` is set before the run.
+    """
+
+    def __init__(self, link: Link, source: NeuronGroup, target: NeuronGroup, schedule: Schedule) -> None:
+        self.weights: FloatArray | None = None
+        self._projection = link.as_projection()
+        self._source, self._target, self._schedule = source, target, schedule
+
+    def deliver(self) -> None:
+        """Add what this step's spikes bring to the targets' input."""
+        events = self._source.variables["_spikespace"].get_value()
+        spiking = events[: events[-1]]
+        if not len(spiking):
+            return
+        pools = self._projection.geometry.kind == "max_pool"
+        activity, received = np.zeros((1, len(self._source))), np.zeros((1, len(self._target)))
+        # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
+        lag = 0 if self._schedule == "same_step" else 1
+        activity[0, spiking] = self._state(self._source, "n_spikes")[spiking] + lag if pools else 1.0
+        inputs = gather_inputs(self._projection, activity)
+        scatter_outputs(self._projection, apply_map(self._projection.geometry, self.weights, inputs), received)
+        if pools:
+            self._state(self._target, "hit")[:] += received[0] > self._state(self._target, "n_spikes")
+        elif self._schedule == "same_step":
+            self._state(self._target, "drive")[:] += received[0]
+        elif self._target.t_in_timesteps >= self._target.clamp_steps:
+            for name in ("v", "charge"):
+                self._state(self._target, name)[:] += received[0]
+
+    @staticmethod
+    def _state(group: NeuronGroup, name: str) -> FloatArray:
+        """Return the array behind a state variable, to be changed in place."""
+        return group.variables[name].get_value()  # type: ignore[no-any-return]
+
+
+def _constants(link: Link, n_source: int) -> dict[str, Any]:
+    """Return the numbers that are compiled into the template."""
+    geometry, shape = link.geometry, grouped(link.geometry)
+    (top, _), (left, _) = geometry.padding
+    _, width_in, c_in = shape.input_shape
+    h_out, w_out, c_out = shape.output_shape
+    rows, columns = geometry.kernel_size
+    return {
+        "n_source": n_source,
+        "has_source_index": link.source_index is not None,
+        "has_target_index": link.target_index is not None,
+        "is_max_pool": geometry.kind == "max_pool",
+        "weight_per_target": geometry.kind == "average_pool",
+        "w_in": width_in,
+        "c_in": c_in,
+        "h_out": h_out,
+        "w_out": w_out,
+        "c_out": c_out,
+        "c_in_group": c_in // shape.groups,
+        "c_out_group": c_out // shape.groups,
+        "top": top,
+        "left": left,
+        "stride_rows": geometry.strides[0],
+        "stride_columns": geometry.strides[1],
+        "dilation_rows": geometry.dilation[0],
+        "dilation_columns": geometry.dilation[1],
+        "kernel_columns": columns,
+        "reach_rows": (rows - 1) * geometry.dilation[0],
+        "reach_columns": (columns - 1) * geometry.dilation[1],
+    }
+
+
+def input_of_source(link: Link, n_source: int) -> IntArray:
+    """Return which input of the map each source neuron feeds, -1 for none: the inverse of ``source_index``."""
+    assert link.source_index is not None, "only a link with a source_index has an inverse of it"
+    inverse = np.full(n_source, -1, np.int32)
+    real = np.flatnonzero(link.source_index >= 0)
+    inverse[link.source_index[real]] = real
+    return inverse

@@ -1,0 +1,63 @@
+{#
+Adds, for every spike of the source in this step, the row of the shared kernel into the targets' input.
+
+Every map is a grouped convolution over (height, width, channels), and the weights of one tap and one input channel are
+contiguous over the output channels of its group: the innermost loop runs along them. All sizes are constants of the
+compiled code. Order does not matter: sums of numbers on the grid are exact.
+
+USES_VARIABLES { _spikespace }
+#}
+{% extends 'common_group.cpp' %}
+{% block maincode %}
+    const int32_t* _spikes = {{_spikespace}};
+    const int32_t _n_spikes = _spikes[{{g.n_source}}];
+    {% if skip_clamped %}
+    if ({{t_in_timesteps}} < {{clamp_steps}}) return;
+    {% endif %}
+    for (int32_t _k = 0; _k < _n_spikes; _k++) {
+        const int32_t _source = _spikes[_k];
+        {% if g.has_source_index %}
+        const int32_t _input = {{input_of_source}}[_source];
+        if (_input < 0) continue;
+        {% else %}
+        const int32_t _input = _source;
+        {% endif %}
+        const int32_t _channel = _input % {{g.c_in}};
+        const int32_t _row = _input / {{g.c_in * g.w_in}} + {{g.top}};
+        const int32_t _column = _input / {{g.c_in}} % {{g.w_in}} + {{g.left}};
+        const int32_t _group = _channel / {{g.c_in_group}};
+        // The windows that hold this input: those that start at most a kernel's reach before it.
+        const int32_t _first_row = _row < {{g.reach_rows}} ? 0 : (_row - {{g.reach_rows}} + {{g.stride_rows - 1}}) / {{g.stride_rows}};
+        const int32_t _last_row = std::min(_row / {{g.stride_rows}}, {{g.h_out - 1}});
+        const int32_t _first_column = _column < {{g.reach_columns}} ? 0 : (_column - {{g.reach_columns}} + {{g.stride_columns - 1}}) / {{g.stride_columns}};
+        const int32_t _last_column = std::min(_column / {{g.stride_columns}}, {{g.w_out - 1}});
+        for (int32_t _y = _first_row; _y <= _last_row; _y++) {
+            const int32_t _down = _row - _y * {{g.stride_rows}};
+            if (_down % {{g.dilation_rows}}) continue;
+            for (int32_t _x = _first_column; _x <= _last_column; _x++) {
+                const int32_t _right = _column - _x * {{g.stride_columns}};
+                if (_right % {{g.dilation_columns}}) continue;
+                const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
+                {% if g.is_max_pool %}
+                {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
+                {{hit}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
+                {% else %}
+                {% if g.weight_per_target %}
+                const double* _w = {{weights}} + _target;
+                {% else %}
+                const int32_t _tap = _down / {{g.dilation_rows}} * {{g.kernel_columns}} + _right / {{g.dilation_columns}};
+                const double* _w = {{weights}} + (int64_t(_tap) * {{g.c_in_group}} + _channel % {{g.c_in_group}}) * {{g.c_out}} + _group * {{g.c_out_group}};
+                {% endif %}
+                {% for name in input_names %}{% set input = get_array_name(owner.variables[name]) %}
+                {% if g.has_target_index %}
+                for (int32_t _c = 0; _c < {{g.c_out_group}}; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c];
+                {% else %}
+                double* __restrict _z{{loop.index}} = {{input}} + _target;
+                for (int32_t _c = 0; _c < {{g.c_out_group}}; _c++) _z{{loop.index}}[_c] += _w[_c];
+                {% endif %}
+                {% endfor %}
+                {% endif %}
+            }
+        }
+    }
+{% endblock %}

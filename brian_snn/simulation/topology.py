@@ -1,0 +1,133 @@
+"""Everything a compiled simulation depends on, and nothing more: sizes, neuron models and connectivity.
+
+Two networks of the same topology share a binary, whatever their weights, biases, thresholds, clamp or images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Projection
+from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.errors import SettingError
+from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, integrator
+from brian_snn.simulation.settings import Schedule, Settings
+
+#: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
+AUTO_LIMIT = 100_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One `NeuronGroup`: its size, its model, what it records."""
+
+    size: int
+    model: NeuronModel
+    has_membrane: bool
+    sees_image: bool
+    record_spikes: bool
+    record_potentials: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """What carries the spikes of one layer to another.
+
+    `index` is the projection's place in ``network.projections``; `shared` says whether it is a shared kernel or
+    explicit `Synapses`.
+    """
+
+    index: int
+    source: int
+    target: int
+    shared: bool
+    geometry: Geometry
+    source_index: IntArray | None
+    target_index: IntArray | None
+
+    def as_projection(self) -> Projection:
+        """Return the link as a projection without weights."""
+        return Projection("", "", self.geometry, None, self.source_index, self.target_index)
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """Layers in topological order and the links between them."""
+
+    layers: tuple[Layer, ...]
+    links: tuple[Link, ...]
+    schedule: Schedule
+
+    def digest(self) -> str:
+        """Return a hash of everything in the topology."""
+        digest = hashlib.sha256()
+        digest.update(json.dumps([dataclasses.asdict(layer) for layer in self.layers]).encode())
+        for link in self.links:
+            geometry = dataclasses.asdict(link.geometry)
+            digest.update(json.dumps([link.index, link.source, link.target, link.shared, geometry]).encode())
+            for index in (link.source_index, link.target_index):
+                digest.update(b"none" if index is None else index.tobytes())
+        digest.update(self.schedule.encode())
+        return digest.hexdigest()
+
+
+def topology(
+    network: Network, settings: Settings, record_spikes: tuple[str, ...] = (), record_potentials: tuple[str, ...] = ()
+) -> Topology:
+    """Return the topology of a network under the given settings.
+
+    Raises
+    ------
+    SettingError
+        If a population to record does not exist or has nothing of that kind to record.
+    """
+    positions = {population.name: position for position, population in enumerate(network.populations)}
+    layers = []
+    for population in network.populations:
+        sources = [projection.source for projection in network.into(population.name)]
+        pools = population.kind == "max_pool"
+        spikes = population.kind != "readout" or settings.readout == "spikes"
+        receives = any(source != INPUT for source in sources)
+        layers.append(
+            Layer(
+                size=population.size,
+                model=exact_max_pool(settings.schedule)
+                if pools
+                else integrator(spikes, settings.reset, settings.schedule, receives),
+                has_membrane=not pools,
+                sees_image=INPUT in sources,
+                record_spikes=population.name in record_spikes,
+                record_potentials=population.name in record_potentials,
+            )
+        )
+    for name in (*record_spikes, *record_potentials):
+        if name not in positions:
+            raise SettingError(f"cannot record {name!r}: the network's populations are {', '.join(positions)}.")
+    for name in record_spikes:
+        if not layers[positions[name]].model.threshold:
+            raise SettingError(f"cannot record the spikes of {name!r}: it is a readout that only integrates.")
+    for name in record_potentials:
+        if not layers[positions[name]].has_membrane:
+            raise SettingError(f"cannot record the potential of {name!r}: max pooling has no membrane.")
+    shared = uses_shared_kernels(network, settings)
+    links = tuple(
+        Link(index, positions[p.source], positions[p.target], shared, p.geometry, p.source_index, p.target_index)
+        for index, p in enumerate(network.projections)
+        if p.source != INPUT
+    )
+    return Topology(tuple(layers), links, settings.schedule)
+
+
+def n_synapses(network: Network) -> int:
+    """Return the number of synapses between the populations; the image reaches its targets without any."""
+    return sum(int(fan_out(p, network[p.source].size).sum()) for p in network.projections if p.source != INPUT)
+
+
+def uses_shared_kernels(network: Network, settings: Settings) -> bool:
+    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses."""
+    if settings.projection == "auto":
+        return n_synapses(network) > AUTO_LIMIT
+    return settings.projection == "shared"

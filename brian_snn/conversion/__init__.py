@@ -1,0 +1,1 @@
+"""From a Keras model to a normalised graph of populations and projections; knows nothing of Brian2."""

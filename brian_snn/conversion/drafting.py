@@ -1,0 +1,161 @@
+"""Populations while a model is folded: drafts, their names, and the network they become."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brian_snn.conversion.affine import LinearTerm, Value, View, source_index, whole_population
+from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, PopulationKind, Projection
+from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
+from brian_snn.conversion.projecting import identity_term
+from brian_snn.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Draft:
+    """A population in the making; `upper` bounds its activation, `made_by` is the node that called for it."""
+
+    name: str
+    kind: PopulationKind
+    shape: tuple[int, ...]
+    terms: tuple[LinearTerm, ...]
+    bias: FloatArray | None
+    ceiling: float | None
+    upper: float | None
+    reference: str
+    made_by: int
+
+
+@dataclass(eq=False)
+class Folding:
+    """The state of one call of `brian_snn.conversion.fold.fold`: values of the nodes so far, populations so far."""
+
+    graph: LayerGraph
+    values: list[Value] = field(default_factory=list)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+
+    def inputs(self, position: int) -> list[Value]:
+        """Return the values that a node reads."""
+        return [self.values[i] for i in self.graph.nodes[position].inputs]
+
+    def unique_name(self, *candidates: str) -> str:
+        """Return the first name that is free, else the last one with a number."""
+        names = [name for name in candidates if name]
+        numbered = (f"{names[-1]}_{k}" for k in range(1, len(self.drafts) + 2))
+        return next(name for name in (*names, *numbered) if name not in self.drafts)
+
+    def add(self, draft: Draft) -> Value:
+        """Enter a population and return it as a value."""
+        self.drafts[draft.name] = draft
+        return Value(draft.shape, (whole_population(draft.name, draft.shape),))
+
+    def upper(self, value: Value) -> float | None:
+        """Return a bound on the elements of a tensor of views, None if there is none."""
+        bounds = [self.drafts[view.source].upper if view.source != INPUT else None for view in value.views]
+        scaled = value.bias is not None or any(view.gain is not None for view in value.views)
+        if scaled or not bounds or None in bounds or value.overlaps or not value.is_view:
+            return None
+        return max(bound for bound in bounds if bound is not None)
+
+
+def population_terms(value: Value) -> tuple[LinearTerm, ...]:
+    """Return the projections of a value, views made explicit."""
+    terms = (identity_term(term) if isinstance(term, View) else term for term in value.terms)
+    return tuple(term for term in terms if term.geometry.n_in > 0)
+
+
+def rectify(folding: Folding, position: int, value: Value, ceiling: float | None) -> Value:
+    """Return ReLU(value), as it is if it cannot be negative, else as a new spiking population.
+
+    A ceiling, as of ReLU6, becomes the population's; an existing population gets it where only this ReLU reads it.
+    """
+    node = folding.graph.nodes[position]
+    if value.is_nonnegative:
+        upper = folding.upper(value)
+        if ceiling is None or (upper is not None and upper <= ceiling):
+            return value
+        if value.is_whole_population:
+            draft = folding.drafts[value.views[0].source]
+            if draft.kind == "spiking" and _is_only_reader(folding, draft, position):
+                draft.ceiling = draft.upper = ceiling
+                return value
+    draft = Draft(
+        folding.unique_name(value.name, node.name), "spiking", value.shape, population_terms(value), value.bias,
+        ceiling, ceiling, value.reference, position,
+    )
+    return folding.add(draft)
+
+
+def _is_only_reader(folding: Folding, draft: Draft, position: int) -> bool:
+    """Whether every tensor from the population to this node has one reader."""
+    current = position
+    while current != draft.made_by:
+        inputs = folding.graph.nodes[current].inputs
+        if len(inputs) != 1 or len(folding.graph.consumers(inputs[0])) != 1:
+            return False
+        current = inputs[0]
+    return True
+
+
+def finish(folding: Folding) -> Network:
+    """Return the network whose output is the value of the last node; what does not reach it is left out."""
+    value, node = folding.values[-1], folding.graph.nodes[-1]
+    output = _output_draft(folding, value, node)
+    alive = {output.name}
+    for draft in reversed(folding.drafts.values()):
+        if draft.name in alive:
+            alive.update(term.source for term in draft.terms)
+    dead = [name for name in folding.drafts if name not in alive]
+    if dead:
+        logger.info("left out, as they do not reach the output: %s", ", ".join(dead))
+    order = [draft for draft in folding.drafts.values() if draft.name in alive and draft is not output] + [output]
+    return _network(folding.graph, order)
+
+
+def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
+    """Return the output population: the last one itself where it can be, else a readout of the value."""
+    if value.is_whole_population:
+        draft = folding.drafts[value.views[0].source]
+        if draft.shape == value.shape and draft.kind == "spiking":
+            averages = draft.terms and all(term.geometry.kind == "average_pool" for term in draft.terms)
+            if averages and draft.ceiling is None:
+                draft.kind = "readout"
+            return draft
+    name = folding.unique_name(value.name, node.name)
+    terms = population_terms(value)
+    if not terms:
+        raise ModelError(f"{node.label}: the model's output does not depend on the image.")
+    draft = Draft(name, "readout", value.shape, terms, value.bias, None, None, value.reference, len(folding.values))
+    folding.add(draft)
+    return draft
+
+
+def _network(graph: LayerGraph, drafts: list[Draft]) -> Network:
+    """Turn drafts in topological order into the frozen records."""
+    depth = {INPUT: 0}
+    populations, projections = [], []
+    for draft in drafts:
+        below = max((depth[term.source] for term in draft.terms), default=0)
+        depth[draft.name] = below + (draft.kind != "max_pool")
+        bias = np.zeros(draft.shape) if draft.bias is None else np.ascontiguousarray(draft.bias, dtype=np.float64)
+        populations.append(
+            Population(
+                draft.name, draft.kind, draft.shape, bias, depth[draft.name], 1.0, draft.ceiling, draft.reference
+            )
+        )
+        projections += [_projection(term, draft) for term in draft.terms]
+    return Network(tuple(populations), tuple(projections), graph.input_shape)
+
+
+def _projection(term: LinearTerm, draft: Draft) -> Projection:
+    """Return a term as a projection onto its population."""
+    n_target = int(np.prod(draft.shape))
+    target = None if term.target_index is None else source_index(term.target_index, n_target)
+    weights = None if term.weights is None else np.ascontiguousarray(term.weights, dtype=np.float64)
+    return Projection(term.source, draft.name, term.geometry, weights, term.source_index, target)
+

@@ -1,0 +1,243 @@
+"""Fold a model into populations and projections: batch norms, paddings and reshapings vanish into the weights.
+
+Every tensor of the model is an affine function of the populations before it (`brian_snn.conversion.affine`). A layer
+turns such values into another one; only a ReLU, a pooling and the output make neurons. Nothing is approximated: the
+folded network computes what the model computes, or the layer that stands in the way is named in an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from brian_snn.conversion.affine import (
+    LinearTerm,
+    Value,
+    combine,
+    merge_views,
+    reindex,
+    scale_shift,
+    whole_population,
+)
+from brian_snn.conversion.composing import compose_dense, compose_pointwise
+from brian_snn.conversion.drafting import Folding, finish, rectify
+from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, GeometryKind, IntArray, Network
+from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
+from brian_snn.conversion.linear_maps import apply_map
+from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
+from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
+from brian_snn.errors import ModelError
+
+
+def fold(graph: LayerGraph) -> Network:
+    """Fold a model into a network of populations with a scale of 1.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        The model, from `brian_snn.conversion.keras_reader.read_model`.
+
+    Returns
+    -------
+    network : Network
+        Populations in topological order, the output last; not yet normalised or rounded.
+
+    Raises
+    ------
+    ModelError
+        If a layer cannot be expressed; the message names it.
+    """
+    folding = Folding(graph)
+    for position, node in enumerate(graph.nodes):
+        value = _OPERATIONS[node.operation](folding, position)
+        if value.shape != node.output_shape:
+            raise ModelError(
+                f"{node.label}: its output has shape {value.shape} when folded, {node.output_shape} in Keras."
+            )
+        # A softmax and what follows it is left out, so the tensor before it stays the reference.
+        unchanged = node.operation in ("softmax", "identity")
+        folding.values.append(value if unchanged else replace(value, reference=node.path))
+    return finish(folding)
+
+
+def _fold_input(folding: Folding, position: int) -> Value:
+    shape = folding.graph.nodes[position].output_shape
+    return Value(shape, (whole_population(INPUT, shape),))
+
+
+def _fold_identity(folding: Folding, position: int) -> Value:
+    return folding.inputs(position)[0]
+
+
+def _fold_softmax(folding: Folding, position: int) -> Value:
+    """Leave out a softmax at the end: it does not change the order of the classes."""
+    rest = folding.graph.nodes[position + 1 :]
+    if any(node.operation != "identity" for node in rest):
+        raise ModelError(
+            f"{folding.graph.nodes[position].label}: a softmax is converted at the end of a model only; replace it by "
+            "a ReLU and retrain."
+        )
+    return folding.inputs(position)[0]
+
+
+def _fold_relu(folding: Folding, position: int) -> Value:
+    return rectify(
+        folding, position, folding.inputs(position)[0], folding.graph.nodes[position].parameters["ceiling"]
+    )
+
+
+# --- linear maps ----------------------------------------------------------------------------------------------------
+
+
+def _fold_dense(folding: Folding, position: int) -> Value:
+    """Fold a dense layer; on more than one axis it is a 1x1 convolution."""
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    kernel = node.parameters["kernel"]
+    if len(value.shape) == 1:
+        terms = tuple(
+            compose_dense(term, kernel) if isinstance(term, LinearTerm) else project_dense(term, kernel)
+            for term in value.terms
+        )
+        bias = None if value.bias is None else value.bias @ kernel
+        return _linear_value(node, terms, bias)
+    rows = int(np.prod(value.shape[:-1]))
+    as_image = _reshaped(value, (rows, 1, value.shape[-1]), node.label)
+    convolved = _convolved(
+        node, as_image, Geometry("conv2d", as_image.shape, (rows, 1, kernel.shape[1])), kernel[None, None]
+    )
+    return _reshaped(convolved, node.output_shape, node.label)
+
+
+def _fold_convolution(folding: Folding, position: int) -> Value:
+    """Fold a convolution or depthwise convolution."""
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    kernel = node.parameters["kernel"]
+    n_out = kernel.shape[3] if node.operation == "conv2d" else kernel.shape[2] * kernel.shape[3]
+    kind: GeometryKind = "conv2d" if node.operation == "conv2d" else "depthwise"
+    return _convolved(node, value, window_geometry(node, kind, value.shape, n_out), kernel)
+
+
+def _convolved(node: LayerNode, value: Value, geometry: Geometry, kernel: FloatArray) -> Value:
+    """Apply a kernel to every term and to the bias."""
+    terms = tuple(
+        compose_pointwise(term, geometry, kernel, node.label, value.linear_layer)
+        if isinstance(term, LinearTerm)
+        else project_window(term, geometry, kernel, node.label)
+        for term in value.terms
+    )
+    bias = None if value.bias is None else apply_map(geometry, kernel, value.bias[None])[0]
+    return _linear_value(node, terms, bias, geometry.output_shape)
+
+
+def _linear_value(
+    node: LayerNode, terms: tuple[LinearTerm | None, ...], bias: FloatArray | None,
+    shape: tuple[int, ...] | None = None,
+) -> Value:
+    """Return the output of a layer with weights: its terms, what the input's bias becomes, and its own bias."""
+    shape = node.output_shape if shape is None else shape
+    own = node.parameters["bias"]
+    if own is not None and np.any(own):
+        bias = combine(bias, np.broadcast_to(own, shape))
+    kept = tuple(term for term in terms if term is not None)
+    return Value(shape, kept, bias, node.name, linear_layer=node.label)
+
+
+def _fold_affine(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    scaled = scale_shift(value, node.parameters["gain"], node.parameters["shift"], node.label)
+    return replace(scaled, name=value.name or node.name)
+
+
+def _fold_add(folding: Folding, position: int) -> Value:
+    node, values = folding.graph.nodes[position], folding.inputs(position)
+    if any(value.shape != node.output_shape for value in values):
+        raise ModelError(
+            f"{node.label}: its inputs have shapes {[value.shape for value in values]}; only tensors of one shape can "
+            "be added."
+        )
+    zero = np.zeros(())
+    scaled = [
+        scale_shift(value, np.asarray(coefficient), zero, node.label)
+        for value, coefficient in zip(values, node.parameters["coefficients"], strict=True)
+    ]
+    return _sum(node, scaled, node.name)
+
+
+def _sum(node: LayerNode, values: list[Value], name: str) -> Value:
+    """Return the sum of values of the same shape."""
+    terms = merge_views(tuple(term for value in values for term in value.terms))
+    bias = None
+    for value in values:
+        bias = combine(bias, value.bias)
+    linear = next((value.linear_layer for value in values if not value.is_view), "")
+    scaling = next((value.scaling_layer for value in values if value.scaling_layer), "")
+    return Value(node.output_shape, terms, bias, name, linear_layer=linear, scaling_layer=scaling)
+
+
+# --- moving elements ------------------------------------------------------------------------------------------------
+
+
+def _positions(shape: tuple[int, ...]) -> IntArray:
+    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
+
+
+def _reshaped(value: Value, shape: tuple[int, ...], label: str) -> Value:
+    return reindex(value, _positions(value.shape).reshape(shape), label)
+
+
+def _fold_reshape(folding: Folding, position: int) -> Value:
+    node = folding.graph.nodes[position]
+    return _reshaped(folding.inputs(position)[0], node.output_shape, node.label)
+
+
+def _fold_permute(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    return reindex(value, _positions(value.shape).transpose(node.parameters["axes"]), node.label)
+
+
+def _fold_pad(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    margins = node.parameters["margins"]
+    return reindex(value, np.pad(_positions(value.shape), margins, constant_values=-1), node.label)
+
+
+def _fold_crop(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    margins = zip(value.shape, node.parameters["margins"], strict=True)
+    kept = tuple(slice(before, length - after) for length, (before, after) in margins)
+    return reindex(value, _positions(value.shape)[kept], node.label)
+
+
+def _fold_concatenate(folding: Folding, position: int) -> Value:
+    """Fold a concatenation: each input is padded with zeros to the whole, and they are added."""
+    node, values = folding.graph.nodes[position], folding.inputs(position)
+    axis, start, embedded = node.parameters["axis"], 0, []
+    for value in values:
+        margins = [(0, 0)] * len(value.shape)
+        stop = start + value.shape[axis]
+        margins[axis] = (start, node.output_shape[axis] - stop)
+        embedded.append(reindex(value, np.pad(_positions(value.shape), margins, constant_values=-1), node.label))
+        start = stop
+    return _sum(node, embedded, node.name if any(value.name for value in values) else "")
+
+
+_OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
+    "input": _fold_input,
+    "identity": _fold_identity,
+    "softmax": _fold_softmax,
+    "relu": _fold_relu,
+    "dense": _fold_dense,
+    "conv2d": _fold_convolution,
+    "depthwise": _fold_convolution,
+    "affine": _fold_affine,
+    "add": _fold_add,
+    "reshape": _fold_reshape,
+    "permute": _fold_permute,
+    "pad": _fold_pad,
+    "crop": _fold_crop,
+    "concatenate": _fold_concatenate,
+    "max_pool": fold_max_pool,
+    "average_pool": fold_average_pool,
+}

@@ -1,0 +1,180 @@
+"""Load Keras models from files, without running code that a file may hold.
+
+A model file is data from anywhere. Keras rebuilds layers by looking up names in it, and some layers hold Python code.
+So the file's configuration is read first, as plain JSON, and refused unless every object in it is a Keras layer that
+can be converted; only then does Keras see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from brian_snn.conversion.keras_layers import READERS, unsupported
+from brian_snn.errors import ModelError
+
+_MODELS = ("Functional", "Sequential", "Model")
+_OTHER_LAYERS = ("InputLayer",)
+# Parts of Keras whose objects are plain records; others, such as keras.utils, hold functions that do things.
+_MODULES = ("layers", "models", "initializers", "regularizers", "constraints", "dtype_policies", "ops", "activations")
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "function")
+
+
+def import_keras() -> Any:
+    """Import Keras and let TensorFlow start up, its notes about devices kept from the terminal."""
+    if "keras" in sys.modules and "tensorflow" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import keras
+
+        # The first operation makes TensorFlow look for devices, which it reports on.
+        keras.ops.zeros(())
+    return keras
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep what C++ libraries write to the standard error stream from the terminal."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def load_model(path: str | Path) -> Any:
+    """Load a trained model from a ``.keras`` or ``.h5`` file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, as saved by Keras 2 (``.h5``) or Keras 3.
+
+    Returns
+    -------
+    model : keras.Model
+        Not compiled.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, if it is damaged, if it holds code or objects that are not Keras' own, or if it holds
+        no architecture.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ModelError(
+            f"model {path}: a folder (SavedModel) holds no layers that Keras 3 can read; load it where it was made and "
+            "save it again with model.save('model.keras')."
+        )
+    if not path.is_file():
+        raise ModelError(f"model {path}: there is no such file.")
+    suffix = path.suffix.lower()
+    if suffix == ".keras":
+        config = _config_in_archive(path)
+    elif suffix in (".h5", ".hdf5"):
+        config = _config_in_h5(path)
+    else:
+        raise ModelError(f"model {path}: its name ends in {suffix!r}; model files end in .keras, .h5 or .hdf5.")
+    _refuse_code(config, path)
+    keras = import_keras()
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
+    except Exception as error:
+        raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _config_in_archive(path: Path) -> dict[str, Any]:
+    """Return the configuration inside a ``.keras`` file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise ModelError(f"model {path}: the file is damaged or no .keras file ({_first_line(error)}).") from error
+    return _checked_config(config, path)
+
+
+def _config_in_h5(path: Path) -> dict[str, Any]:
+    """Return the configuration inside an HDF5 file."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config")
+            config = None if text is None else json.loads(text)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"model {path}: the file is damaged or no HDF5 file ({_first_line(error)}).") from error
+    if config is None:
+        raise ModelError(
+            f"model {path}: it holds weights only, no architecture; load them into the model and use model.save()."
+        )
+    return _checked_config(config, path)
+
+
+def _checked_config(config: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise ModelError(f"model {path}: its configuration is damaged.")
+    if config.get("class_name") not in _MODELS:
+        raise ModelError(
+            f"model {path}: it is a {config.get('class_name')!r}, which needs code of its own; only functional and "
+            "Sequential models can be loaded."
+        )
+    # Loss and optimiser are not loaded.
+    return {key: value for key, value in config.items() if key not in ("compile_config", "build_config")}
+
+
+def _refuse_code(config: dict[str, Any], path: Path) -> None:
+    """Raise unless everything that a configuration names is a record of Keras' own."""
+    pending: list[tuple[Any, str, bool]] = [(config, "", True)]
+    while pending:
+        part, owner, is_layer = pending.pop()
+        if isinstance(part, dict):
+            owner = _checked_object(part, owner, is_layer, path) if "class_name" in part else owner
+            pending += [(value, owner, key == "layers") for key, value in part.items()]
+        elif isinstance(part, list):
+            pending += [(value, owner, is_layer) for value in part]
+
+
+def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, path: Path) -> str:
+    """Check one serialised object; return the label of the layer to which its parts belong."""
+    class_name, module, registered = (str(part.get(key) or "") for key in ("class_name", "module", "registered_name"))
+    config = part.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
+    label = f"layer {name!r} ({class_name})" if is_layer else owner or f"object {class_name!r}"
+    places = module.split(".")
+    place = places[2] if places[:2] == ["keras", "src"] and len(places) > 2 else places[1] if len(places) > 1 else ""
+    foreign = bool(module) and (places[0] != "keras" or (place not in _MODULES and module != "keras"))
+    if class_name in _CODE or foreign or ">" in registered:
+        raise ModelError(
+            f"model {path}: {label} holds code or an object that is not Keras' own ({module or 'no module'}, "
+            f"{class_name}), which is never run; write it with Keras layers and save the model again."
+        )
+    if is_layer and class_name not in (*READERS, *_MODELS, *_OTHER_LAYERS) and not _is_function(module):
+        raise unsupported(f"model {path}: {label}", class_name)
+    return label
+
+
+def _is_function(module: str) -> bool:
+    """Whether an entry is an operation such as ``x + y`` and no layer."""
+    return module.startswith(("keras.src.ops", "keras.ops"))

@@ -1,0 +1,201 @@
+"""What Keras itself computes for every population, and the proof that the folded network agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.forward import forward
+from brian_snn.conversion.graph import FloatArray, Network, Population, Projection
+from brian_snn.conversion.keras_files import import_keras
+from brian_snn.conversion.keras_walk import Step, walk
+from brian_snn.conversion.linear_maps import gather_inputs
+from brian_snn.errors import ModelError
+
+
+def reference_activations(
+    model: Any, network: Network, images: NDArray[np.generic], batch_size: int = 32, dtype: str | None = None
+) -> dict[str, FloatArray]:
+    """Return what Keras computes for every population: after the ReLU, for the readout before the softmax.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model that was converted. Its layers are called one by one; it is not changed.
+    network : Network
+        What it was folded into.
+    images : (n_images, *input_shape) array
+        Pixels as the model takes them.
+    batch_size : int
+        Images that go through the model at a time.
+    dtype : str, optional
+        Precision in which copies of the layers compute, such as ``float64``; by default the model's own.
+
+    Returns
+    -------
+    activations : dict of (n_images, *shape) float array
+        By population name, in the units of the model.
+    """
+    parts = list(_reference_batches(model, network, images, batch_size, dtype))
+    return {population.name: np.concatenate([part[population.name] for part in parts])
+            for population in network.populations}
+
+
+def _reference_batches(
+    model: Any, network: Network, images: NDArray[np.generic], batch_size: int, dtype: str | None
+) -> Iterator[dict[str, FloatArray]]:
+    """Yield the reference activations of one batch after the other."""
+    keras = import_keras()
+    steps = walk(model)
+    layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
+    _open_readout(steps, layers, network, dtype)
+    for start in range(0, len(images), batch_size):
+        yield _reference_batch(keras, steps, layers, network, images[start : start + batch_size], dtype)
+
+
+def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
+    """Return the layer itself, or a copy of it in another precision or with other settings."""
+    if not hasattr(layer, "get_config") or not hasattr(layer, "weights") or (dtype is None and not changes):
+        return layer
+    config = layer.get_config() | changes
+    if dtype is not None:
+        config["dtype"] = dtype
+    copy = type(layer).from_config(config)
+    if layer.weights:
+        copy.build(layer.get_build_config()["input_shape"])
+        copy.set_weights(layer.get_weights())
+    if hasattr(copy, "finalize_state"):
+        # A Normalization that was adapted computes with what it derives from its weights.
+        copy.finalize_state()
+    return copy
+
+
+def _open_readout(steps: list[Step], layers: list[Any], network: Network, dtype: str | None) -> None:
+    """Replace a last layer with a softmax in it by a copy without."""
+    import keras
+
+    for i, step in enumerate(steps):
+        is_readout = step.path == network.output.reference and network.output.kind == "readout"
+        if is_readout and getattr(step.layer, "activation", None) is keras.activations.softmax:
+            layers[i] = _inference_copy(step.layer, dtype, activation="linear")
+
+
+def _reference_batch(
+    keras: Any, steps: list[Step], layers: list[Any], network: Network, images: NDArray[np.generic], dtype: str | None
+) -> dict[str, FloatArray]:
+    """Run one batch through the layers, keeping what the populations refer to."""
+    wanted = {population.reference for population in network.populations}
+    outputs: dict[str, FloatArray] = {}
+    for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32"), dtype):
+        if step.path in wanted:
+            outputs[step.path] = np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
+    activations: dict[str, FloatArray] = {}
+    for population in network.populations:
+        if population.reference:
+            values = outputs[population.reference].reshape(-1, *population.shape)
+            activations[population.name] = _activation(population, values)
+        else:
+            activations[population.name] = _pooled(keras, network, population, activations)
+    return activations
+
+
+def _activation(population: Population, values: FloatArray) -> FloatArray:
+    """Apply the ReLU and the ceiling of a population."""
+    if population.kind == "readout":
+        return values
+    return np.clip(values, 0.0, population.ceiling)
+
+
+def _tensors(
+    keras: Any, steps: list[Step], layers: list[Any], images: NDArray[np.generic], dtype: str | None
+) -> Iterator[tuple[Step, Any]]:
+    """Yield every step with its output; a tensor is dropped after its last reader."""
+    last_reader = {source: i for i, step in enumerate(steps) for source in step.inputs}
+    tensors: dict[int, Any] = {0: keras.ops.convert_to_tensor(images)}
+    for i, step in enumerate(steps[1:], start=1):
+        inputs = [tensors[source] for source in step.inputs]
+        if not isinstance(layers[i], keras.Layer):
+            tensors[i] = layers[i](*inputs)
+        else:
+            tensors[i] = layers[i](inputs if len(inputs) > 1 else inputs[0], training=False)
+        yield step, tensors[i]
+        tensors = {k: tensor for k, tensor in tensors.items() if last_reader.get(k, -1) > i}
+
+
+def _pooled(
+    keras: Any, network: Network, population: Population, activations: dict[str, FloatArray]
+) -> FloatArray:
+    """Pool the sources' own activations with Keras, where its layer pools them scaled by a batch norm."""
+    n_images = len(next(iter(activations.values())))
+    pooled = np.zeros((n_images, population.size))
+    for projection in network.into(population.name):
+        # In the network's units, in which its weights are.
+        activity = activations[projection.source] / network[projection.source].scale
+        values = _pool_inputs(keras, projection, gather_inputs(projection, activity))
+        where = slice(None) if projection.target_index is None else projection.target_index
+        if population.kind == "max_pool":
+            pooled[:, where] = np.maximum(pooled[:, where], values)
+        else:
+            assert projection.weights is not None, "an average has weights"
+            pooled[:, where] += values * projection.weights.ravel()
+    return pooled.reshape(n_images, *population.shape) * population.scale
+
+
+def _pool_inputs(keras: Any, projection: Projection, inputs: FloatArray) -> FloatArray:
+    """Return the maximum or the sum of each window, (n_images, n_out)."""
+    geometry = projection.geometry
+    # Activations are not negative, so padding with zeros leaves a maximum as it is.
+    padded = keras.ops.convert_to_tensor(np.pad(inputs, ((0, 0), *geometry.padding, (0, 0))), dtype="float64")
+    pool = keras.ops.max_pool if geometry.kind == "max_pool" else keras.ops.average_pool
+    pooled = keras.ops.convert_to_numpy(pool(padded, geometry.kernel_size, geometry.strides, "valid"))
+    if geometry.kind == "average_pool":
+        pooled = pooled * np.prod(geometry.kernel_size)
+    return np.asarray(pooled, dtype=np.float64).reshape(len(inputs), -1)
+
+
+def check_against_keras(
+    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5, batch_size: int = 32
+) -> dict[str, float]:
+    """Compare every population of the network with what Keras computes for it, in float64.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model that was converted.
+    network : Network
+        Folded, normalised or not, not yet rounded.
+    images : (n_images, *input_shape) array
+        On which to compare.
+    tolerance : float
+        Largest difference allowed, relative to the largest activation of the population.
+    batch_size : int
+        Images that are compared at a time.
+
+    Returns
+    -------
+    errors : dict of str to float
+        Largest difference of each population, relative to its largest activation.
+
+    Raises
+    ------
+    ModelError
+        If a population differs by more; the message names it.
+    """
+    largest = dict.fromkeys((population.name for population in network.populations), 0.0)
+    differences = dict(largest)
+    for k, reference in enumerate(_reference_batches(model, network, images, batch_size, "float64")):
+        for name, values in forward(network, images[k * batch_size : (k + 1) * batch_size]).items():
+            error = np.abs(values * network[name].scale - reference[name]).max()
+            differences[name] = max(differences[name], float(error))
+            largest[name] = max(largest[name], float(np.abs(reference[name]).max()))
+    errors = {name: difference / (largest[name] or 1.0) for name, difference in differences.items()}
+    for name, error in errors.items():
+        if not error <= tolerance:
+            raise ModelError(
+                f"population {name!r}: it differs from what Keras computes by {error:.2g} of its largest activation, "
+                f"more than {tolerance:g}; the layer is not converted faithfully."
+            )
+    return errors

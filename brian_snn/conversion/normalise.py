@@ -1,0 +1,185 @@
+"""Scale a folded network so that activations become firing rates, and round it to a grid.
+
+The scale lambda of a population is the activation that corresponds to one spike per step. It is a percentile of the
+positive activations over calibration images (Rueckauer et al. 2017, section 2.2.1): a little below the maximum, so that
+a few outliers saturate and all other rates are higher. Weights become ``W lambda_source / lambda`` and biases
+``b / lambda``, which leaves every activation as it was, in units of lambda.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.affine import scale_outputs
+from brian_snn.conversion.forward import checked_images, iterate_forward
+from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.conversion.linear_maps import apply_map, gather_inputs, scatter_outputs
+from brian_snn.conversion.projecting import scale_inputs
+from brian_snn.errors import DataError, ModelError, SettingError
+
+Scale = float | FloatArray
+
+
+def normalise(
+    network: Network, images: NDArray[np.generic], percentile: float = 99.9, normalisation: str = "layer"
+) -> Network:
+    """Scale every population by a percentile of its positive activations.
+
+    Parameters
+    ----------
+    network : Network
+        Folded, with scales of 1.
+    images : (n_images, *input_shape) array
+        Calibration images.
+    percentile : float
+        Above 0, at most 100; interpolated linearly.
+    normalisation : str
+        ``layer``: one scale per population; ``channel``: one per channel (the last axis), where a channel that is never
+        active gets that of the layer. A population that is never active has a scale of 1.
+
+    Returns
+    -------
+    network : Network
+        The same network in other units; readouts keep a scale of 1, max pooling takes that of its sources.
+
+    Raises
+    ------
+    SettingError
+        If the percentile or the normalisation is none.
+    DataError
+        If there are no images, or of the wrong kind or shape.
+    ModelError
+        If a max pooling window or a kernel meets neurons of different scales.
+    """
+    if normalisation not in ("layer", "channel"):
+        raise SettingError(f"normalisation is {normalisation!r}; it must be one of layer, channel.")
+    if isinstance(percentile, bool) or not 0 < percentile <= 100:
+        raise SettingError(f"percentile is {percentile!r}; it must be above 0 and at most 100.")
+    if network.normalisation != "none":
+        raise SettingError(f"the network is normalised already (normalisation {network.normalisation!r}); fold again.")
+    pixels = checked_images(network, images, "calibration images")
+    if not len(pixels):
+        raise DataError("there are no calibration images; at least one is needed to scale the layers.")
+    scales: dict[str, Scale] = {}
+    for population, activations in iterate_forward(network, pixels):
+        if population.kind == "max_pool":
+            scales[population.name] = _inherited_scale(network, population, scales)
+        elif population.kind == "readout":
+            scales[population.name] = 1.0
+        else:
+            scales[population.name] = _scale(population, activations, float(percentile), normalisation == "channel")
+    populations = tuple(
+        replace(p, scale=scales[p.name], bias=p.bias / np.asarray(scales[p.name])) for p in network.populations
+    )
+    projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
+    return replace(
+        network, populations=populations, projections=projections, percentile=float(percentile),
+        normalisation=normalisation,
+    )
+
+
+def _percentile_of_positive(activations: FloatArray, percentile: float) -> float:
+    """Return the percentile of the positive activations, 0 if there are none."""
+    positive = activations[activations > 0]
+    return float(np.percentile(positive, percentile)) if len(positive) else 0.0
+
+
+def _scale(population: Population, activations: FloatArray, percentile: float, per_channel: bool) -> Scale:
+    """Return lambda, limited by the ceiling: saturation is then the ceiling."""
+    of_layer = _percentile_of_positive(activations.ravel(), percentile) or 1.0
+    limit = math.inf if population.ceiling is None else population.ceiling
+    if not per_channel:
+        return min(of_layer, limit)
+    channels = activations.reshape(-1, population.shape[-1]).T
+    of_channels = np.array([_percentile_of_positive(channel, percentile) or of_layer for channel in channels])
+    return np.minimum(of_channels, limit)
+
+
+def _per_neuron(network: Network, name: str, scales: dict[str, Scale]) -> FloatArray:
+    """Return the scale of each neuron of a population, or of each pixel, flat."""
+    if name == INPUT:
+        return np.ones(math.prod(network.input_shape))
+    population = network[name]
+    return np.broadcast_to(np.asarray(scales[name]), population.shape).ravel()
+
+
+def _inherited_scale(network: Network, population: Population, scales: dict[str, Scale]) -> Scale:
+    """Return the scale that the sources of a max pooling share: one number, or one per channel."""
+    incoming = network.into(population.name)
+    sources = [_per_neuron(network, projection.source, scales) for projection in incoming]
+    values = np.unique(np.concatenate(sources))
+    # Ranks from 1 on, taken upwards and downwards: a window of equal scales has the same rank both ways.
+    highest, lowest = np.zeros((1, population.size)), np.zeros((1, population.size))
+    for projection, source in zip(incoming, sources, strict=True):
+        rank = np.searchsorted(values, source)[None].astype(np.float64) + 1.0
+        _take_maximum(projection, rank, highest)
+        _take_maximum(projection, float(len(values) + 1) - rank, lowest)
+    connected = highest > 0
+    rank_of_channel = np.where(connected, highest, 0).reshape(-1, population.shape[-1]).max(axis=0)
+    expected = np.broadcast_to(rank_of_channel, population.shape).reshape(1, -1)
+    if np.any(connected & ((highest + lowest != len(values) + 1) | (highest != expected))):
+        raise ModelError(
+            f"max pooling {population.name!r}: neurons of different scale meet in one channel; put the concatenation "
+            "after the pooling, or normalise by layer."
+        )
+    of_channel = values[np.maximum(rank_of_channel, 1).astype(int) - 1]
+    return float(of_channel[0]) if np.all(of_channel == of_channel[0]) else of_channel
+
+
+def _take_maximum(projection: Projection, per_source: FloatArray, totals: FloatArray) -> None:
+    inputs = gather_inputs(projection, per_source)
+    scatter_outputs(projection, apply_map(projection.geometry, None, inputs), totals)
+
+
+def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]) -> Projection:
+    """Return a projection with weights W lambda_source / lambda_target."""
+    if projection.weights is None:
+        return projection
+    source, target = scales.get(projection.source, 1.0), scales[projection.target]
+    if isinstance(source, float) and isinstance(target, float):
+        return replace(projection, weights=projection.weights * (source / target))
+    label, geometry = f"projection {projection.source!r} -> {projection.target!r}", projection.geometry
+    flat = _per_neuron(network, projection.source, scales)
+    index = np.arange(geometry.n_in) if projection.source_index is None else projection.source_index
+    gain, real = flat[index].reshape(geometry.input_shape), (index >= 0).reshape(geometry.input_shape)
+    weights = scale_inputs(geometry, projection.weights, gain, real, label)
+    inverse = 1.0 / _per_neuron(network, projection.target, scales)
+    if projection.target_index is not None:
+        inverse = inverse[projection.target_index]
+    return replace(
+        projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label)
+    )
+
+
+def round_to_grid(network: Network, grid: float) -> Network:
+    """Round every weight and bias to a multiple of a power of two, on which sums are exact.
+
+    Parameters
+    ----------
+    network : Network
+        Normalised.
+    grid : float
+        A power of two, at most 1, such as ``2**-24``.
+
+    Returns
+    -------
+    network : Network
+        With its `grid` set.
+
+    Raises
+    ------
+    SettingError
+        If the grid is no such number.
+    """
+    valid = not isinstance(grid, bool) and math.isfinite(grid) and 0 < grid <= 1
+    if not valid or math.frexp(grid)[0] != 0.5:
+        raise SettingError(f"grid is {grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24.")
+    populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
+    projections = tuple(
+        p if p.weights is None else replace(p, weights=np.round(p.weights / grid) * grid) for p in network.projections
+    )
+    return replace(network, populations=populations, projections=projections, grid=float(grid))

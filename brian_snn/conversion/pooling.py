@@ -1,0 +1,152 @@
+"""Pooling layers: maximum units, and spiking averages.
+
+A batch norm before the pooling commutes with it: the population pools what the neurons say, and gain and shift are
+carried on to the next layer. For a maximum the gain must not be negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from brian_snn.conversion.affine import (
+    LinearTerm,
+    Value,
+    View,
+    channel_bias,
+    channel_gain,
+    scale_shift,
+)
+from brian_snn.conversion.composing import compose_mean
+from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
+from brian_snn.conversion.graph import INPUT, FloatArray, Geometry
+from brian_snn.conversion.layer_graph import LayerNode
+from brian_snn.conversion.linear_maps import apply_map
+from brian_snn.conversion.projecting import project_window, window_geometry
+from brian_snn.errors import ModelError
+
+
+def fold_max_pool(folding: Folding, position: int) -> Value:
+    """Fold a max pooling layer."""
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    value = _rectified_first(folding, position, value)
+    if any(view.source == INPUT for view in value.views):
+        raise ModelError(
+            f"{node.label}: it pools the image itself, which does not spike; apply it to the images before the model."
+        )
+    if value.overlaps:
+        value = _summed(folding, position, value)
+    gain, bias = channel_gain(value), channel_bias(value)
+    if gain is None or bias is None:
+        raise ModelError(
+            f"{node.label}: {value.scaling_layer or 'its input'} scales or shifts the rows or columns of a channel "
+            "differently (zero padding after a shift does), so the maximum cannot be taken on spikes; put the "
+            "normalisation after the pooling."
+        )
+    if np.any(gain < 0):
+        raise ModelError(
+            f"{value.scaling_layer}: its factor is negative in {int(np.sum(gain < 0))} channels, so the maximum that "
+            f"{node.label} takes is not that of the spikes; put the normalisation after the pooling."
+        )
+    geometry = window_geometry(node, "max_pool", value.shape, value.shape[2])
+    views = tuple(replace(view, gain=None) for view in value.views)
+    return _pooled(folding, position, value, views, geometry, None, (gain, bias))
+
+
+def fold_average_pool(folding: Folding, position: int) -> Value:
+    """Fold an average pooling layer."""
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
+    weights = 1.0 / apply_map(geometry, np.ones(geometry.output_shape), np.ones((1, *value.shape)))[0]
+    if not value.is_view:
+        return _mean_of_linear(value, geometry, weights, node)
+    gain, bias = channel_gain(value), channel_bias(value)
+    from_image = any(view.source == INPUT for view in value.views)
+    if gain is not None and bias is not None and not value.overlaps and not from_image:
+        views = tuple(replace(view, gain=None) for view in value.views)
+        return _pooled(folding, position, value, views, geometry, weights, (gain, bias))
+    if not (value.is_nonnegative or from_image):
+        raise ModelError(
+            f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
+            "shifts its input; put the normalisation after the pooling, or a ReLU before it."
+        )
+    pooled = _pooled(folding, position, value, value.views, geometry, weights, None)
+    if value.bias is not None:
+        shift = apply_map(geometry, weights, value.bias[None])[0]
+        folding.drafts[pooled.views[0].source].bias = shift.reshape(pooled.shape)
+    return pooled
+
+
+def _pooled(
+    folding: Folding, position: int, value: Value, views: tuple[View, ...], geometry: Geometry,
+    weights: FloatArray | None, carried: tuple[FloatArray, FloatArray] | None,
+) -> Value:
+    """Enter the pooling population and return it, with the gain and shift carried through it."""
+    node = folding.graph.nodes[position]
+    terms = (project_window(view, geometry, weights, node.label) for view in views)
+    through = carried is not None and bool(np.any(carried[0] != 1.0) or np.any(carried[1]))
+    draft = Draft(
+        folding.unique_name(node.name), "max_pool" if weights is None else "spiking", node.output_shape,
+        tuple(term for term in terms if term is not None), None, None, folding.upper(value),
+        # What Keras computes there has the gain and shift in it, so this population has no layer of its own.
+        "" if through else node.path, position,
+    )
+    pooled = folding.add(draft)
+    if carried is None or not through:
+        return pooled
+    return scale_shift(pooled, *carried, value.scaling_layer)
+
+
+def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node: LayerNode) -> Value:
+    """Fold the mean over all rows and columns of a tensor with linear maps in it: it is one more linear map."""
+    whole = geometry.output_shape[:2] == (1, 1) and geometry.kernel_size == value.shape[:2]
+    if not whole or any(geometry.padding[0] + geometry.padding[1]):
+        raise ModelError(
+            f"{value.linear_layer}: it has no ReLU and feeds {node.label}; put an activation between them."
+        )
+    terms = (
+        compose_mean(term, value.shape) if isinstance(term, LinearTerm)
+        else project_window(term, geometry, weights, node.label)
+        for term in value.terms
+    )
+    bias = None if value.bias is None else value.bias.mean(axis=(0, 1)).reshape(node.output_shape)
+    kept = tuple(term for term in terms if term is not None)
+    return Value(node.output_shape, kept, bias, node.name, linear_layer=value.linear_layer)
+
+
+def _summed(folding: Folding, position: int, value: Value) -> Value:
+    """Return a sum of neurons as spiking neurons of their own, on which a maximum can be taken."""
+    node = folding.graph.nodes[position]
+    if not value.is_nonnegative:
+        raise ModelError(f"{node.label}: it pools a sum that may be negative; put a ReLU between them.")
+    draft = Draft(
+        folding.unique_name(value.name, f"{node.name}_sum"), "spiking", value.shape, population_terms(value),
+        value.bias, None, folding.upper(value), value.reference, position,
+    )
+    return folding.add(draft)
+
+
+def _rectified_first(folding: Folding, position: int, value: Value) -> Value:
+    """Swap a max pooling and the ReLUs that follow it, which commute, where its input is linear."""
+    if value.is_view:
+        return value
+    node = folding.graph.nodes[position]
+    readers = _readers(folding, position)
+    if not readers or any(reader.operation != "relu" for reader in readers):
+        raise ModelError(
+            f"{node.label}: it pools {value.linear_layer}, which has no ReLU; put the activation before the pooling or "
+            "right after it."
+        )
+    ceilings = {reader.parameters["ceiling"] for reader in readers}
+    return rectify(folding, position, value, ceilings.pop() if len(ceilings) == 1 else None)
+
+
+def _readers(folding: Folding, position: int) -> list[LayerNode]:
+    """Return the nodes that read a node, seen through layers that only move elements about."""
+    found: list[LayerNode] = []
+    for reader in folding.graph.consumers(position):
+        node = folding.graph.nodes[reader]
+        found += _readers(folding, reader) if node.operation in ("identity", "reshape", "permute") else [node]
+    return found
+

@@ -1,0 +1,50 @@
+"""Fixtures of all tests: seeded randomness, tiny Keras models, a private build cache, a clean Brian2 device."""
+
+import os
+
+import numpy as np
+import pytest
+
+from tests import models
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build_cache(tmp_path_factory):
+    """Point the cache of compiled networks at a folder of this session, and return it."""
+    folder = tmp_path_factory.mktemp("builds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRIAN_SNN_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def default_device():
+    """Give the next test Brian2's runtime device, whatever this one left behind."""
+    yield
+    import brian2
+    from brian2.devices.device import runtime_device
+
+    if brian2.get_device() is not runtime_device:
+        brian2.device.reinit()
+        brian2.set_device("runtime")
+    brian2.start_scope()
+
+
+@pytest.fixture
+def rng():
+    """Return a seeded generator."""
+    return np.random.default_rng(20170707)
+
+
+@pytest.fixture(scope="session")
+def mlp_model():
+    """Return a multilayer perceptron of 6-9-7-4 neurons."""
+    return models.mlp()
+
+
+@pytest.fixture(scope="session")
+def cnn_model():
+    """Return a small CNN with both kinds of pooling."""
+    return models.odd_pooling()

@@ -1,0 +1,149 @@
+"""Saved networks come back bit for bit; other files are refused with a sentence."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from brian_snn.conversion.fold import fold
+from brian_snn.conversion.keras_reader import read_model
+from brian_snn.conversion.normalise import normalise, round_to_grid
+from brian_snn.conversion.storage import load_network, save_network
+from brian_snn.errors import DataError, OutputError
+from tests.conversion_cases import CASES
+from tests.models import HAND_PICKED, images_for
+
+MODELS = {**HAND_PICKED, **CASES}
+
+
+def converted(name, normalisation="layer"):
+    """Return a converted network."""
+    model = MODELS[name]()
+    scaled = normalise(fold(read_model(model)), images_for(model, 4), 99.9, normalisation)
+    return replace(round_to_grid(scaled, 2.0**-24), provenance={"model": "mödel", "hash": "0af"})
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Return a network with indices, a ceiling and scales by channel."""
+    return converted("late_ceiling", "channel")
+
+
+def same(a, b):
+    """Whether two fields are equal, arrays element by element and of the same type."""
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
+    return type(a) is type(b) and a == b
+
+
+@pytest.mark.parametrize(
+    "name, normalisation",
+    [("late_ceiling", "channel"), ("inception_block", "layer"), ("grouped_concatenation", "layer"), ("mlp", "channel")],
+)
+def test_every_field_comes_back(tmp_path, name, normalisation):
+    network = converted(name, normalisation)
+    save_network(network, tmp_path / "net.npz")
+    loaded = load_network(tmp_path / "net.npz")
+    pairs = [(network, loaded), *zip(network.populations, loaded.populations, strict=True),
+             *zip(network.projections, loaded.projections, strict=True)]
+    for before, after in pairs:
+        plain = [f.name for f in fields(before) if f.name not in ("populations", "projections")]
+        assert all(same(getattr(before, field), getattr(after, field)) for field in plain)
+
+
+def test_the_file_is_the_only_one_left(tmp_path, network):
+    save_network(network, tmp_path / "net.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+
+
+def test_the_file_gets_the_name_asked_for(tmp_path, network):
+    save_network(network, tmp_path / "network")
+    assert load_network(str(tmp_path / "network")).input_shape == network.input_shape
+
+
+def test_a_missing_folder_is_named(tmp_path, network):
+    with pytest.raises(OutputError, match=r"nowhere/net.npz: it cannot be written"):
+        save_network(network, tmp_path / "nowhere" / "net.npz")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, network, monkeypatch):
+    path = tmp_path / "net.npz"
+    path.write_bytes(b"old")
+
+    def disk_full(*args, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", disk_full)
+    with pytest.raises(OutputError, match="No space left"):
+        save_network(network, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.npz"]
+    assert path.read_bytes() == b"old"
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(DataError, match="there is no such file"):
+        load_network(tmp_path / "net.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"PK\x03\x04 not a network"])
+def test_a_file_of_another_kind(tmp_path, content):
+    (tmp_path / "net.npz").write_bytes(content)
+    with pytest.raises(DataError, match="damaged or no network file"):
+        load_network(tmp_path / "net.npz")
+
+
+def test_an_array_of_another_kind(tmp_path):
+    np.save(tmp_path / "net.npy", np.zeros(3))
+    with pytest.raises(DataError, match="damaged or no network file"):
+        load_network(tmp_path / "net.npy")
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.99])
+def test_a_truncated_file(tmp_path, network, part):
+    path = tmp_path / "net.npz"
+    save_network(network, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(DataError, match="damaged"):
+        load_network(path)
+
+
+def test_an_npz_of_something_else(tmp_path):
+    np.savez(tmp_path / "net.npz", x_test=np.zeros(3))
+    with pytest.raises(DataError, match="holds no network"):
+        load_network(tmp_path / "net.npz")
+
+
+def test_a_pickle_inside_is_not_run(tmp_path):
+    np.savez(tmp_path / "net.npz", structure=np.array([{"format": 1}], dtype=object))
+    with pytest.raises(DataError, match="damaged or no network file"):
+        load_network(tmp_path / "net.npz")
+
+
+def rewritten(path, change):
+    """Change the structure or the arrays inside a file."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    structure = json.loads(arrays["structure"].tobytes())
+    change(structure, arrays)
+    arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda structure, arrays: structure.update(version=99), "format is version 99, this program reads version 1"),
+        (lambda structure, arrays: structure.update(format="recipes"), "holds 'recipes', not a network"),
+        (lambda structure, arrays: structure.pop("grid"), "damaged"),
+        (lambda structure, arrays: arrays.pop("bias_0"), "damaged"),
+        (lambda structure, arrays: arrays.update(weights_0=np.zeros(3)), "damaged .*do not have the shape"),
+    ],
+)
+def test_a_changed_file(tmp_path, network, change, message):
+    path = tmp_path / "net.npz"
+    save_network(network, path)
+    rewritten(path, change)
+    with pytest.raises(DataError, match=message):
+        load_network(path)

@@ -1,0 +1,1 @@
+"""Check the simulated firing rates against the equations, neuron by neuron; count operations."""

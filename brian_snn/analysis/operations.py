@@ -1,0 +1,134 @@
+"""Count what the trained network computes and what the spiking one sends.
+
+Convention: an operation is one synapse used once. The trained network uses every synapse of every weighted projection
+once per image (a multiply-add; for average pooling an addition), but not those of max pooling, which only compare. Taps
+of a kernel that fall on padding are no synapses and cost nothing on either side, and neither do biases and updates of
+neurons. The spiking network uses a synapse whenever its source spikes (an addition; into max pooling a comparison, and
+counted too), and those of the first layer once per image, since its current is constant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.conversion.graph import INPUT, Network, Projection
+from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.errors import DataError
+from brian_snn.simulation.result import Result
+
+
+def ann_operations(network: Network) -> int:
+    """Return the number of multiply-adds with which the trained network computes one image.
+
+    Parameters
+    ----------
+    network : Network
+        The converted network; folded batch norm and padding cost nothing.
+    """
+    return sum(_n_synapses(network, p) for p in network.projections if p.geometry.kind != "max_pool")
+
+
+def snn_operations(result: Result) -> NDArray[np.int64]:
+    """Return the operations of the spiking network: the events of all synapses, plus the first layer's once.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation; all its steps count.
+
+    Returns
+    -------
+    operations : (n_images,) int array
+    """
+    return _input_operations(result.network) + sum(
+        (_events(result, p.name) for p in result.network.populations), start=np.zeros(len(result.images), np.int64)
+    )
+
+
+def operations_by_population(result: Result) -> pd.DataFrame:
+    """Return who sends how much, averaged over the images.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per population: ``population``, ``neurons``, ``synapses`` (incoming, those from the image among them),
+        ``spikes_per_neuron`` (per image), ``mean_rate_hz`` and ``events_per_image`` (its spikes times their fan-out).
+    """
+    rows = []
+    for population in result.network.populations:
+        counts = result.spike_counts[population.name]
+        rows.append(
+            {
+                "population": population.name,
+                "neurons": population.size,
+                "synapses": sum(_n_synapses(result.network, p) for p in result.network.into(population.name)),
+                "spikes_per_neuron": float(np.mean(counts)),
+                "mean_rate_hz": float(np.mean(np.asarray(result.rates(population.name)))),
+                "events_per_image": float(np.mean(_events(result, population.name))),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def operations_over_time(result: Result) -> NDArray[np.int64]:
+    """Return the operations of the spiking network up to each checkpoint.
+
+    Exact: a population whose neurons have different fan-outs must have its spike counts recorded at the checkpoints
+    (``record_counts``); for any other the total is enough.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation with checkpoints.
+
+    Returns
+    -------
+    operations : (n_checkpoints, n_images) int array
+        `snn_operations` of a run that ended at the checkpoint.
+
+    Raises
+    ------
+    DataError
+        If a population's counts were needed and not recorded; the message names it.
+    """
+    shape = (len(result.checkpoints), len(result.images))
+    operations = np.full(shape, _input_operations(result.network), np.int64)
+    for population in result.network.populations:
+        fan = _fan_out(result.network, population.name)
+        if not fan.any():
+            continue
+        if population.name in result.count_history:
+            operations += result.count_history[population.name].reshape(*shape, -1) @ fan
+        elif np.all(fan == fan[0]) and population.name in result.total_counts:
+            operations += result.total_counts[population.name] * fan[0]
+        else:
+            raise DataError(
+                f"population {population.name!r}: its spike counts at the checkpoints are needed, since its neurons "
+                "differ in fan-out; simulate with checkpoints and its name in record_counts."
+            )
+    return operations
+
+
+def _fan_out(network: Network, name: str) -> NDArray[np.int64]:
+    """Return the number of synapses that leave each neuron of a population, over all projections."""
+    size = network[name].size
+    return sum((fan_out(p, size) for p in network.out_of(name)), start=np.zeros(size, np.int64))
+
+
+def _events(result: Result, name: str) -> NDArray[np.int64]:
+    """Return the spikes of a population times their fan-out, for each image."""
+    counts = result.spike_counts[name].reshape(len(result.images), -1)
+    return np.asarray(counts @ _fan_out(result.network, name), np.int64)
+
+
+def _n_synapses(network: Network, projection: Projection) -> int:
+    """Return the number of synapses of a projection."""
+    n_source = int(np.prod(network.input_shape)) if projection.source == INPUT else network[projection.source].size
+    return int(fan_out(projection, n_source).sum())
+
+
+def _input_operations(network: Network) -> int:
+    """Return the multiply-adds that turn an image into the first layer's current."""
+    return sum(_n_synapses(network, p) for p in network.out_of(INPUT))

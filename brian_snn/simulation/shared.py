@@ -58,7 +58,11 @@ class SharedProjection(Group, CodeRunner):
     ) -> None:
         inputs = ["drive"] if schedule == "same_step" else ["v", "charge"]
         # What the kernel reads and writes besides the spikes: name here, group it belongs to, name there.
-        pooled = [("n_spikes_source", source, "n_spikes"), ("n_spikes_target", target, "n_spikes"), ("hit", target, "hit")]
+        pooled = [
+            ("n_spikes_source", source, "n_spikes"),
+            ("n_spikes_target", target, "n_spikes"),
+            ("hit", target, "hit"),
+        ]
         references = [(name, target, name) for name in inputs] if has_weights else pooled
         if has_weights and schedule == "brian2":
             references += [(name, target, name) for name in ("clamp_steps", "t_in_timesteps")]

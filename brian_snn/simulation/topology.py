@@ -10,6 +10,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+import numpy as np
+
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Projection
 from brian_snn.conversion.linear_maps import fan_out
 from brian_snn.errors import SettingError
@@ -114,11 +116,26 @@ def topology(
             raise SettingError(f"cannot record the potential of {name!r}: max pooling has no membrane.")
     shared = uses_shared_kernels(network, settings)
     links = tuple(
-        Link(index, positions[p.source], positions[p.target], shared, p.geometry, p.source_index, p.target_index)
+        Link(
+            index,
+            positions[p.source],
+            positions[p.target],
+            shared,
+            p.geometry,
+            _inputs(p, network[p.source].size),
+            p.target_index,
+        )
         for index, p in enumerate(network.projections)
         if p.source != INPUT
     )
     return Topology(tuple(layers), links, settings.schedule)
+
+
+def _inputs(projection: Projection, n_source: int) -> IntArray | None:
+    """Return the source index, made explicit where the map sees only the first neurons of its source."""
+    if projection.source_index is None and projection.geometry.n_in < n_source:
+        return np.arange(projection.geometry.n_in, dtype=np.int32)
+    return projection.source_index
 
 
 def n_synapses(network: Network) -> int:

@@ -1,0 +1,101 @@
+"""What a result says of itself, and its way to disk and back."""
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from brian2 import Hz
+
+from brian_snn import load_result
+from brian_snn.conversion.graph import INPUT
+from brian_snn.errors import DataError, OutputError
+from tests.small_network import loop_result, projection_matrix, small_images, small_network
+
+
+@pytest.fixture(scope="module")
+def result():
+    return loop_result(small_network(), small_images(), clamp=3, reset="zero", threshold=0.75)
+
+
+def test_rates_are_counts_over_the_unclamped_window(result):
+    assert np.array_equal(result.rates("mixed") / Hz, result.spike_counts["mixed"] / (24 * 1e-3))
+
+
+def test_synaptic_events_are_the_nonzero_entries_that_spikes_meet(result):
+    expected = np.zeros(3)
+    network = result.network
+    for p in network.projections:
+        if p.source != INPUT:
+            # A weight of one on every synapse leaves only the connectivity.
+            ones = None if p.weights is None else np.ones_like(p.weights)
+            matrix = projection_matrix(p, ones, network[p.source].size, network[p.target].size)
+            expected += result.spike_counts[p.source].reshape(3, -1) @ (matrix != 0).sum(axis=1)
+    assert np.array_equal(result.synaptic_events, expected)
+
+
+def test_logits_of_a_readout_are_its_mean_charge_per_step(result):
+    assert np.array_equal(result.logits, result.charge["out"] / (0.75 * (30 - 9)))
+
+
+def test_a_tie_between_spiking_outputs_goes_to_the_higher_potential():
+    from dataclasses import replace
+
+    result = loop_result(small_network(), small_images(1), readout="spikes", threshold=0.5)
+    counts, potentials = np.array([[3, 5, 5, 5]], np.int32), np.array([[0.9, 0.1, 0.4, 0.2]])
+    tied = replace(result, spike_counts={**result.spike_counts, "out": counts}, potentials={"out": potentials})
+    assert tied.predictions.tolist() == [2]
+
+
+def test_a_saved_result_comes_back_whole(result, tmp_path):
+    result.save(tmp_path / "run")
+    loaded = load_result(tmp_path / "run")
+    for field in fields(result):
+        before, after = getattr(result, field.name), getattr(loaded, field.name)
+        if isinstance(before, dict) and field.name != "timings_s":
+            assert before.keys() == after.keys(), field.name
+            assert all(np.array_equal(before[key], after[key]) for key in before), field.name
+        elif isinstance(before, np.ndarray):
+            assert np.array_equal(before, after), field.name
+        elif field.name != "network":
+            assert before == after, field.name
+    assert loaded.network["mixed"].bias.tolist() == result.network["mixed"].bias.tolist()
+
+
+def test_a_folder_in_use_is_not_overwritten(result, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is not an empty folder"):
+        result.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_its_name(result, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file/run"):
+        result.save(tmp_path / "file" / "run")
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def _rename_format(path):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("arrays.npz", _truncate, "is damaged"),
+        ("arrays.npz", lambda path: path.unlink(), "is damaged"),
+        ("result.json", lambda path: path.write_text("{"), "is damaged"),
+        ("result.json", lambda path: path.unlink(), "is not a result folder"),
+        ("result.json", _rename_format, "result format 99"),
+        ("network.npz", _truncate, "network.npz"),
+    ],
+)
+def test_a_damaged_folder_is_an_error_with_its_name(result, tmp_path, name, damage, message):
+    result.save(tmp_path / "run")
+    damage(tmp_path / "run" / name)
+    with pytest.raises(DataError, match=message):
+        load_result(tmp_path / "run")

@@ -1,0 +1,148 @@
+"""Both backends and both projections against a plain loop over dense matrices: everything recorded is equal."""
+
+import numpy as np
+import pytest
+from brian2 import DimensionMismatchError, ms, mV
+
+from brian_snn import simulate
+from brian_snn.errors import DataError, SettingError
+from tests.small_network import CHECKPOINTS, STEPS, loop_result, small_images, small_network
+
+POPULATIONS = ("conv", "pool", "average", "mixed")
+RECORDED = {
+    "record_spikes": POPULATIONS,
+    "record_potentials": ("conv", "out"),
+    "record_counts": POPULATIONS,
+    "checkpoints": CHECKPOINTS,
+}
+RUNS = {
+    "plain": {},
+    "zero": {"reset": "zero"},
+    "clamped": {"clamp": 3, "v_init": 0.5, "threshold": 1.75},
+    "clamped_zero": {"clamp": 4, "reset": "zero", "threshold": 0.5, "v_init": -0.25},
+    "brian2": {"schedule": "brian2", "clamp": 2},
+    "brian2_zero": {"schedule": "brian2", "reset": "zero"},
+}
+FINAL = ("spike_counts", "potentials", "charge", "surplus")
+HISTORY = ("spike_trains", "count_history", "total_counts")
+
+
+def differences(result, expected, fields):
+    """Return (field, population) of everything that differs."""
+    return [
+        (field, name)
+        for field in fields
+        for name, values in getattr(result, field).items()
+        if not np.array_equal(values, getattr(expected, field)[name])
+    ]
+
+
+@pytest.fixture(scope="module")
+def network():
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return small_images()
+
+
+@pytest.mark.parametrize("projection", ["synapses", "shared"])
+@pytest.mark.parametrize("run", RUNS)
+def test_in_process_run_equals_the_loop(network, images, run, projection):
+    result = simulate(network, images, STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
+    expected = loop_result(network, images, **RUNS[run])
+    assert differences(result, expected, (*FINAL, *HISTORY)) == []
+    assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("projection", ["synapses", "shared"])
+@pytest.mark.parametrize("run", ["plain", "clamped", "clamped_zero", "brian2_zero"])
+def test_compiled_run_equals_the_loop(network, images, run, projection):
+    result = simulate(network, images, STEPS, projection=projection, workers=2, **RUNS[run], **RECORDED)
+    expected = loop_result(network, images, **RUNS[run])
+    assert differences(result, expected, (*FINAL, *HISTORY)) == []
+    assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
+
+
+def test_potential_traces_follow_eq_4(network, images):
+    result = simulate(network, images, STEPS, backend="runtime", v_init=0.25, record_potentials=("out", "mixed"))
+    # A readout's potential is what it received, and every trace ends in V(T).
+    assert np.array_equal(result.potential_traces["out"][:, -1] - 0.25, result.charge["out"])
+    assert np.array_equal(result.potential_traces["mixed"][:, -1], result.potentials["mixed"])
+
+
+def test_logits_over_time_end_in_the_logits(network, images):
+    result = simulate(network, images, STEPS, backend="runtime", checkpoints=(STEPS, 1), clamp=2)
+    assert result.checkpoints.tolist() == [1, STEPS]
+    assert np.array_equal(result.output_history[-1], result.logits)
+    assert not result.output_history[0].any()
+
+
+@pytest.mark.parametrize("images_per_worker", [1, 2, 3])
+def test_progress_counts_every_image(network, images, images_per_worker):
+    seen = []
+    simulate(network, images[:images_per_worker], 3, backend="runtime", progress=lambda *step: seen.append(step))
+    assert seen == [(k + 1, images_per_worker) for k in range(images_per_worker)]
+
+
+def test_no_input_and_no_bias_give_no_spikes(network):
+    from dataclasses import replace
+
+    silent = replace(network, populations=tuple(replace(p, bias=0 * p.bias) for p in network.populations))
+    result = simulate(silent, np.zeros((1, 5, 4, 2)), 50, backend="runtime")
+    assert not any(counts.any() for counts in result.spike_counts.values())
+    assert not any(potentials.any() for potentials in result.potentials.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 2.5}, "steps is 2.5"),
+        ({"reset": "half"}, "reset is 'half'; it must be one of subtraction, zero"),
+        ({"threshold": 0.0}, "threshold is 0.0"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"threshold": 1e-12}, "at least the grid"),
+        ({"v_init": float("inf")}, "v_init is inf"),
+        ({"clamp": -1}, "clamp is -1"),
+        ({"dt": 0 * ms}, "dt is 0.0 s"),
+        ({"workers": 0}, "workers is 0"),
+        ({"projection": "sparse"}, "projection is 'sparse'"),
+        ({"backend": "cuda"}, "backend is 'cuda'"),
+        ({"checkpoints": (500,)}, "checkpoint 500 lies outside the run"),
+        ({"record_spikes": ("nowhere",)}, "cannot record 'nowhere'"),
+        ({"record_spikes": ("out",)}, "readout that only integrates"),
+        ({"record_counts": ("out",), "checkpoints": (1,)}, "readout that only integrates"),
+        ({"record_potentials": ("pool",)}, "max pooling has no membrane"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_outside_their_range_are_refused(network, images, options, message):
+    with pytest.raises(SettingError, match=message):
+        simulate(network, images, **{"steps": 10, "backend": "runtime", **options})
+
+
+def test_a_dt_that_is_no_time_is_refused(network, images):
+    with pytest.raises(DimensionMismatchError):
+        simulate(network, images, dt=1 * mV)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 5, 4)), r"images have shape \(2, 5, 4\); the model's input is \(5, 4, 2\)"),
+        (np.zeros((0, 5, 4, 2)), "empty|no images"),
+        (np.full((1, 5, 4, 2), np.nan), "NaN"),
+    ],
+    ids=["shape", "empty", "nan"],
+)
+def test_images_that_do_not_fit_are_refused(network, images, message):
+    with pytest.raises(DataError, match=message):
+        simulate(network, images, backend="runtime")
+
+
+def test_a_charge_that_could_leave_the_exact_range_is_refused(network, images):
+    with pytest.raises(SettingError, match=r"population '.*' could gather a charge of .* in 1000000000 steps"):
+        simulate(network, images, 10**9, backend="runtime")

@@ -1,0 +1,68 @@
+"""Convert trained Keras networks to spiking ones, simulate them exactly in Brian2, verify their firing rates.
+
+The three steps are `convert`, `simulate` and `verify`: a Keras model becomes a `Network`, the network and images a
+`Result`, the result a table of identities with their residuals.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brian_snn.analysis.verify import verify
+    from brian_snn.conversion.graph import Geometry, Network, Population, Projection
+    from brian_snn.conversion.storage import load_network
+    from brian_snn.errors import BrianSnnError
+    from brian_snn.pipeline import convert
+    from brian_snn.simulation.result import Result
+    from brian_snn.simulation.settings import Settings
+    from brian_snn.simulation.simulate import simulate
+    from brian_snn.simulation.storage import load_result
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BrianSnnError",
+    "Geometry",
+    "Network",
+    "Population",
+    "Projection",
+    "Result",
+    "Settings",
+    "convert",
+    "load_network",
+    "load_result",
+    "simulate",
+    "verify",
+]
+
+# Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
+_HOMES = {
+    "BrianSnnError": "errors",
+    "Geometry": "conversion.graph",
+    "Network": "conversion.graph",
+    "Population": "conversion.graph",
+    "Projection": "conversion.graph",
+    "Result": "simulation.result",
+    "Settings": "simulation.settings",
+    "convert": "pipeline",
+    "load_network": "conversion.storage",
+    "load_result": "simulation.storage",
+    "simulate": "simulation.simulate",
+    "verify": "analysis.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"brian_snn.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted([*globals(), *__all__])

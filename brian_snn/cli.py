@@ -1,0 +1,269 @@
+"""The command line: ``brian-snn demo | convert | simulate | verify``.
+
+A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
+Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
+
+Exit codes: 0; 1 if a verification failed; 2 for bad input, for an output that cannot be written, and for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_type_hints
+
+from brian_snn import __version__
+from brian_snn.errors import BrianSnnError, SettingError
+from brian_snn.simulation.settings import Settings
+
+FAILED, BAD_INPUT = 1, 2
+
+#: Placeholder and meaning of each field of `Settings`; the choices of a Literal field are its placeholder.
+SETTING_HELP = {
+    "steps": ("N", "time steps per image"),
+    "reset": ("", "what a spike takes from the potential: one threshold (subtraction) or everything (zero)"),
+    "threshold": ("V", "V_thr, in units where a weight of 1 is one threshold of 1"),
+    "v_init": ("V", "V(0) of every neuron, in the unit of the threshold"),
+    "clamp": ("STEPS", "steps for which each layer is held at V(0) longer than the layer before it"),
+    "dt_s": ("MS", "time step in ms; the highest firing rate is one spike per step"),
+    "readout": ("", "whether the output layer integrates its potential or spikes"),
+    "projection": ("", "how spikes travel: as explicit Brian2 Synapses, or as suits the size of the network"),
+    "max_pool": ("", "how max pooling spikes; exact: its count is the largest of its inputs' counts at every step"),
+    "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
+    "backend": ("", "compiled C++, or in process without a compiler (slower)"),
+}
+
+_MS_PER_S = 1e3
+
+
+class _HelpFormatter(ArgumentDefaultsHelpFormatter):
+    """A formatter that shows defaults, but none where there is none."""
+
+    def _get_help_string(self, action: Action) -> str | None:
+        """Return the help of an option, with its default if that says something."""
+        empty = action.default is None or action.default is False or action.default == ()
+        return action.help if empty else super()._get_help_string(action)
+
+
+class _Parser(ArgumentParser):
+    """A parser that raises what is wrong with the arguments instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message with the command that explains the options."""
+        raise SettingError(f"{message} (see {self.prog} --help).")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name, what it does, its options and the function that runs it and returns the exit code."""
+
+    name: str
+    summary: str
+    add_options: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors become one line on the standard error.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the name of the program; those of the process by default.
+
+    Returns
+    -------
+    code : int
+        0; 1 if a verification failed; 2 for bad input and Ctrl-C.
+    """
+    try:
+        arguments = build_parser().parse_args(argv)
+        with warnings.catch_warnings():
+            _silence_libraries()
+            return int(arguments.run(arguments))
+    except BrianSnnError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written.")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}.")
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser with all commands."""
+    parser = _Parser(
+        prog="brian-snn", description="Convert trained Keras networks to spiking ones, simulate and verify."
+    )
+    parser.add_argument("--version", action="version", version=f"brian-snn {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name, help=command.summary, description=command.summary, formatter_class=_HelpFormatter
+        )
+        command.add_options(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def add_settings(parser: ArgumentParser, only: Sequence[str] | None = None) -> None:
+    """Add an option for every field of `Settings`, or for those named, with the field's default."""
+    group = parser.add_argument_group("settings of the simulation")
+    hints, defaults = get_type_hints(Settings), Settings()
+    for setting in fields(Settings):
+        if only is not None and setting.name not in only:
+            continue
+        choices, default = get_args(hints[setting.name]), getattr(defaults, setting.name)
+        group.add_argument(
+            option_name(setting.name),
+            dest=setting.name,
+            # Settings itself refuses an unknown choice, with a better message than argparse's.
+            type=str if choices else hints[setting.name],
+            default=default * _MS_PER_S if setting.name == "dt_s" else default,
+            metavar="|".join(choices) or SETTING_HELP[setting.name][0],
+            help=SETTING_HELP[setting.name][1],
+        )
+
+
+def option_name(field_name: str) -> str:
+    """Return the option of a field of `Settings`; the time step is given in ms, so its unit is not in its name."""
+    return "--" + field_name.removesuffix("_s").replace("_", "-")
+
+
+def settings_from(arguments: Namespace) -> Settings:
+    """Return the checked settings that the options give; fields without an option keep their default."""
+    given = {field.name: getattr(arguments, field.name) for field in fields(Settings) if hasattr(arguments, field.name)}
+    if "dt_s" in given:
+        given["dt_s"] /= _MS_PER_S
+    return Settings(**given)
+
+
+def simulate_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the settings as keyword arguments of `brian_snn.simulate`, where the time step has a unit."""
+    from brian2 import second
+
+    given = {field.name: getattr(settings, field.name) for field in fields(Settings)}
+    return given | {"dt": given.pop("dt_s") * second}
+
+
+def _add_workers(parser: ArgumentParser, default: int) -> None:
+    """Add the options that say on how many images and processes to run."""
+    parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
+    parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
+
+
+def _add_output(parser: ArgumentParser, kind: str, default: Path | None = None) -> None:
+    """Add the option that says where the output goes."""
+    text = f"{kind} to write" if default else f"{kind} to write (required)"
+    parser.add_argument(
+        "-o", "--output", type=Path, default=default, required=default is None, metavar="PATH", help=text
+    )
+    parser.add_argument("--force", action="store_true", help=f"replace a {kind} that an earlier run wrote")
+
+
+def _convert_options(parser: ArgumentParser) -> None:
+    """Add the options of ``convert``."""
+    parser.add_argument("model", type=Path, help="a .keras or .h5 file")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("calibration images")
+    )
+    parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=_PERCENTILE_HELP)
+    parser.add_argument(
+        "--normalisation", default="layer", metavar="layer|channel", help="one lambda per layer or channel"
+    )
+    parser.add_argument(
+        "--grid", type=float, default=2**-24, metavar="G", help="power of two; weights are multiples of it"
+    )
+    _add_output(parser, "file (.npz)")
+
+
+def _simulate_options(parser: ArgumentParser) -> None:
+    """Add the options of ``simulate``."""
+    parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("images to show"))
+    add_settings(parser)
+    _add_workers(parser, default=1)
+    for what, text in (("spikes", "spike trains"), ("potentials", "potential V(t)")):
+        parser.add_argument(
+            f"--record-{what}", nargs="+", default=(), metavar="LAYER", help=f"layers to record the {text} of"
+        )
+    parser.add_argument(
+        "--checkpoints", nargs="+", type=int, default=(), metavar="STEP", help="steps at which to keep the output"
+    )
+    _add_output(parser, "folder")
+
+
+def _verify_options(parser: ArgumentParser) -> None:
+    """Add the options of ``verify``."""
+    parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
+
+
+def _demo_options(parser: ArgumentParser) -> None:
+    """Add the options of ``demo``."""
+    add_settings(parser, only=("steps", "threshold", "backend"))
+    _add_workers(parser, default=max(1, min(os.cpu_count() or 1, 4)))
+    _add_output(parser, "folder", Path("brian-snn-demo"))
+
+
+def _convert(arguments: Namespace) -> int:
+    """Run ``convert``."""
+    from brian_snn import commands
+
+    return commands.convert(arguments)
+
+
+def _simulate(arguments: Namespace) -> int:
+    """Run ``simulate``."""
+    from brian_snn import commands
+
+    return commands.simulate(arguments, settings_from(arguments))
+
+
+def _verify(arguments: Namespace) -> int:
+    """Run ``verify``."""
+    from brian_snn import commands
+
+    return commands.verify(arguments)
+
+
+def _demo(arguments: Namespace) -> int:
+    """Run ``demo``."""
+    from brian_snn import demo
+
+    return demo.run(arguments, settings_from(arguments))
+
+
+def _silence_libraries() -> None:
+    """Keep the chatter of TensorFlow, Keras and Brian2 off the terminal; their errors still come as exceptions."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    for name in ("tensorflow", "absl", "brian2", "py.warnings"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _fail(message: str) -> int:
+    """Write one line to the standard error and return the exit code for bad input."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"brian-snn: error: {line}\n")
+    return BAD_INPUT
+
+
+_DATA_HELP = "{}: .npz, .npy, an IDX file (.gz or not), or a folder with x_test.npz, y_test.npz, x_norm.npz"
+_PERCENTILE_HELP = (
+    "percentile of the positive activations that becomes lambda, the activation coded by the highest rate"
+)
+
+COMMANDS = (
+    Command(
+        "demo", "Convert, simulate and verify a digit classifier that ships with the package.", _demo_options, _demo
+    ),
+    Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
+    Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
+    Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
+)

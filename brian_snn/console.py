@@ -1,0 +1,149 @@
+"""What the command line shows: tables, numbers and the progress of stages, by rich."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+#: Equations in the order of the columns of the verification table.
+EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool")
+
+#: What the verification table shows.
+RESIDUAL_NOTE = "in thresholds; - where an equation does not apply"
+
+#: Width of the output where no terminal says how wide it is.
+_PIPE_WIDTH = 120
+
+
+def new_console() -> Console:
+    """Return a console on the current standard output; rich's own width for pipes would cut the tables."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def heading(title: str, note: str = "") -> Text:
+    """Return a line in bold with a blank line above, and a note behind it."""
+    return Text.assemble("\n", (title, "bold"), f" ({note})" if note else "")
+
+
+def table(rows: Sequence[Mapping[str, object]], text_columns: Sequence[str] = ()) -> Table:
+    """Return a table with a row per mapping; columns are aligned right unless named in `text_columns`."""
+    result = Table(header_style="bold", box=None, pad_edge=False)
+    for column in rows[0]:
+        result.add_column(column, justify="left" if column in text_columns else "right", overflow="fold")
+    for row in rows:
+        result.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row.values()))
+    return result
+
+
+def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
+    """Return a row per population of the report of `brian_snn.verify`: the largest residual charge by equation."""
+    rows: list[Mapping[str, object]] = []
+    for population, group in report.groupby("population", sort=False):
+        cells = {str(row["equation"]): _residual(row) for _, row in group.iterrows()}
+        neurons = f"{int(group['neurons'].max()):,}"
+        rows.append(
+            {"population": population, "neurons x images": neurons} | {e: cells.get(e, Text("-")) for e in EQUATIONS}
+        )
+    return rows
+
+
+def holds(report: pd.DataFrame) -> bool:
+    """Return whether every equation holds wherever it applies."""
+    return bool(report["holds"].all())
+
+
+def verdict(report: pd.DataFrame) -> Text:
+    """Return one line: green if all holds, red with what fails."""
+    if holds(report):
+        return Text("verified: every equation that applies holds for every neuron", style="bold green")
+    failed = ", ".join(f"{row['equation']} in {row['population']}" for _, row in report[~report["holds"]].iterrows())
+    return Text(f"VERIFICATION FAILED: {failed}", style="bold red")
+
+
+def _residual(row: pd.Series) -> Text:
+    """Return one residual: a dash where the equation does not apply, red where it fails."""
+    if not row["holds"]:
+        return Text(f"{row['max_residual_charge']:.3g}", style="bold red")
+    if not row["applicable"]:
+        return Text("-", style="dim")
+    residual = float(row["max_residual_charge"])
+    return Text("0" if residual == 0 else f"{residual:.3g}", style="green")
+
+
+class _Seconds(ProgressColumn):
+    """The time of a stage: the one measured, once it is known, otherwise the time since its start."""
+
+    def render(self, task: Task) -> Text:
+        """Return the time in seconds."""
+        seconds = task.fields.get("seconds")
+        seconds = task.elapsed if seconds is None else seconds
+        return Text("" if seconds is None else f"{seconds:6.1f} s")
+
+
+class Simulation:
+    """The two bars of a simulation: its compilation, counted in files, and its run, counted in images."""
+
+    def __init__(self, progress: Progress, name: str, n_images: int) -> None:
+        self._progress = progress
+        self._compile = progress.add_task(f"compile, {name}", total=None)
+        self._run = progress.add_task(f"run, {name}", total=n_images, start=False)
+
+    def built(self, n_done: int, n_total: int) -> None:
+        """Show how many files are compiled."""
+        self._progress.update(self._compile, completed=n_done, total=n_total)
+
+    def ran(self, n_done: int, n_total: int) -> None:
+        """Show how many images are done."""
+        self._progress.stop_task(self._compile)
+        self._progress.start_task(self._run)
+        self._progress.update(self._run, completed=n_done, total=n_total)
+
+    def finish(self, timings_s: Mapping[str, float]) -> None:
+        """Fill both bars and show the measured times; a build found in the cache takes next to none."""
+        compiled = timings_s.get("compile", timings_s.get("find_build", 0.0))
+        _finish(self._progress, self._compile, compiled)
+        _finish(self._progress, self._run, timings_s["run"])
+
+
+class Stages:
+    """Progress bars, one line per stage, each with its time."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description:<32}"), BarColumn(30), MofNCompleteColumn(), _Seconds())
+        self._progress = Progress(*columns, console=console)
+
+    def __enter__(self) -> Stages:
+        """Begin to show the stages."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the stages as they are."""
+        self._progress.stop()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show one stage of unknown length while the block runs."""
+        task = self._progress.add_task(name, total=None)
+        start = time.perf_counter()
+        yield
+        _finish(self._progress, task, time.perf_counter() - start)
+
+    def simulation(self, name: str, n_images: int) -> Simulation:
+        """Show the two stages of a simulation."""
+        return Simulation(self._progress, name, n_images)
+
+
+def _finish(progress: Progress, task: TaskID, seconds: float) -> None:
+    """Fill a bar and fix its time."""
+    progress.stop_task(task)
+    total = progress.tasks[task].total or 1
+    progress.update(task, total=total, completed=total, seconds=seconds)

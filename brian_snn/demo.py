@@ -1,0 +1,229 @@
+"""The whole program on one page: convert a digit classifier, simulate it with both resets, verify, show, write.
+
+The model and the digits ship with the package, so nothing is downloaded. What is compared with the trained network is
+compared with Keras itself: the accuracy, and the activations of every layer.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.cli import FAILED, simulate_arguments
+from brian_snn.commands import first_images
+from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.keras_reader import load_model, reference_activations
+from brian_snn.datasets import Dataset, load_demo
+from brian_snn.outputs import check_target, files_in, staged_folder
+from brian_snn.pipeline import convert
+from brian_snn.plotting.accuracy import plot_accuracy
+from brian_snn.plotting.digits import plot_images
+from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
+from brian_snn.plotting.style import RESET_LABELS, save_figure
+from brian_snn.reports import Row, accuracy_over_time, population_rows, write_csv
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.settings import Reset, Settings
+from brian_snn.simulation.simulate import simulate
+
+RESETS: tuple[str, ...] = get_args(Reset)
+
+#: Points of the accuracy curve; in process every stop costs as much as many steps.
+_N_CHECKPOINTS = {"standalone": 100, "runtime": 4}
+
+#: Layers in the spike raster.
+_N_RASTER = 4
+
+
+@dataclass(frozen=True, eq=False)
+class DemoRun:
+    """Everything that the demo shows: the digits, the trained network's activations, and by reset the rest."""
+
+    network: Network
+    digits: Dataset
+    activations: dict[str, FloatArray]
+    results: dict[str, Result]
+    reports: dict[str, pd.DataFrame]
+    comparisons: dict[str, pd.DataFrame]
+    raster: Result
+
+
+def run(arguments: Namespace, settings: Settings) -> int:
+    """Run the demo and return the exit code: 0, or 1 if an equation does not hold."""
+    console = new_console()
+    check_target(arguments.output, "folder", arguments.force, replace_own=True)
+    network, digits, activations = _convert(console, arguments.images)
+    results, raster = _simulate(console, network, digits, settings, arguments.workers)
+    with Stages(console) as stages, stages.stage("verify every neuron"):
+        reports = {reset: verify(result) for reset, result in results.items()}
+        comparisons = {reset: compare_with_ann(result, activations) for reset, result in results.items()}
+    demo = DemoRun(network, digits, activations, results, reports, comparisons, raster)
+    _show(console, demo)
+    with Stages(console) as stages, stages.stage("draw and write"), staged_folder(arguments.output) as folder:
+        _write(demo, folder)
+    console.print(f"\nwrote {arguments.output}:")
+    console.print("\n".join(f"  {name}" for name in files_in(arguments.output)))
+    return 0 if all(map(holds, reports.values())) else FAILED
+
+
+def _convert(console: Console, n_images: int | None) -> tuple[Network, Dataset, dict[str, FloatArray]]:
+    """Load the model and the digits, convert, and ask Keras for the activations; show the populations."""
+    model_path, test, calibration = load_demo()
+    digits = first_images(test, n_images)
+    with Stages(console) as stages:
+        with stages.stage("load the trained network"):
+            model = load_model(model_path)
+        with stages.stage("convert"):
+            network = convert(model_path, calibration.images)
+        with stages.stage("classify with Keras"):
+            activations = reference_activations(model, network, digits.images)
+    console.print(heading("The spiking network"), table(population_rows(network), ("layer", "kind")), "", sep="\n")
+    return network, digits, activations
+
+
+def _simulate(
+    console: Console, network: Network, digits: Dataset, settings: Settings, workers: int
+) -> tuple[dict[str, Result], Result]:
+    """Simulate all digits with both resets, and the first one again in process with its spike trains."""
+    checkpoints = np.unique(np.linspace(1, settings.steps, _N_CHECKPOINTS[settings.backend]).round().astype(int))
+    results = {}
+    with Stages(console) as stages:
+        for reset in RESETS:
+            bars = stages.simulation(RESET_LABELS[reset], len(digits.images))
+            results[reset] = simulate(
+                network,
+                digits.images,
+                **_options(settings, reset=reset),
+                workers=workers,
+                checkpoints=checkpoints.tolist(),
+                progress=bars.ran,
+                build_progress=bars.built,
+            )
+            bars.finish(results[reset].timings_s)
+        with stages.stage("record spike trains of one digit"):
+            # In process, because another set of recorded layers is another program to compile; the spikes are the same.
+            options = _options(settings, reset=RESETS[0], backend="runtime")
+            raster = simulate(network, digits.images[:1], **options, record_spikes=_raster_layers(network))
+    return results, raster
+
+
+def _options(settings: Settings, **changes: str) -> dict[str, Any]:
+    """Return the keyword arguments of `simulate` for changed settings."""
+    return simulate_arguments(replace(settings, **changes))  # type: ignore[arg-type]
+
+
+def _raster_layers(network: Network) -> list[str]:
+    """Return a few spiking populations, evenly spread from the first to the last."""
+    names = [p.name for p in network.populations if p.kind != "readout"]
+    chosen = np.unique(np.linspace(0, len(names) - 1, _N_RASTER).round().astype(int))
+    return [names[index] for index in chosen]
+
+
+def _show(console: Console, demo: DemoRun) -> None:
+    """Print the verification of both resets and the summary."""
+    for reset, report in demo.reports.items():
+        title = heading(f"Largest residual charge, {RESET_LABELS[reset]}", RESIDUAL_NOTE)
+        console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
+    title = heading("Firing rates against activations of the trained network", "an approximation by nature")
+    console.print(title, table(_comparison_rows(demo), ("population",)), sep="\n")
+    console.print(heading("Accuracy and effort"), table(_summary_rows(demo), ("network",)), "", sep="\n")
+
+
+def _comparison_rows(demo: DemoRun) -> list[Row]:
+    """Return correlation and error in Hz of the rates of each population, side by side for both resets."""
+    rows: dict[str, dict[str, object]] = {}
+    for reset, comparison in demo.comparisons.items():
+        # An output that integrates has no rate.
+        for _, line in comparison[comparison["population"] != demo.network.output.name].iterrows():
+            row = rows.setdefault(line["population"], {"population": line["population"]})
+            row[f"r, {reset}"] = f"{line['pearson_r']:.4f}"
+            row[f"rms error, {reset} (Hz)"] = f"{line['rmse_hz']:.1f}"
+    return list(rows.values())
+
+
+def _summary_rows(demo: DemoRun) -> list[Row]:
+    """Return accuracy and operations per image of the trained network and of the spiking one with both resets."""
+    correct = {"trained network (Keras)": _keras_predictions(demo) == demo.digits.labels}
+    operations = {"trained network (Keras)": f"{ann_operations(demo.network):,} multiply-adds"}
+    for reset, result in demo.results.items():
+        name = f"spiking, {RESET_LABELS[reset]}"
+        correct[name] = result.predictions == demo.digits.labels
+        operations[name] = f"{snn_operations(result).mean():,.0f} synaptic operations"
+    return [
+        {
+            "network": name,
+            f"accuracy on {len(right)} digits": f"{100 * np.mean(right):.2f} %",
+            "operations per image": operations[name],
+        }
+        for name, right in correct.items()
+    ]
+
+
+def _keras_predictions(demo: DemoRun) -> np.ndarray:
+    """Return the classes that Keras gives the digits."""
+    logits = demo.activations[demo.network.output.name]
+    return logits.reshape(len(logits), -1).argmax(axis=1)
+
+
+def _write(demo: DemoRun, folder: Path) -> None:
+    """Write network, results, tables and figures."""
+    demo.network.save(folder / "network.npz")
+    # Packing the arrays leaves the interpreter free to draw.
+    with ThreadPoolExecutor() as pool:
+        saves = [pool.submit(result.save, folder / f"result_{reset}") for reset, result in demo.results.items()]
+        _write_tables(demo, folder)
+        _draw(demo, folder)
+    for save in saves:
+        save.result()
+
+
+def _write_tables(demo: DemoRun, folder: Path) -> None:
+    """Write every table as CSV."""
+    write_csv(population_rows(demo.network), folder / "populations.csv")
+    write_csv(_summary_rows(demo), folder / "summary.csv")
+    by_reset = {
+        "verification": demo.reports,
+        "rates_and_activations": demo.comparisons,
+        "operations": {r: operations_by_population(result) for r, result in demo.results.items()},
+    }
+    for name, tables in by_reset.items():
+        rows = [frame.assign(reset=reset) for reset, frame in tables.items()]
+        pd.concat(rows).to_csv(folder / f"{name}.csv", index=False)
+    pd.DataFrame(_accuracy_curves(demo)).to_csv(folder / "accuracy_over_time.csv", index=False)
+
+
+def _accuracy_curves(demo: DemoRun) -> dict[str, FloatArray]:
+    """Return the columns of the accuracy curve: simulated time, and accuracy by reset."""
+    assert demo.digits.labels is not None, "the shipped digits have labels"
+    labels = demo.digits.labels
+    times = {"time_ms": checkpoint_times_ms(demo.results[RESETS[0]])}
+    return times | {reset: accuracy_over_time(result, labels) for reset, result in demo.results.items()}
+
+
+def _draw(demo: DemoRun, folder: Path) -> None:
+    """Draw every figure into the folder."""
+    labels = demo.digits.labels
+    assert labels is not None, "the shipped digits have labels"
+    keras, curves = _keras_predictions(demo), _accuracy_curves(demo)
+    for reset, result in demo.results.items():
+        save_figure(correlation_figure(result, demo.activations), folder / f"correlation_{reset}.png")
+    save_figure(rate_law_figure(list(demo.results.values())), folder / "rate_equations.png")
+    accuracies = {reset: curves[reset] for reset in demo.results}
+    figure = plot_accuracy(curves["time_ms"], accuracies, float(np.mean(keras == labels)), len(labels))
+    save_figure(figure, folder / "accuracy_over_time.png")
+    title = f"Spikes while a {labels[0]} is shown, {RESET_LABELS[demo.raster.settings.reset]}"
+    save_figure(raster_figure(demo.raster, title=title), folder / "spike_raster.png")
+    predictions = {"K": keras} | {reset[0].upper(): result.predictions for reset, result in demo.results.items()}
+    title = (
+        f"{len(labels)} digits; red: misread by K the trained network (framed), S reset by subtraction, Z reset to zero"
+    )
+    save_figure(plot_images(demo.digits.images, labels, predictions, title=title), folder / "digits.png")

@@ -1,0 +1,127 @@
+"""From a trained model to a spiking network: the stages of the conversion, in order.
+
+=======================  =================================================  ===========================================
+stage                    takes                                              gives
+=======================  =================================================  ===========================================
+`load_model`             path of a ``.keras`` or ``.h5`` file               Keras model
+`read_model`             Keras model                                        `LayerGraph`, a record of every layer
+`fold`                   `LayerGraph`                                       `Network`, linear layers folded, lambda = 1
+`check_images`           calibration images, shape of the model's input     the same as float64, finite, of that shape
+`normalise`              `Network`, images, percentile, normalisation       `Network`, rates at most about r_max
+`check_against_keras`    Keras model, `Network`, images                     nothing; raises where the two disagree
+`round_to_grid`          `Network`, grid                                    `Network` whose sums are exact in float64
+=======================  =================================================  ===========================================
+
+`convert` calls them and adds the provenance. No stage changes what it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from brian_snn import __version__
+from brian_snn.conversion.fold import fold
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.keras_reader import check_against_keras, load_model, read_model
+from brian_snn.conversion.normalise import normalise, round_to_grid
+from brian_snn.datasets import check_images, load_images
+
+
+def convert(
+    model: Any,
+    calibration_images: ArrayLike,
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    grid: float = 2**-24,
+) -> Network:
+    """Convert a trained Keras model to a network of spiking neurons.
+
+    The scale lambda of a population is a percentile of its positive activations over the calibration images; weights
+    become ``W lambda_source / lambda``, biases ``b / lambda``, and both are rounded to multiples of `grid`. Before the
+    rounding every population is compared with what Keras computes for the calibration images.
+
+    Parameters
+    ----------
+    model : keras.Model, str or Path
+        A model, or the file of one.
+    calibration_images : (n_images, *input_shape) array_like
+        Images like those that the model was trained on.
+    percentile : float
+        Of the positive activations that becomes lambda, in per cent.
+    normalisation : str
+        ``layer``: one lambda per population; ``channel``: one per channel.
+    grid : float
+        Weights, biases and currents become multiples of this power of two.
+
+    Returns
+    -------
+    network : Network
+        The spiking network, ready for `brian_snn.simulate`.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be read or a layer has no spiking form, or if the result disagrees with Keras.
+    DataError
+        If the calibration images are not finite numbers of the model's input shape.
+    SettingError
+        If percentile, normalisation or grid is outside its range.
+    """
+    path = Path(model) if isinstance(model, str | Path) else None
+
+    def calibration(input_shape: tuple[int, ...]) -> FloatArray:
+        return check_images(calibration_images, input_shape, "calibration images")
+
+    return _convert(load_model(path) if path else model, calibration, percentile, normalisation, grid, path)
+
+
+def convert_file(
+    model: Path, calibration_data: Path, percentile: float = 99.9, normalisation: str = "layer", grid: float = 2**-24
+) -> Network:
+    """Convert a model file with the images of a data file, as `convert` does.
+
+    Parameters
+    ----------
+    model : Path
+        A ``.keras`` or ``.h5`` file.
+    calibration_data : Path
+        Anything that `brian_snn.datasets.load_images` reads.
+    percentile, normalisation, grid
+        As in `convert`, which also lists what is raised.
+    """
+
+    def calibration(input_shape: tuple[int, ...]) -> FloatArray:
+        return load_images(calibration_data, input_shape, role="calibration").images
+
+    return _convert(load_model(model), calibration, percentile, normalisation, grid, model)
+
+
+def _convert(
+    model: Any,
+    calibration: Callable[[tuple[int, ...]], FloatArray],
+    percentile: float,
+    normalisation: str,
+    grid: float,
+    path: Path | None,
+) -> Network:
+    """Run the stages on a model that is loaded; `calibration` gives the images of a shape."""
+    folded = fold(read_model(model))
+    images = calibration(folded.input_shape)
+    network = normalise(folded, images, percentile, normalisation)
+    check_against_keras(model, network, images)
+    return replace(round_to_grid(network, grid), provenance=_provenance(model, path))
+
+
+def _provenance(model: Any, path: Path | None) -> dict[str, str]:
+    """Return the name and hash of the model and the versions at work."""
+    versions = {"brian_snn": __version__, "keras": version("keras"), "numpy": np.__version__}
+    source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
+    return {"model": str(model.name), **source, **versions}

@@ -1,0 +1,1 @@
+"""Figures: one module per kind of figure; each function takes arrays and returns a matplotlib `Figure`."""

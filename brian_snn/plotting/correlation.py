@@ -1,0 +1,78 @@
+"""How well the firing rates of a spiking network follow the activations of the network it was converted from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from brian_snn.conversion.graph import FloatArray
+from brian_snn.plotting.style import BLUE, GREY, count_label, house_style, panel_grid, sample
+
+
+@house_style
+def plot_correlation(
+    targets_hz: Mapping[str, ArrayLike],
+    rates_hz: Mapping[str, ArrayLike],
+    title: str = "",
+    colour: str = BLUE,
+) -> Figure:
+    """Plot the measured rate of every neuron against its target, a panel per layer.
+
+    The target is the activation of the trained network in the unit of the layer's scale, ``a r_max / lambda``; on the
+    diagonal a neuron codes its activation exactly.
+
+    Parameters
+    ----------
+    targets_hz, rates_hz : dict of str to array, in Hz
+        By layer, of equal shapes.
+    title : str
+        Title of the figure.
+    colour : str
+        Colour of the points.
+
+    Returns
+    -------
+    figure : Figure
+        A panel per layer in the order of `targets_hz`, with Pearson's r over all of its points in the title.
+    """
+    figure, panels = panel_grid(len(targets_hz))
+    for axes, (name, target) in zip(panels, targets_hz.items(), strict=True):
+        _panel(axes, name, np.ravel(target), np.ravel(rates_hz[name]), colour)
+    figure.suptitle(title)
+    figure.supxlabel("ANN activation $\\times\\ r_{max}$ / λ  (Hz)", fontsize=10)
+    figure.supylabel("measured firing rate (Hz)", fontsize=10)
+    return figure
+
+
+def pearson(x: FloatArray, y: FloatArray) -> float:
+    """Return Pearson's correlation of two flat arrays; nan where one of them is constant."""
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / norm) if norm > 0 else float("nan")
+
+
+def _panel(axes: Axes, name: str, target: FloatArray, rate: FloatArray, colour: str) -> None:
+    """Draw one layer: the diagonal, the points, and what they are."""
+    shown = sample(target.size)
+    top = float(max(target.max(), rate.max(), 1e-12)) * 1.04
+    axes.plot([0, top], [0, top], color=GREY, linewidth=1, zorder=1)
+    axes.plot(
+        target[shown],
+        rate[shown],
+        linestyle="none",
+        marker="o",
+        markersize=2,
+        markeredgewidth=0,
+        alpha=0.25,
+        color=colour,
+        rasterized=True,
+        zorder=2,
+    )
+    axes.locator_params(nbins=5)
+    axes.set(xlim=(-0.03 * top, top), ylim=(-0.03 * top, top))
+    axes.set_title(f"{name}   r = {pearson(target, rate):.4f}")
+    axes.set_xlabel(count_label(shown.size, target.size, "points"), fontsize=8, color=GREY)

@@ -1,0 +1,87 @@
+"""The tables of the command line and of the demo's CSV files, as rows: one mapping per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.analysis.operations import snn_operations
+from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population
+from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.simulation.result import Result
+
+Row = Mapping[str, object]
+
+
+def population_rows(network: Network) -> list[Row]:
+    """Return a row per population: layer, kind, shape, neurons, synapses, lambda; the last row is the sum."""
+    rows: list[Row] = []
+    totals = np.zeros(2, np.int64)
+    for population in network.populations:
+        size, synapses = population.size, n_synapses(network, population)
+        totals += size, synapses
+        rows.append(
+            {
+                "layer": population.name,
+                "kind": population.kind,
+                "shape": " x ".join(map(str, population.shape)),
+                "neurons": f"{size:,}",
+                "synapses": f"{synapses:,}",
+                "lambda": scale_text(population.scale),
+            }
+        )
+    total = {"layer": "total", "kind": "", "shape": "", "neurons": f"{totals[0]:,}", "synapses": f"{totals[1]:,}"}
+    return [*rows, total | {"lambda": ""}]
+
+
+def n_synapses(network: Network, population: Population) -> int:
+    """Return the number of connections onto a population, those from the pixels of the image among them."""
+    return sum(
+        int(fan_out(p, prod(network.input_shape) if p.source == INPUT else network[p.source].size).sum())
+        for p in network.into(population.name)
+    )
+
+
+def scale_text(scale: float | FloatArray) -> str:
+    """Return lambda with four digits, or the range of a lambda per channel."""
+    values = np.atleast_1d(scale)
+    low, high = f"{values.min():.4g}", f"{values.max():.4g}"
+    return low if values.size == 1 else f"{low} to {high}"
+
+
+def activity_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Row]:
+    """Return what a simulation came to: accuracy if there are labels, spikes and synaptic operations."""
+    n_images = len(result.images)
+    spikes = sum(int(counts.sum()) for counts in result.spike_counts.values()) / n_images
+    neurons = sum(population.size for population in result.network.populations)
+    rows: list[Row] = [
+        {"": "spikes per image", "value": f"{spikes:,.0f}"},
+        {"": "spikes per neuron and image", "value": f"{spikes / neurons:.3g}"},
+        {"": "synaptic operations per image", "value": f"{snn_operations(result).mean():,.0f}"},
+    ]
+    if labels is not None:
+        accuracy = {
+            "": f"accuracy on {n_images} images",
+            "value": f"{100 * np.mean(result.predictions == labels):.2f} %",
+        }
+        rows.insert(0, accuracy)
+    return rows
+
+
+def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArray:
+    """Return the fraction of images whose largest logit is right after each checkpoint, (n_checkpoints,)."""
+    if result.output_history is None:
+        return np.zeros(0)
+    logits = result.output_history.reshape(len(result.checkpoints), len(labels), -1)
+    return np.asarray((logits.argmax(axis=2) == labels).mean(axis=1), np.float64)
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as CSV, numbers without thousands separators."""
+    frame = pd.DataFrame(rows)
+    frame.map(lambda cell: cell.replace(",", "") if isinstance(cell, str) else cell).to_csv(path, index=False)

@@ -1,0 +1,111 @@
+"""Tests of writing whole or not at all: what is on the disk afterwards."""
+
+import errno
+import os
+
+import pytest
+
+from brian_snn.errors import OutputError
+from brian_snn.outputs import MANIFEST, check_target, files_in, staged_file, staged_folder
+
+
+def tree(folder):
+    """Return the contents of all files below a folder by relative path."""
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_folder(path, **contents):
+    """Write a folder as the program does."""
+    with staged_folder(path) as folder:
+        for name, text in contents.items():
+            (folder / name).write_text(text)
+
+
+class TestStaged:
+    def test_a_folder_holds_what_was_written_and_a_list_of_it(self, tmp_path):
+        write_folder(tmp_path / "run", a="1", b="2")
+        assert tree(tmp_path) == {"run/a": "1", "run/b": "2", f"run/{MANIFEST}": "a\nb\n"}
+
+    def test_a_folder_in_the_same_place_is_replaced(self, tmp_path):
+        write_folder(tmp_path / "run", a="1")
+        write_folder(tmp_path / "run", b="2")
+        assert files_in(tmp_path / "run") == ["b"]
+
+    def test_a_file_is_moved_to_its_place(self, tmp_path):
+        with staged_file(tmp_path / "net.npz") as path:
+            path.write_text("new")
+        assert tree(tmp_path) == {"net.npz": "new"}
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+    def test_an_interruption_leaves_the_old_folder_as_it_was(self, tmp_path, error):
+        write_folder(tmp_path / "run", a="1")
+        before = tree(tmp_path)
+        with pytest.raises(error), staged_folder(tmp_path / "run") as folder:
+            (folder / "a").write_text("half")
+            raise error
+        assert tree(tmp_path) == before
+        assert os.listdir(tmp_path) == ["run"]
+
+    def test_a_full_disk_is_named_with_the_path_and_leaves_nothing(self, tmp_path):
+        with (
+            pytest.raises(OutputError, match=r"run: cannot be written \(No space left on device\)"),
+            staged_folder(tmp_path / "run") as folder,
+        ):
+            (folder / "a").write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert os.listdir(tmp_path) == []
+
+    def test_a_folder_has_the_permissions_of_any_new_folder(self, tmp_path):
+        (tmp_path / "plain").mkdir()
+        write_folder(tmp_path / "run", a="1")
+        assert (tmp_path / "run").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+class TestCheckTarget:
+    def test_nothing_is_left_behind(self, tmp_path):
+        check_target(tmp_path / "run", "folder")
+        assert os.listdir(tmp_path) == []
+
+    def test_an_empty_folder_may_be_filled(self, tmp_path):
+        check_target(tmp_path, "folder")
+        write_folder(tmp_path / "run")
+        assert tree(tmp_path) == {f"run/{MANIFEST}": ""}
+
+    def test_a_folder_of_ours_needs_force(self, tmp_path):
+        write_folder(tmp_path / "run", a="1")
+        with pytest.raises(OutputError, match="--force"):
+            check_target(tmp_path / "run", "folder")
+        check_target(tmp_path / "run", "folder", force=True)
+        check_target(tmp_path / "run", "folder", replace_own=True)
+
+    @pytest.mark.parametrize("ours_too", [True, False])
+    def test_a_folder_with_anything_else_in_it_is_never_replaced(self, tmp_path, ours_too):
+        if ours_too:
+            write_folder(tmp_path / "run", a="1")
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / "thesis.tex").write_text("mine")
+        with pytest.raises(OutputError, match="did not write"):
+            check_target(tmp_path / "run", "folder", force=True, replace_own=True)
+
+    def test_an_existing_file_needs_force(self, tmp_path):
+        (tmp_path / "net.npz").write_text("old")
+        with pytest.raises(OutputError, match="--force"):
+            check_target(tmp_path / "net.npz", "file")
+        check_target(tmp_path / "net.npz", "file", force=True)
+
+    @pytest.mark.parametrize(("kind", "match"), [("file", "is a folder"), ("folder", "is a file")])
+    def test_a_file_is_no_folder(self, tmp_path, kind, match):
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError, match=match):
+            check_target(tmp_path / ("folder" if kind == "file" else "file"), kind, force=True)
+
+    @pytest.mark.parametrize("kind", ["file", "folder"])
+    def test_a_missing_parent_is_named(self, tmp_path, kind):
+        with pytest.raises(OutputError, match=r"there is no folder .*missing"):
+            check_target(tmp_path / "missing" / "x", kind)
+
+    def test_a_place_below_a_file_is_refused(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError, match="there is no folder"):
+            check_target(tmp_path / "file" / "run", "folder")

@@ -20,7 +20,7 @@ current : 1
 charge : 1
 v_thr : 1 (shared, constant)
 v_start : 1 (shared, constant)
-clamp_steps : integer (shared, constant)
+clamp_steps : integer (shared)
 """
 _DRIVE = "drive : 1\n"
 _COUNT = "n_spikes : integer\n"

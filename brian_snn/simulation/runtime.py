@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import SpikeMonitor, StateMonitor, get_device, ms, prefs, set_device
+from brian2 import NetworkOperation, SpikeMonitor, get_device, ms, prefs, set_device
 from brian2.devices.device import reset_device, runtime_device
+from numpy.typing import NDArray
 
+from brian_snn.conversion.graph import IntArray
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.network import BrianObjects, brian_network
 from brian_snn.simulation.records import Plan, Stop, record_dtype
@@ -25,38 +27,84 @@ _STATE = ("n_spikes", "charge", "surplus", "drive", "hit")
 def run_runtime(
     topology: Topology, plan: Plan, inputs: RunInputs, progress: Callable[[int, int], None] | None
 ) -> RunOutputs:
-    """Simulate all images one after the other and return what was recorded."""
-    records = np.zeros(inputs.n_images, record_dtype(topology, plan))
-    spikes: dict[int, list[np.ndarray]] = {}
-    traces: dict[int, list[np.ndarray]] = {}
+    """Simulate all images in one run, one after the other, and return what was recorded."""
     with _runtime_device():
         objects = brian_network(topology)
         _set_parameters(topology, objects, inputs)
-        for image in range(inputs.n_images):
-            _start_image(topology, objects, inputs, image)
-            _run_image(topology, objects, plan, records[image : image + 1])
-            for position, monitor in objects.spike_monitors.items():
-                steps = np.round(np.asarray(monitor.t_[:]) * 1000).astype(np.int32) + 1
-                neurons = np.asarray(monitor.i[:], np.int32)
-                rows = np.column_stack([np.full(len(steps), image, np.int32), steps, neurons])
-                spikes.setdefault(position, []).append(rows)
-                _forget(monitor)
-            for position, state in objects.state_monitors.items():
-                traces.setdefault(position, []).append(np.array(state.v).T)
-                _forget(state)
-            if progress:
-                progress(image + 1, inputs.n_images)
-    return RunOutputs(
-        records,
-        {position: np.concatenate(parts) for position, parts in spikes.items()},
-        {position: np.stack(parts) for position, parts in traces.items()},
-    )
+        loop = _ImageLoop(topology, objects, plan, inputs, progress)
+        objects.network.add(
+            NetworkOperation(loop.before_step, clock=objects.clock, when="start", name="before_step"),
+            # After the monitors, which record at the end of a step too.
+            NetworkOperation(loop.after_step, clock=objects.clock, when="end", order=1, name="after_step"),
+        )
+        objects.network.run(inputs.n_images * plan.steps * ms, namespace={})
+        spikes = {k: _spikes(monitor, plan.steps) for k, monitor in objects.spike_monitors.items()}
+        shape = (inputs.n_images, plan.steps, -1)
+        traces = {k: np.array(monitor.v).T.reshape(shape) for k, monitor in objects.state_monitors.items()}
+    return RunOutputs(loop.records, spikes, traces)
 
 
-def _forget(monitor: SpikeMonitor | StateMonitor) -> None:
-    """Empty a monitor; Brian2's `resize` leaves the number of recordings as it was."""
-    monitor.resize(0)
-    monitor.variables["N"].set_value(0)
+def _spikes(monitor: SpikeMonitor, steps: int) -> IntArray:
+    """Return (image, step, neuron) of every spike; the clock has run through all images without a pause."""
+    image, step = np.divmod(np.round(np.asarray(monitor.t_[:]) * 1000).astype(np.int32), steps)
+    return np.column_stack([image, step + 1, np.asarray(monitor.i[:], np.int32)]).astype(np.int32)
+
+
+class _ImageLoop:
+    """What happens between the steps: the state is reset when an image starts, and recorded where the plan says."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        objects: BrianObjects,
+        plan: Plan,
+        inputs: RunInputs,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.records = np.zeros(inputs.n_images, record_dtype(topology, plan))
+        self._layers = list(zip(range(len(topology.layers)), topology.layers, objects.groups, strict=True))
+        self._clock, self._plan, self._inputs, self._progress = objects.clock, plan, inputs, progress
+
+    def before_step(self) -> None:
+        """Put every neuron back to its start where an image begins."""
+        image, step = divmod(int(self._clock.timestep[:].item()), self._plan.steps)
+        if step:
+            return
+        for position, layer, group in self._layers:
+            for name in _STATE:
+                if name in group.variables:
+                    setattr(group, name, 0)
+            if layer.has_membrane:
+                group.v = self._inputs.v_init
+                group.clamp_steps = image * self._plan.steps + self._inputs.clamp_steps[position]
+            if layer.sees_image:
+                group.current = self._inputs.currents[position][image]
+
+    def after_step(self) -> None:
+        """Record at stops and at the end of an image."""
+        image, step = divmod(int(self._clock.timestep[:].item()), self._plan.steps)
+        record = self.records[image : image + 1]
+        for number, stop in enumerate(self._plan.stops):
+            if stop.step == step + 1:
+                self._record_stop(number, stop, record)
+        if step + 1 == self._plan.steps:
+            for position, layer, group in self._layers:
+                for name in layer.model.outputs:
+                    record[f"{name}_{position}"] = np.asarray(getattr(group, name)[:])
+            if self._progress:
+                self._progress(image + 1, self._inputs.n_images)
+
+    def _record_stop(self, number: int, stop: Stop, record: NDArray[np.void]) -> None:
+        """Copy what the plan asks for at a stop."""
+        for position, layer, group in self._layers:
+            if layer.model.threshold:
+                record[f"stop{number}_total_{position}"] = np.sum(group.n_spikes[:], dtype=np.int64)
+            if position in stop.snapshots:
+                record[f"stop{number}_counts_{position}"] = group.n_spikes[:]
+        _, last, group = self._layers[-1]
+        for name in ("n_spikes", "v"):
+            if name in last.model.outputs:
+                record[f"stop{number}_output_{name}"] = np.asarray(getattr(group, name)[:])
 
 
 @contextmanager
@@ -82,7 +130,6 @@ def _set_parameters(topology: Topology, objects: BrianObjects, inputs: RunInputs
     for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
         if layer.has_membrane:
             group.v_thr, group.v_start = inputs.threshold, inputs.v_init
-            group.clamp_steps = inputs.clamp_steps[position]
             if not layer.sees_image:
                 group.current = inputs.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):
@@ -91,44 +138,3 @@ def _set_parameters(topology: Topology, objects: BrianObjects, inputs: RunInputs
             carrier.weights = weights
         elif weights is not None and len(carrier):
             carrier.w = synaptic_weights(link, weights, topology.layers[link.source].size)
-
-
-def _start_image(topology: Topology, objects: BrianObjects, inputs: RunInputs, image: int) -> None:
-    """Put every neuron back to its start and the clock to zero."""
-    for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
-        for name in _STATE:
-            if name in group.variables:
-                setattr(group, name, 0)
-        if layer.has_membrane:
-            group.v = inputs.v_init
-        if layer.sees_image:
-            group.current = inputs.currents[position][image]
-    objects.network.t_ = 0.0
-    objects.clock.variables["timestep"].set_value(0)
-    objects.clock.variables["t"].set_value(0.0)
-
-
-def _run_image(topology: Topology, objects: BrianObjects, plan: Plan, record: np.ndarray) -> None:
-    """Run one image from stop to stop and fill in its record."""
-    step = 0
-    for number, stop in enumerate((*plan.stops, Stop(plan.steps, ()))):
-        if stop.step > step:
-            objects.network.run((stop.step - step) * ms, namespace={})
-            step = stop.step
-        if number < len(plan.stops):
-            _record_stop(topology, objects, number, stop, record)
-    for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
-        for name in layer.model.outputs:
-            record[f"{name}_{position}"] = np.asarray(getattr(group, name)[:])
-
-
-def _record_stop(topology: Topology, objects: BrianObjects, number: int, stop: Stop, record: np.ndarray) -> None:
-    """Copy what the plan asks for at a stop."""
-    for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
-        if layer.model.threshold:
-            record[f"stop{number}_total_{position}"] = np.sum(group.n_spikes[:], dtype=np.int64)
-        if position in stop.snapshots:
-            record[f"stop{number}_counts_{position}"] = group.n_spikes[:]
-    for name in ("n_spikes", "v"):
-        if name in topology.layers[-1].model.outputs:
-            record[f"stop{number}_output_{name}"] = np.asarray(getattr(objects.groups[-1], name)[:])

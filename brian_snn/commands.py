@@ -11,7 +11,6 @@ from brian_snn import load_network, load_result
 from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.cli import FAILED, simulate_arguments
 from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
-from brian_snn.conversion.keras_files import import_keras
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import SettingError
 from brian_snn.outputs import check_target, staged_file, staged_folder
@@ -27,7 +26,12 @@ def convert(arguments: Namespace) -> int:
     check_target(arguments.output, "file", arguments.force)
     start = time.perf_counter()
     network = convert_file(
-        arguments.model, arguments.data, arguments.percentile, arguments.normalisation, arguments.grid
+        arguments.model,
+        arguments.data,
+        arguments.percentile,
+        arguments.normalisation,
+        arguments.grid,
+        arguments.until,
     )
     console.print(table(population_rows(network), ("layer", "kind")))
     with staged_file(arguments.output) as path:
@@ -69,8 +73,6 @@ def verify(arguments: Namespace) -> int:
     """Verify a saved result, show the residuals, and return 1 if an equation does not hold."""
     console = new_console()
     result = load_result(arguments.result)
-    # Starts TensorFlow with its notes about devices kept off the terminal.
-    import_keras()
     report = verify_result(result)
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")

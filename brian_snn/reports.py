@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.operations import snn_operations
-from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population
-from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.conversion.graph import INPUT, FloatArray, Network
+from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.simulation.result import Result
 
 Row = Mapping[str, object]
@@ -23,7 +22,9 @@ def population_rows(network: Network) -> list[Row]:
     rows: list[Row] = []
     totals = np.zeros(2, np.int64)
     for population in network.populations:
-        size, synapses = population.size, n_synapses(network, population)
+        size = population.size
+        # The image is a constant current: no synapse carries it.
+        synapses = sum(n_synapses(network, p) for p in network.into(population.name) if p.source != INPUT)
         totals += size, synapses
         rows.append(
             {
@@ -37,14 +38,6 @@ def population_rows(network: Network) -> list[Row]:
         )
     total = {"layer": "total", "kind": "", "shape": "", "neurons": f"{totals[0]:,}", "synapses": f"{totals[1]:,}"}
     return [*rows, total | {"lambda": ""}]
-
-
-def n_synapses(network: Network, population: Population) -> int:
-    """Return the number of connections onto a population, those from the pixels of the image among them."""
-    return sum(
-        int(fan_out(p, prod(network.input_shape) if p.source == INPUT else network[p.source].size).sum())
-        for p in network.into(population.name)
-    )
 
 
 def scale_text(scale: float | FloatArray) -> str:

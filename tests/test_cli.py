@@ -120,8 +120,8 @@ class TestConvert:
         main(["convert", f"{folder}/model.keras", "--data", f"{folder}/x.npz", "-o", f"{tmp_path}/n.npz"])
         rows = [line.split() for line in capsys.readouterr().out.splitlines()]
         counts = {row[0]: row[3:5] for row in rows if row and row[0] in ("hidden", "second", "logits")}
-        assert counts == {"hidden": ["9", "54"], "second": ["7", "63"], "logits": ["4", "28"]}
-        assert ["total", "20", "145"] in rows
+        assert counts == {"hidden": ["9", "0"], "second": ["7", "63"], "logits": ["4", "28"]}
+        assert ["total", "20", "91"] in rows
 
 
 class TestSimulate:

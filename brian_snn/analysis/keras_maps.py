@@ -8,7 +8,6 @@ TensorFlow is imported on first use.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import FloatArray, Geometry, Projection
+from brian_snn.conversion.keras_files import import_keras
 from brian_snn.errors import ModelError
 
 #: From (n_images, *shape of the source) to (n_images, size of the target).
@@ -88,9 +88,7 @@ def _scatter(projection: Projection, target_size: int) -> Map:
 
 def _keras_map(geometry: Geometry, weights: FloatArray | None) -> Map:
     """Return a Keras layer, or two in a row, as a function of NumPy arrays."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
+    keras = import_keras()
     # A GPU may compute convolutions by transforms that round; the CPU adds and multiplies.
     with keras.device("cpu:0"):
         layers = _LAYERS[geometry.kind](keras.layers, geometry, weights)

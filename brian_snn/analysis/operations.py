@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, Network, Projection
-from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.conversion.graph import INPUT, Network
+from brian_snn.conversion.linear_maps import fan_out, n_synapses
 from brian_snn.errors import DataError
 from brian_snn.simulation.result import Result
 
@@ -27,7 +27,7 @@ def ann_operations(network: Network) -> int:
     network : Network
         The converted network; folded batch norm and padding cost nothing.
     """
-    return sum(_n_synapses(network, p) for p in network.projections if p.geometry.kind != "max_pool")
+    return sum(n_synapses(network, p) for p in network.projections if p.geometry.kind != "max_pool")
 
 
 def snn_operations(result: Result) -> NDArray[np.int64]:
@@ -63,7 +63,7 @@ def operations_by_population(result: Result) -> pd.DataFrame:
             {
                 "population": population.name,
                 "neurons": population.size,
-                "synapses": sum(_n_synapses(result.network, p) for p in result.network.into(population.name)),
+                "synapses": sum(n_synapses(result.network, p) for p in result.network.into(population.name)),
                 "spikes_per_neuron": float(np.mean(counts)),
                 "mean_rate_hz": float(np.mean(np.asarray(result.rates(population.name)))),
                 "events_per_image": float(np.mean(_events(result, population.name))),
@@ -123,12 +123,6 @@ def _events(result: Result, name: str) -> NDArray[np.int64]:
     return np.asarray(counts @ _fan_out(result.network, name), np.int64)
 
 
-def _n_synapses(network: Network, projection: Projection) -> int:
-    """Return the number of synapses of a projection."""
-    n_source = int(np.prod(network.input_shape)) if projection.source == INPUT else network[projection.source].size
-    return int(fan_out(projection, n_source).sum())
-
-
 def _input_operations(network: Network) -> int:
     """Return the multiply-adds that turn an image into the first layer's current."""
-    return sum(_n_synapses(network, p) for p in network.out_of(INPUT))
+    return sum(n_synapses(network, p) for p in network.out_of(INPUT))

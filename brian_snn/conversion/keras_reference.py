@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, Network, Population, Projection
 from brian_snn.conversion.keras_files import import_keras
-from brian_snn.conversion.keras_walk import Step, walk
+from brian_snn.conversion.keras_walk import Step, ending_in, walk
 from brian_snn.conversion.linear_maps import gather_inputs
 from brian_snn.errors import ModelError
 
@@ -40,8 +40,9 @@ def reference_activations(
         By population name, in the units of the model.
     """
     parts = list(_reference_batches(model, network, images, batch_size, dtype))
-    return {population.name: np.concatenate([part[population.name] for part in parts])
-            for population in network.populations}
+    return {
+        population.name: np.concatenate([part[population.name] for part in parts]) for population in network.populations
+    }
 
 
 def _reference_batches(
@@ -49,7 +50,9 @@ def _reference_batches(
 ) -> Iterator[dict[str, FloatArray]]:
     """Yield the reference activations of one batch after the other."""
     keras = import_keras()
+    wanted = {population.reference for population in network.populations}
     steps = walk(model)
+    steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
     _open_readout(steps, layers, network, dtype)
     for start in range(0, len(images), batch_size):
@@ -125,9 +128,7 @@ def _tensors(
         tensors = {k: tensor for k, tensor in tensors.items() if last_reader.get(k, -1) > i}
 
 
-def _pooled(
-    keras: Any, network: Network, population: Population, activations: dict[str, FloatArray]
-) -> FloatArray:
+def _pooled(keras: Any, network: Network, population: Population, activations: dict[str, FloatArray]) -> FloatArray:
     """Pool the sources' own activations with Keras, where its layer pools them scaled by a batch norm."""
     n_images = len(next(iter(activations.values())))
     pooled = np.zeros((n_images, population.size))
@@ -189,8 +190,9 @@ def check_against_keras(
     for k, reference in enumerate(_reference_batches(model, network, images, batch_size, "float64")):
         for name, values in forward(network, images[k * batch_size : (k + 1) * batch_size]).items():
             error = np.abs(values * network[name].scale - reference[name]).max()
-            differences[name] = max(differences[name], float(error))
-            largest[name] = max(largest[name], float(np.abs(reference[name]).max()))
+            # Unlike the built-in, this maximum keeps a NaN.
+            differences[name] = float(np.maximum(differences[name], error))
+            largest[name] = float(np.maximum(largest[name], np.abs(reference[name]).max()))
     errors = {name: difference / (largest[name] or 1.0) for name, difference in differences.items()}
     for name, error in errors.items():
         if not error <= tolerance:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Pair, Projection
+from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, IntArray, Network, Pair, Projection
 from brian_snn.errors import ModelError
 
 # Upper limit of the unrolled windows that are held at a time.
@@ -208,6 +208,13 @@ def fan_out(projection: Projection, n_source: int) -> NDArray[np.int64]:
         real = projection.source_index >= 0
         result[projection.source_index[real]] = counts[real]
     return result
+
+
+def n_synapses(network: Network, projection: Projection) -> int:
+    """Return the number of synapses of a projection; for one from the image, of its multiply-adds."""
+    from_image = projection.source == INPUT
+    n_source = prod(network.input_shape) if from_image else network[projection.source].size
+    return int(fan_out(projection, n_source).sum())
 
 
 def _meetings(geometry: Geometry) -> tuple[IntArray, IntArray, IntArray]:

@@ -134,7 +134,7 @@ class RuntimeKernel:
     @staticmethod
     def _state(group: NeuronGroup, name: str) -> FloatArray:
         """Return the array behind a state variable, to be changed in place."""
-        return group.variables[name].get_value()  # type: ignore[no-any-return]
+        return group.variables[name].get_value()
 
 
 def _constants(link: Link, n_source: int) -> dict[str, Any]:

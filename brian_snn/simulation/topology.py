@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Projection
-from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
 from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, integrator
 from brian_snn.simulation.settings import Schedule, Settings
@@ -138,13 +138,8 @@ def _inputs(projection: Projection, n_source: int) -> IntArray | None:
     return projection.source_index
 
 
-def n_synapses(network: Network) -> int:
-    """Return the number of synapses between the populations; the image reaches its targets without any."""
-    return sum(int(fan_out(p, network[p.source].size).sum()) for p in network.projections if p.source != INPUT)
-
-
 def uses_shared_kernels(network: Network, settings: Settings) -> bool:
     """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses."""
     if settings.projection == "auto":
-        return n_synapses(network) > AUTO_LIMIT
+        return sum(n_synapses(network, p) for p in network.projections if p.source != INPUT) > AUTO_LIMIT
     return settings.projection == "shared"

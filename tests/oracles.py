@@ -159,8 +159,7 @@ def _source_scale(name: str, lambdas: Mapping[str, Scale], size: int) -> FloatAr
 def _pool_scale(unit: Unit, lambdas: Mapping[str, Scale]) -> FloatArray:
     """Return lambda of each channel of a max pool: that of the sources which it pools."""
     laid_out = sum(
-        applied(_source_scale(name, lambdas, len(matrix))[None], matrix)[0]
-        for name, matrix in unit.drive.terms
+        applied(_source_scale(name, lambdas, len(matrix))[None], matrix)[0] for name, matrix in unit.drive.terms
     )
     return np.asarray(laid_out).max(axis=(0, 1))
 
@@ -184,9 +183,7 @@ def _pool_step(state: _State, counts: FloatArray) -> NDArray[np.bool_]:
     return growth == 1
 
 
-def _membrane_step(
-    state: _State, z: FloatArray, reset: str, threshold: float, silent: bool
-) -> NDArray[np.bool_]:
+def _membrane_step(state: _State, z: FloatArray, reset: str, threshold: float, silent: bool) -> NDArray[np.bool_]:
     """Make one step of Eq. (4) and return the spikes."""
     u = state.v + z
     spikes = np.zeros(u.shape, dtype=bool) if silent else u >= threshold

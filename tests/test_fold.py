@@ -125,8 +125,8 @@ def test_populations_are_named_after_the_linear_layer(case, expected):
 
 
 @pytest.mark.parametrize(
-    "case, kind", [("mlp", "readout"), ("ends_in_relu", "spiking"), ("ends_in_average", "readout"),
-                   ("ends_in_norm", "readout")],
+    "case, kind",
+    [("mlp", "readout"), ("ends_in_relu", "spiking"), ("ends_in_average", "readout"), ("ends_in_norm", "readout")],
 )
 def test_kind_of_the_output(case, kind):
     assert fold(read_model(MODELS[case]())).output.kind == kind
@@ -152,8 +152,14 @@ def test_concatenated_branches_get_slices_of_the_kernel():
 
 def test_zero_padding_becomes_padding_of_the_kernel():
     k = layers()
-    network = fold_of((4, 4, 2), k.Conv2D(2, 1, activation="relu"), k.ZeroPadding2D(((1, 2), (0, 3))),
-                      k.Conv2D(2, 2, activation="relu", name="padded"), k.Flatten(), k.Dense(2))
+    network = fold_of(
+        (4, 4, 2),
+        k.Conv2D(2, 1, activation="relu"),
+        k.ZeroPadding2D(((1, 2), (0, 3))),
+        k.Conv2D(2, 2, activation="relu", name="padded"),
+        k.Flatten(),
+        k.Dense(2),
+    )
     (projection,) = network.into("padded")
     assert projection.geometry.input_shape == (4, 4, 2)
     assert projection.geometry.padding == ((1, 2), (0, 3))
@@ -219,8 +225,13 @@ REFUSED = {
         r"layer 'early' \(Dense\): a softmax is converted at the end",
     ),
     "shift, padding, maximum": (
-        lambda k: [k.Conv2D(2, 1, activation="relu"), k.BatchNormalization(beta_initializer="ones", name="norm"),
-                   k.ZeroPadding2D(1), k.MaxPooling2D(2, name="top"), k.Flatten()],
+        lambda k: [
+            k.Conv2D(2, 1, activation="relu"),
+            k.BatchNormalization(beta_initializer="ones", name="norm"),
+            k.ZeroPadding2D(1),
+            k.MaxPooling2D(2, name="top"),
+            k.Flatten(),
+        ],
         r"layer 'top' \(MaxPooling2D\): layer 'norm' \(BatchNormalization\) scales or shifts",
     ),
     "cropping of a linear layer": (

@@ -37,7 +37,14 @@ def test_nodes_are_in_topological_order_and_end_in_the_output():
 
 def test_a_fused_activation_is_a_node_of_its_own():
     assert [node.operation for node in read_model(HAND_PICKED["mlp"]()).nodes] == [
-        "input", "dense", "relu", "dense", "relu", "identity", "dense", "softmax",
+        "input",
+        "dense",
+        "relu",
+        "dense",
+        "relu",
+        "identity",
+        "dense",
+        "softmax",
     ]
 
 
@@ -65,8 +72,10 @@ def test_a_separable_kernel_is_the_product_of_its_two():
     model = trained_like(sequential(layers().SeparableConv2D(3, 3, depth_multiplier=2, name="both")), seed=4)
     depthwise, pointwise = (np.float64(w) for w in model.get_layer("both").get_weights()[:2])
     kernel = read_model(model).nodes[1].parameters["kernel"]
-    expected = [[sum(depthwise[1, 2, c, m] * pointwise[0, 0, 2 * c + m, f] for m in range(2)) for f in range(3)]
-                for c in range(2)]
+    expected = [
+        [sum(depthwise[1, 2, c, m] * pointwise[0, 0, 2 * c + m, f] for m in range(2)) for f in range(3)]
+        for c in range(2)
+    ]
     np.testing.assert_allclose(kernel[1, 2], expected, rtol=1e-14)
 
 

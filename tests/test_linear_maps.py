@@ -42,8 +42,11 @@ GEOMETRIES = {
     **{f"max {name}": window("max_pool", name) for name in WINDOWS},
 }
 
-CASES = [pytest.param(geometry, rerouted, id=f"{name}{' rerouted' * rerouted}")
-         for name, geometry in GEOMETRIES.items() for rerouted in (False, True)]
+CASES = [
+    pytest.param(geometry, rerouted, id=f"{name}{' rerouted' * rerouted}")
+    for name, geometry in GEOMETRIES.items()
+    for rerouted in (False, True)
+]
 
 
 def projection_of(geometry, rerouted, rng):
@@ -139,7 +142,9 @@ def test_a_neuron_that_does_not_exist_is_named(rng):
         synapses(Projection("a", "b", geometry, np.ones((5, 2)), index), 5)
 
 
-@pytest.mark.parametrize("length, kernel, stride, expected", [(7, 3, 2, (1, 1)), (6, 3, 2, (0, 1)), (5, 1, 3, (0, 0)),
-                                                              (5, 4, 1, (1, 2)), (4, 2, 4, (0, 0))])
+@pytest.mark.parametrize(
+    "length, kernel, stride, expected",
+    [(7, 3, 2, (1, 1)), (6, 3, 2, (0, 1)), (5, 1, 3, (0, 0)), (5, 4, 1, (1, 2)), (4, 2, 4, (0, 0))],
+)
 def test_same_padding_is_that_of_keras(length, kernel, stride, expected):
     assert same_padding(length, kernel, stride, 1) == expected

@@ -45,8 +45,11 @@ def test_every_field_comes_back(tmp_path, name, normalisation):
     network = converted(name, normalisation)
     save_network(network, tmp_path / "net.npz")
     loaded = load_network(tmp_path / "net.npz")
-    pairs = [(network, loaded), *zip(network.populations, loaded.populations, strict=True),
-             *zip(network.projections, loaded.projections, strict=True)]
+    pairs = [
+        (network, loaded),
+        *zip(network.populations, loaded.populations, strict=True),
+        *zip(network.projections, loaded.projections, strict=True),
+    ]
     for before, after in pairs:
         plain = [f.name for f in fields(before) if f.name not in ("populations", "projections")]
         assert all(same(getattr(before, field), getattr(after, field)) for field in plain)

@@ -1,0 +1,1 @@
+"""Whole networks: model, settings, backend against the oracle."""

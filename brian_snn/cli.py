@@ -180,6 +180,9 @@ def _convert_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--grid", type=float, default=2**-24, metavar="G", help="power of two; weights are multiples of it"
     )
+    parser.add_argument(
+        "--until", metavar="LAYER", help="convert only what this layer needs, up to its ReLU; all of the model by default"
+    )
     _add_output(parser, "file (.npz)")
 
 

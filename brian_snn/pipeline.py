@@ -41,6 +41,7 @@ def convert(
     percentile: float = 99.9,
     normalisation: str = "layer",
     grid: float = 2**-24,
+    until: str | None = None,
 ) -> Network:
     """Convert a trained Keras model to a network of spiking neurons.
 
@@ -60,6 +61,10 @@ def convert(
         ``layer``: one lambda per population; ``channel``: one per channel.
     grid : float
         Weights, biases and currents become multiples of this power of two.
+    until : str, optional
+        Convert only what this layer of the model needs (``outer/inner`` for a layer of a nested model). The batch norm
+        and the ReLU that follow it belong to it. Its neurons, which spike, are the output; what comes after it may be
+        of any kind.
 
     Returns
     -------
@@ -69,7 +74,8 @@ def convert(
     Raises
     ------
     ModelError
-        If the model cannot be read or a layer has no spiking form, or if the result disagrees with Keras.
+        If the model cannot be read or a layer has no spiking form, if the result disagrees with Keras, or if there is no
+        layer `until`.
     DataError
         If the calibration images are not finite numbers of the model's input shape.
     SettingError
@@ -80,11 +86,16 @@ def convert(
     def calibration(input_shape: tuple[int, ...]) -> FloatArray:
         return check_images(calibration_images, input_shape, "calibration images")
 
-    return _convert(load_model(path) if path else model, calibration, percentile, normalisation, grid, path)
+    return _convert(load_model(path) if path else model, calibration, percentile, normalisation, grid, until, path)
 
 
 def convert_file(
-    model: Path, calibration_data: Path, percentile: float = 99.9, normalisation: str = "layer", grid: float = 2**-24
+    model: Path,
+    calibration_data: Path,
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    grid: float = 2**-24,
+    until: str | None = None,
 ) -> Network:
     """Convert a model file with the images of a data file, as `convert` does.
 
@@ -94,14 +105,14 @@ def convert_file(
         A ``.keras`` or ``.h5`` file.
     calibration_data : Path
         Anything that `brian_snn.datasets.load_images` reads.
-    percentile, normalisation, grid
+    percentile, normalisation, grid, until
         As in `convert`, which also lists what is raised.
     """
 
     def calibration(input_shape: tuple[int, ...]) -> FloatArray:
         return load_images(calibration_data, input_shape, role="calibration").images
 
-    return _convert(load_model(model), calibration, percentile, normalisation, grid, model)
+    return _convert(load_model(model), calibration, percentile, normalisation, grid, until, model)
 
 
 def _convert(
@@ -110,18 +121,20 @@ def _convert(
     percentile: float,
     normalisation: str,
     grid: float,
+    until: str | None,
     path: Path | None,
 ) -> Network:
     """Run the stages on a model that is loaded; `calibration` gives the images of a shape."""
-    folded = fold(read_model(model))
+    folded = fold(read_model(model, until))
     images = calibration(folded.input_shape)
     network = normalise(folded, images, percentile, normalisation)
     check_against_keras(model, network, images)
-    return replace(round_to_grid(network, grid), provenance=_provenance(model, path))
+    return replace(round_to_grid(network, grid), provenance=_provenance(model, path, until))
 
 
-def _provenance(model: Any, path: Path | None) -> dict[str, str]:
-    """Return the name and hash of the model and the versions at work."""
+def _provenance(model: Any, path: Path | None, until: str | None) -> dict[str, str]:
+    """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
     versions = {"brian_snn": __version__, "keras": version("keras"), "numpy": np.__version__}
     source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
-    return {"model": str(model.name), **source, **versions}
+    part = {} if until is None else {"until": until}
+    return {"model": str(model.name), **part, **source, **versions}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 Scale = float | FloatArray
+_Parameters = tuple[list[tuple[str, FloatArray]], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,22 +98,14 @@ def simulate_oracle(
     dict of str to OracleTrace
         By name of the population.
     """
-    images = np.asarray(images, dtype=np.float64)
     threshold, v_init = float(to_grid(threshold, grid)), float(to_grid(v_init, grid))
-    lambdas: dict[str, Scale] = {IMAGE: 1.0}
+    pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
     states: dict[str, _State] = {}
+    lambdas: dict[str, Scale] = {IMAGE: 1.0}
     for unit in spiking_units(model):
         lambdas[unit.name] = _pool_scale(unit, lambdas) if unit.kind == "max_pool" else scales[unit.name]
-        weights, bias = _parameters(unit, lambdas, threshold, grid)
-        pixels = images.reshape(len(images), -1)
-        current = bias + sum(applied(pixels, matrix) for name, matrix in weights if name == IMAGE)
-        current = np.broadcast_to(to_grid(current, grid), (len(images), *unit.drive.shape))
-        weights = [(name, matrix) for name, matrix in weights if name != IMAGE]
-        zeros = np.zeros((len(images), *unit.shape))
         start = min(steps, clamp * (unit.depth - 1))
-        states[unit.name] = _State(
-            unit, weights, current, start, zeros + v_init, zeros.copy(), zeros.copy(), zeros.astype(np.int64), []
-        )
+        states[unit.name] = _at_rest(unit, _parameters(unit, lambdas, threshold, grid), pixels, v_init, start, grid)
     for step in range(steps):
         for state in states.values():
             drive = _drive(state, states)
@@ -127,14 +120,26 @@ def simulate_oracle(
     return {name: _trace(state) for name, state in states.items()}
 
 
+def _at_rest(
+    unit: Unit, parameters: _Parameters, pixels: FloatArray, v_init: float, window_start: int, grid: float
+) -> _State:
+    """Return a unit before the first step; what the image sends it is one current, rounded to the grid."""
+    weights, bias = parameters
+    current = bias + sum(applied(pixels, matrix) for name, matrix in weights if name == IMAGE)
+    current = np.broadcast_to(to_grid(current, grid), (len(pixels), *unit.drive.shape))
+    from_spikes = [(name, matrix) for name, matrix in weights if name != IMAGE]
+    zeros = np.zeros((len(pixels), *unit.shape))
+    return _State(
+        unit, from_spikes, current, window_start, zeros + v_init, zeros, zeros.copy(), zeros.astype(np.int64), []
+    )
+
+
 def _is_silent(unit: Unit, readout: str) -> bool:
     """Return whether the unit integrates without spiking."""
     return unit.kind == "readout" and readout == "potential"
 
 
-def _parameters(
-    unit: Unit, lambdas: Mapping[str, Scale], threshold: float, grid: float
-) -> tuple[list[tuple[str, FloatArray]], FloatArray]:
+def _parameters(unit: Unit, lambdas: Mapping[str, Scale], threshold: float, grid: float) -> _Parameters:
     """Normalise, round, scale by the threshold, round again; a max pool's 0/1 matrices stay as they are."""
     drive = unit.drive
     if unit.kind == "max_pool":

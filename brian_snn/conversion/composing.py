@@ -52,8 +52,11 @@ def _weighted_synapses(term: LinearTerm) -> tuple[IntArray, IntArray, FloatArray
 def _dense_term(term: LinearTerm, neurons: IntArray, matrix: FloatArray) -> LinearTerm:
     every = len(neurons) == term.source_size
     return replace(
-        term, geometry=Geometry("dense", (matrix.shape[0],), (matrix.shape[1],)), weights=matrix,
-        source_index=None if every else neurons.astype(np.int32), target_index=None,
+        term,
+        geometry=Geometry("dense", (matrix.shape[0],), (matrix.shape[1],)),
+        weights=matrix,
+        source_index=None if every else neurons.astype(np.int32),
+        target_index=None,
     )
 
 
@@ -85,7 +88,10 @@ def compose_pointwise(
     product = np.tensordot(_full_kernel(term), kernel[0, 0, channels], axes=([3], [0]))
     (s_row, s_column), (t_row, t_column) = term.geometry.strides, geometry.strides
     composed = replace(
-        term.geometry, kind="conv2d", groups=1, output_shape=geometry.output_shape,
+        term.geometry,
+        kind="conv2d",
+        groups=1,
+        output_shape=geometry.output_shape,
         strides=(s_row * t_row, s_column * t_column),
     )
     composed = replace(composed, padding=tight_padding(composed))

@@ -85,8 +85,15 @@ def rectify(folding: Folding, position: int, value: Value, ceiling: float | None
                 draft.ceiling = draft.upper = ceiling
                 return value
     draft = Draft(
-        folding.unique_name(value.name, node.name), "spiking", value.shape, population_terms(value), value.bias,
-        ceiling, ceiling, value.reference, position,
+        folding.unique_name(value.name, node.name),
+        "spiking",
+        value.shape,
+        population_terms(value),
+        value.bias,
+        ceiling,
+        ceiling,
+        value.reference,
+        position,
     )
     return folding.add(draft)
 
@@ -103,18 +110,38 @@ def _is_only_reader(folding: Folding, draft: Draft, position: int) -> bool:
 
 
 def finish(folding: Folding) -> Network:
-    """Return the network whose output is the value of the last node; what does not reach it is left out."""
-    value, node = folding.values[-1], folding.graph.nodes[-1]
-    output = _output_draft(folding, value, node)
-    alive = {output.name}
+    """Return the network that ends in the last node, or in the one at which to stop; what does not reach it is left out.
+
+    The output comes last. A concatenation at which to stop has no neurons of its own: there are several outputs then.
+    """
+    if folding.graph.until is None:
+        outputs = [_output_draft(folding, folding.values[-1], folding.graph.nodes[-1])]
+    else:
+        outputs = _drafts_of(folding, folding.graph.until)
+    alive = {draft.name for draft in outputs}
     for draft in reversed(folding.drafts.values()):
         if draft.name in alive:
             alive.update(term.source for term in draft.terms)
     dead = [name for name in folding.drafts if name not in alive]
     if dead:
         logger.info("left out, as they do not reach the output: %s", ", ".join(dead))
-    order = [draft for draft in folding.drafts.values() if draft.name in alive and draft is not output] + [output]
-    return _network(folding.graph, order)
+    order = [draft for draft in folding.drafts.values() if draft.name in alive and draft not in outputs]
+    return _network(folding.graph, order + outputs)
+
+
+def _drafts_of(folding: Folding, position: int) -> list[Draft]:
+    """Return the neurons that a node belongs to: those it is made of, else those with its ReLU."""
+    value, node = folding.values[position], folding.graph.nodes[position]
+    if value.is_view:
+        found = [folding.drafts[name] for name in folding.drafts if name in {view.source for view in value.views}]
+    else:
+        found = [draft for draft in folding.drafts.values() if draft.made_by > position][:1]
+    if not found:
+        raise ModelError(
+            f"{node.label}: it has no neurons of its own; name a layer with a ReLU behind it, or the layer after which "
+            "it is added to another."
+        )
+    return found
 
 
 def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
@@ -158,4 +185,3 @@ def _projection(term: LinearTerm, draft: Draft) -> Projection:
     target = None if term.target_index is None else source_index(term.target_index, n_target)
     weights = None if term.weights is None else np.ascontiguousarray(term.weights, dtype=np.float64)
     return Projection(term.source, draft.name, term.geometry, weights, term.source_index, target)
-

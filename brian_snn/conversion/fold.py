@@ -83,9 +83,7 @@ def _fold_softmax(folding: Folding, position: int) -> Value:
 
 
 def _fold_relu(folding: Folding, position: int) -> Value:
-    return rectify(
-        folding, position, folding.inputs(position)[0], folding.graph.nodes[position].parameters["ceiling"]
-    )
+    return rectify(folding, position, folding.inputs(position)[0], folding.graph.nodes[position].parameters["ceiling"])
 
 
 # --- linear maps ----------------------------------------------------------------------------------------------------
@@ -132,7 +130,9 @@ def _convolved(node: LayerNode, value: Value, geometry: Geometry, kernel: FloatA
 
 
 def _linear_value(
-    node: LayerNode, terms: tuple[LinearTerm | None, ...], bias: FloatArray | None,
+    node: LayerNode,
+    terms: tuple[LinearTerm | None, ...],
+    bias: FloatArray | None,
     shape: tuple[int, ...] | None = None,
 ) -> Value:
     """Return the output of a layer with weights: its terms, what the input's bias becomes, and its own bias."""

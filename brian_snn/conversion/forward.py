@@ -67,9 +67,7 @@ def checked_images(network: Network, images: NDArray[np.generic], what: str = "i
     return array.astype(np.float64)
 
 
-def _totals(
-    network: Network, population: Population, activity: dict[str, FloatArray], n_images: int
-) -> FloatArray:
+def _totals(network: Network, population: Population, activity: dict[str, FloatArray], n_images: int) -> FloatArray:
     """Return the sum of a population's projections, without its bias."""
     totals = np.zeros((n_images, population.size))
     for projection in network.into(population.name):

@@ -5,24 +5,29 @@ This module and its siblings ``keras_*`` are the only ones that import Keras, an
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from brian_snn.conversion.keras_files import import_keras, load_model
-from brian_snn.conversion.keras_layers import read_layer
+from brian_snn.conversion.keras_layers import Operations, read_layer
 from brian_snn.conversion.keras_reference import check_against_keras, reference_activations
+from brian_snn.conversion.keras_until import cut
 from brian_snn.conversion.keras_walk import Step, walk
 from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
 
 __all__ = ["check_against_keras", "load_model", "read_model", "reference_activations"]
 
 
-def read_model(model: Any) -> LayerGraph:
-    """Read a Keras model.
+def read_model(model: Any, until: str | None = None) -> LayerGraph:
+    """Read a Keras model, or what a layer of it needs.
 
     Parameters
     ----------
     model : keras.Model
         Functional or Sequential, with one input and one output; nested models are laid open. It is not changed.
+    until : str, optional
+        The layer at which to stop, ``outer/inner`` for nested models; the batch norm and the ReLU that follow it belong
+        to it. What comes after it is not read and may hold anything.
 
     Returns
     -------
@@ -35,24 +40,40 @@ def read_model(model: Any) -> LayerGraph:
         If a layer or the model cannot be converted; the message names the layer and its class.
     """
     import_keras()
-    steps = walk(model)
+    steps, target = walk(model), None
+    if until is not None:
+        steps, target = cut(steps, until, partial(_operation_names, steps))
     nodes = [LayerNode("input", "InputLayer", steps[0].path, "input", output_shape=steps[0].output_shape)]
     last_node = [0]
     for step in steps[1:]:
         inputs = tuple(last_node[i] for i in step.inputs)
-        for node in _nodes_of(step, [steps[i].output_shape for i in step.inputs], inputs, len(nodes)):
-            nodes.append(node)
+        nodes += _nodes_of(step, _operations(steps, step), inputs, len(nodes))
         last_node.append(len(nodes) - 1)
-    return LayerGraph(model.name, tuple(nodes))
+    return LayerGraph(model.name, tuple(nodes), None if target is None else last_node[target])
 
 
-def _nodes_of(step: Step, input_shapes: list[tuple[int, ...]], inputs: tuple[int, ...], first: int) -> list[LayerNode]:
+def _operation_names(steps: list[Step], step: Step) -> list[str]:
+    """Return what one call of a layer does, without the numbers."""
+    return [name for name, _ in _operations(steps, step)]
+
+
+def _operations(steps: list[Step], step: Step) -> Operations:
+    """Return what one call of a layer does; `steps` holds its inputs."""
+    label = f"layer {step.path!r} ({type(step.layer).__name__})"
+    return read_layer(step.layer, [steps[i].output_shape for i in step.inputs], label)
+
+
+def _nodes_of(step: Step, operations: Operations, inputs: tuple[int, ...], first: int) -> list[LayerNode]:
     """Return the records of one call of a layer; each reads the one before it."""
     class_name = type(step.layer).__name__
-    operations = read_layer(step.layer, input_shapes, f"layer {step.path!r} ({class_name})")
     return [
         LayerNode(
-            step.layer.name, class_name, step.path, operation, parameters, (first + k - 1,) if k else inputs,
+            step.layer.name,
+            class_name,
+            step.path,
+            operation,
+            parameters,
+            (first + k - 1,) if k else inputs,
             step.output_shape,
         )
         for k, (operation, parameters) in enumerate(operations)

@@ -76,13 +76,13 @@ def walk(model: Any) -> list[Step]:
     image = Step(None, "<input>", (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
     state = _Walk([image])
     output = _walk_model(state, model, [0], "")
-    return _ending_in(state.steps, output)
+    return ending_in(state.steps, {output})
 
 
-def _ending_in(steps: list[Step], output: int) -> list[Step]:
-    """Return the steps that lead to the output, which comes last."""
-    needed = {output, 0}
-    for i in range(output, 0, -1):
+def ending_in(steps: list[Step], outputs: set[int]) -> list[Step]:
+    """Return the image and the steps that lead to some of them, in the same order."""
+    needed = {*outputs, 0}
+    for i in range(max(needed), 0, -1):
         if i in needed:
             needed.update(steps[i].inputs)
     kept = sorted(needed)
@@ -99,9 +99,7 @@ def _is_model(layer: Any) -> bool:
     from keras.src.models.functional import Functional
 
     # A subclass with its own call() may do anything.
-    return any(
-        isinstance(layer, known) and type(layer).call is known.call for known in (keras.Sequential, Functional)
-    )
+    return any(isinstance(layer, known) and type(layer).call is known.call for known in (keras.Sequential, Functional))
 
 
 def _walk_model(state: _Walk, model: Any, inputs: list[int], prefix: str) -> int:

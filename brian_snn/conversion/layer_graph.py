@@ -72,10 +72,14 @@ class LayerGraph:
         Of the model.
     nodes : tuple of LayerNode
         In topological order; the first is the image, the last the output.
+    until : int, or None
+        Position of the node whose neurons are the output, where only a part of a model was read; the nodes behind it
+        lead to its ReLU. None for a whole model.
     """
 
     name: str
     nodes: tuple[LayerNode, ...]
+    until: int | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

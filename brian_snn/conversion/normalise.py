@@ -77,7 +77,10 @@ def normalise(
     )
     projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
     return replace(
-        network, populations=populations, projections=projections, percentile=float(percentile),
+        network,
+        populations=populations,
+        projections=projections,
+        percentile=float(percentile),
         normalisation=normalisation,
     )
 
@@ -150,9 +153,7 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     inverse = 1.0 / _per_neuron(network, projection.target, scales)
     if projection.target_index is not None:
         inverse = inverse[projection.target_index]
-    return replace(
-        projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label)
-    )
+    return replace(projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label))
 
 
 def round_to_grid(network: Network, grid: float) -> Network:

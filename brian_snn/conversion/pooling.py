@@ -79,18 +79,29 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
 
 
 def _pooled(
-    folding: Folding, position: int, value: Value, views: tuple[View, ...], geometry: Geometry,
-    weights: FloatArray | None, carried: tuple[FloatArray, FloatArray] | None,
+    folding: Folding,
+    position: int,
+    value: Value,
+    views: tuple[View, ...],
+    geometry: Geometry,
+    weights: FloatArray | None,
+    carried: tuple[FloatArray, FloatArray] | None,
 ) -> Value:
     """Enter the pooling population and return it, with the gain and shift carried through it."""
     node = folding.graph.nodes[position]
     terms = (project_window(view, geometry, weights, node.label) for view in views)
     through = carried is not None and bool(np.any(carried[0] != 1.0) or np.any(carried[1]))
     draft = Draft(
-        folding.unique_name(node.name), "max_pool" if weights is None else "spiking", node.output_shape,
-        tuple(term for term in terms if term is not None), None, None, folding.upper(value),
+        folding.unique_name(node.name),
+        "max_pool" if weights is None else "spiking",
+        node.output_shape,
+        tuple(term for term in terms if term is not None),
+        None,
+        None,
+        folding.upper(value),
         # What Keras computes there has the gain and shift in it, so this population has no layer of its own.
-        "" if through else node.path, position,
+        "" if through else node.path,
+        position,
     )
     pooled = folding.add(draft)
     if carried is None or not through:
@@ -106,7 +117,8 @@ def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node:
             f"{value.linear_layer}: it has no ReLU and feeds {node.label}; put an activation between them."
         )
     terms = (
-        compose_mean(term, value.shape) if isinstance(term, LinearTerm)
+        compose_mean(term, value.shape)
+        if isinstance(term, LinearTerm)
         else project_window(term, geometry, weights, node.label)
         for term in value.terms
     )
@@ -121,8 +133,15 @@ def _summed(folding: Folding, position: int, value: Value) -> Value:
     if not value.is_nonnegative:
         raise ModelError(f"{node.label}: it pools a sum that may be negative; put a ReLU between them.")
     draft = Draft(
-        folding.unique_name(value.name, f"{node.name}_sum"), "spiking", value.shape, population_terms(value),
-        value.bias, None, folding.upper(value), value.reference, position,
+        folding.unique_name(value.name, f"{node.name}_sum"),
+        "spiking",
+        value.shape,
+        population_terms(value),
+        value.bias,
+        None,
+        folding.upper(value),
+        value.reference,
+        position,
     )
     return folding.add(draft)
 
@@ -149,4 +168,3 @@ def _readers(folding: Folding, position: int) -> list[LayerNode]:
         node = folding.graph.nodes[reader]
         found += _readers(folding, reader) if node.operation in ("identity", "reshape", "permute") else [node]
     return found
-

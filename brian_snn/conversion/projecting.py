@@ -34,7 +34,13 @@ def window_geometry(node: LayerNode, kind: GeometryKind, input_shape: tuple[int,
     if min(lengths) < 1:
         raise ModelError(f"{node.label}: its window of {kernel} does not fit into an input of shape {input_shape}.")
     geometry = Geometry(
-        kind, tuple(input_shape), (*lengths, n_out), tuple(kernel), tuple(strides), tuple(dilation), padding,
+        kind,
+        tuple(input_shape),
+        (*lengths, n_out),
+        tuple(kernel),
+        tuple(strides),
+        tuple(dilation),
+        padding,
         parameters.get("groups", 1),
     )
     return replace(geometry, padding=tight_padding(geometry))
@@ -43,8 +49,13 @@ def window_geometry(node: LayerNode, kind: GeometryKind, input_shape: tuple[int,
 def tight_padding(geometry: Geometry) -> tuple[Pair, Pair]:
     """Return the padding without what no window reaches, below and on the right."""
     axes = zip(
-        geometry.input_shape[:2], geometry.output_shape[:2], geometry.kernel_size, geometry.strides,
-        geometry.dilation, geometry.padding, strict=True,
+        geometry.input_shape[:2],
+        geometry.output_shape[:2],
+        geometry.kernel_size,
+        geometry.strides,
+        geometry.dilation,
+        geometry.padding,
+        strict=True,
     )
     first, second = (
         (before, max(0, (n_out - 1) * stride + dilation * (kernel - 1) + 1 - n_in - before))

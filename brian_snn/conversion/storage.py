@@ -152,8 +152,13 @@ def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
     populations = [_population(record, k, arrays) for k, record in enumerate(structure["populations"])]
     projections = [_projection(record, k, arrays) for k, record in enumerate(structure["projections"])]
     return Network(
-        tuple(populations), tuple(projections), tuple(structure["input_shape"]), structure["percentile"],
-        structure["normalisation"], structure["grid"], structure["provenance"],
+        tuple(populations),
+        tuple(projections),
+        tuple(structure["input_shape"]),
+        structure["percentile"],
+        structure["normalisation"],
+        structure["grid"],
+        structure["provenance"],
     )
 
 

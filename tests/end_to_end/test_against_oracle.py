@@ -66,7 +66,9 @@ def test_channel_normalised_models_spike_as_the_oracle_does(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "run"), [("odd_pooling", PLAIN), ("odd_pooling", HARD), ("inception_block", HARD)], ids=str
+    ("name", "run"),
+    [("odd_pooling", PLAIN), ("odd_pooling", HARD), ("inception_block", HARD)],
+    ids=["plain", "hard", "inception"],
 )
 def test_compiled_models_spike_as_the_oracle_does(name, run):
     assert mismatches(HAND_PICKED[name](seed=1), run, backend="standalone") == []

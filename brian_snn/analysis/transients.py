@@ -1,0 +1,216 @@
+"""How far the firing rates of whole feature maps are off their targets, and what the voltage clamp does about it.
+
+A layer starts to integrate before its input has settled. What it gathers in that time stays in its membrane for good, so
+the rates of a feature map are all too high or all too low, by an amount that its bias sets and that falls as 1 / T
+(supplement, section 2). Everything here is a fraction of r_max: a rate is spikes per step, taken over the population's
+own unclamped window, and the target of an activation a is a / lambda.
+
+A feature map is the last axis of a population; in a dense layer every neuron is one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.conversion.graph import FloatArray, Population
+from brian_snn.errors import DataError
+from brian_snn.simulation.result import Result
+
+Activations = Mapping[str, NDArray[np.generic]]
+
+
+def map_offsets(result: Result, activations: Activations) -> pd.DataFrame:
+    """Compare the rates of every feature map with their targets.
+
+    The offset is the mean over the map, and over all images, of rate minus target.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation.
+    activations : mapping of str to (n_images, *shape) array
+        What the ANN computes for the populations of interest, in the ANN's units, after the ReLU.
+
+    Returns
+    -------
+    report : DataFrame
+        One row per population and feature map: ``population``, ``feature_map``, ``bias`` (mean over the map, in
+        thresholds per step), ``target`` and ``rate`` (means), ``offset``, ``pearson_r`` (nan where either side is
+        constant) and ``rmse``.
+
+    Raises
+    ------
+    DataError
+        If activations belong to no spiking population or have another shape than it.
+    """
+    tables = []
+    for population, target in _targets(result, activations):
+        rate = _rates(result, population)
+        tables.append(_map_table(population, rate, target))
+    return pd.concat(tables, ignore_index=True)
+
+
+def layer_offsets(result: Result, activations: Activations) -> pd.DataFrame:
+    """Compare the rates of every population with their targets.
+
+    Parameters
+    ----------
+    result, activations
+        As for `map_offsets`.
+
+    Returns
+    -------
+    report : DataFrame
+        One row per population: ``population``, ``depth``, ``feature_maps``, ``mean_abs_offset`` (mean over the maps of
+        the absolute offset), ``bias_correlation`` (Pearson's r between the offset and the bias of the maps; nan where
+        there are fewer than two maps or either is the same for all), ``pearson_r`` and ``rmse`` over all neurons.
+
+    Raises
+    ------
+    DataError
+        As in `map_offsets`.
+    """
+    rows = [_layer_row(p, _rates(result, p), target) for p, target in _targets(result, activations)]
+    return pd.DataFrame(rows)
+
+
+def offsets_over_time(result: Result, activations: Activations) -> pd.DataFrame:
+    """Compare rates with their targets at every checkpoint, from the counts recorded there.
+
+    Parameters
+    ----------
+    result : Result
+        Simulated with ``checkpoints`` and ``record_counts``.
+    activations : mapping of str to (n_images, *shape) array
+        As for `map_offsets`, for populations whose counts were recorded.
+
+    Returns
+    -------
+    report : DataFrame
+        The columns of `layer_offsets` behind ``step``. A checkpoint at which a population is still clamped has no row
+        for it.
+
+    Raises
+    ------
+    DataError
+        As in `map_offsets`, or if the counts of a population were not recorded.
+    """
+    rows = []
+    for population, target in _targets(result, activations):
+        if population.name not in result.count_history:
+            raise DataError(
+                f"population {population.name!r}: its counts over time are not in the result; simulate with "
+                f"record_counts=[{population.name!r}] and checkpoints."
+            )
+        start = result.window_start(population.name)
+        for step, counts in zip(result.checkpoints, result.count_history[population.name], strict=True):
+            if step > start:
+                rows.append({"step": int(step)} | _layer_row(population, counts / (step - start), target))
+    return pd.DataFrame(rows)
+
+
+def offsets_over_clamp(results: Iterable[Result], activations: Activations) -> pd.DataFrame:
+    """Compare simulations of the same images that differ in their settings.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        One simulation after the other; they need not be in memory at the same time.
+    activations : mapping of str to (n_images, *shape) array
+        As for `map_offsets`.
+
+    Returns
+    -------
+    report : DataFrame
+        The columns of `layer_offsets` behind ``reset``, ``steps`` and ``clamp``.
+
+    Raises
+    ------
+    DataError
+        As in `map_offsets`.
+    """
+    tables = []
+    for result in results:
+        settings = result.settings
+        table = layer_offsets(result, activations)
+        table.insert(0, "clamp", settings.clamp)
+        table.insert(0, "steps", settings.steps)
+        table.insert(0, "reset", settings.reset)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def pearson(x: NDArray[np.generic], y: NDArray[np.generic]) -> float:
+    """Return Pearson's correlation of two arrays of equal size; nan where one of them is constant."""
+    x, y = np.ravel(x), np.ravel(y)
+    if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _targets(result: Result, activations: Activations) -> Iterator[tuple[Population, FloatArray]]:
+    """Yield the populations of interest with their targets, (n_images, *shape), in the network's order."""
+    spiking = [p for p in result.network.populations if p.kind != "readout" or result.settings.readout == "spikes"]
+    unknown = set(activations) - {population.name for population in spiking}
+    if unknown or not activations:
+        raise DataError(
+            f"activations of {sorted(unknown)} were given; rates can be compared for "
+            f"{[population.name for population in spiking]}."
+        )
+    for population in spiking:
+        if population.name in activations:
+            activation = np.asarray(activations[population.name], np.float64)
+            expected = (len(result.images), *population.shape)
+            if activation.shape != expected:
+                raise DataError(
+                    f"population {population.name!r}: activations have shape {activation.shape}; {expected} was "
+                    "expected."
+                )
+            yield population, activation / population.scale
+
+
+def _rates(result: Result, population: Population) -> FloatArray:
+    """Return the rates of a population, (n_images, *shape); zeros if it was clamped to the end."""
+    return result.spike_counts[population.name] / max(1, result.window_steps(population.name))
+
+
+def _by_map(values: NDArray[np.generic], population: Population) -> FloatArray:
+    """Return (neurons of a map, maps)."""
+    return np.asarray(values, np.float64).reshape(-1, population.shape[-1])
+
+
+def _map_table(population: Population, rate: FloatArray, target: FloatArray) -> pd.DataFrame:
+    """Return the rows of one population in `map_offsets`."""
+    rates, targets = _by_map(rate, population), _by_map(target, population)
+    error = rates - targets
+    return pd.DataFrame(
+        {
+            "population": population.name,
+            "feature_map": np.arange(population.shape[-1]),
+            "bias": _by_map(population.bias, population).mean(axis=0),
+            "target": targets.mean(axis=0),
+            "rate": rates.mean(axis=0),
+            "offset": error.mean(axis=0),
+            "pearson_r": [pearson(x, y) for x, y in zip(targets.T, rates.T, strict=True)],
+            "rmse": np.sqrt(np.mean(error**2, axis=0)),
+        }
+    )
+
+
+def _layer_row(population: Population, rate: FloatArray, target: FloatArray) -> dict[str, str | int | float]:
+    """Return the row of one population in `layer_offsets`."""
+    error = _by_map(rate - target, population)
+    offsets, bias = error.mean(axis=0), _by_map(population.bias, population).mean(axis=0)
+    return {
+        "population": population.name,
+        "depth": population.depth,
+        "feature_maps": len(offsets),
+        "mean_abs_offset": float(np.abs(offsets).mean()),
+        "bias_correlation": pearson(bias, offsets),
+        "pearson_r": pearson(target, rate),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+    }

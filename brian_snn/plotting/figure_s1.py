@@ -1,0 +1,173 @@
+"""Figure S1 of the supplement: how transients shift whole feature maps, and what the voltage clamp does about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import CenteredNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from brian_snn.conversion.graph import FloatArray
+from brian_snn.plotting.style import GREY, INK, count_label, house_style, new_figure, sample
+
+_MAP_COLOURS = "magma"
+_BIAS_COLOURS = "coolwarm"
+_COLUMNS = 8
+# Of the activations: where the common colour scale ends, so that a few outliers do not darken all the rest.
+_BRIGHTEST_PERCENTILE = 99.5
+
+
+@dataclass(frozen=True, eq=False)
+class FigureS1:
+    """What Figure S1 shows; activations and rates as fractions of r_max.
+
+    Parameters
+    ----------
+    photo : (height, width, 3) uint8 array
+        As the network saw it.
+    activations : (rows, columns, maps) float array
+        Target rates: the ANN's activations over lambda.
+    rates_unclamped, rates_clamped : (rows, columns, maps) float array
+        Measured without and with the voltage clamp.
+    bias : (maps,) float array
+        Of the feature maps, in thresholds per step.
+    summary : dict
+        The numbers below the figure: ``pearson_unclamped``, ``pearson_clamped``, ``map_offset_unclamped``,
+        ``map_offset_clamped``, ``steps``, ``clamp``, ``percentile``, ``weights``, and any others.
+    """
+
+    photo: NDArray[np.uint8]
+    activations: FloatArray
+    rates_unclamped: FloatArray
+    rates_clamped: FloatArray
+    bias: FloatArray
+    summary: dict[str, Any]
+
+
+@house_style
+def plot_figure_s1(data: FigureS1) -> Figure:
+    """Draw panels (a) to (f): activations, photo, rates and their correlation without and with the clamp.
+
+    Parameters
+    ----------
+    data : FigureS1
+        Activations, rates and the numbers that go below the figure.
+
+    Returns
+    -------
+    figure : Figure
+        Three rows of a heat map of all feature maps and a smaller panel; one colour scale for all heat maps.
+    """
+    figure = new_figure(9.6, 10.1)
+    grid = figure.add_gridspec(5, 2, width_ratios=(2.05, 1), height_ratios=(1, 1, 1, 0.045, 0.12))
+    axes = [[figure.add_subplot(grid[row, column]) for column in (0, 1)] for row in range(3)]
+    clamp = data.summary["clamp"]
+    scale = Normalize(0, float(np.percentile(data.activations, _BRIGHTEST_PERCENTILE)))
+    maps = {
+        "(a)  ANN activations": data.activations,
+        "(c)  SNN rates, no clamp": data.rates_unclamped,
+        f"(e)  SNN rates, clamp of {clamp} steps": data.rates_clamped,
+    }
+    for (left, _), (title, values) in zip(axes, maps.items(), strict=True):
+        _heat_map(left, title, values, scale)
+    _photo(axes[0][1], data.photo)
+    norm = CenteredNorm(0, float(np.abs(data.bias).max()) or 1.0)
+    _correlation(axes[1][1], "(d)", data, data.rates_unclamped, "unclamped", norm)
+    _correlation(axes[2][1], "(f)", data, data.rates_clamped, "clamped", norm)
+    _colour_bar(figure, grid[3, 0], ScalarMappable(scale, _MAP_COLOURS), "activation / λ,  rate / $r_{max}$", "max")
+    bias = ScalarMappable(norm, _BIAS_COLOURS)
+    _colour_bar(figure, grid[3, 1], bias, "bias of the feature map (thresholds per step)", "neither")
+    note = figure.add_subplot(grid[4, :])
+    note.axis("off")
+    note.text(0, 0.4, _caption(data.summary), fontsize=8, color=INK, va="center", linespacing=1.5)
+    return figure
+
+
+def save_data(data: FigureS1, path: Path) -> None:
+    """Write what the figure shows to an ``.npz``; the summary goes elsewhere."""
+    np.savez_compressed(
+        path,
+        photo=data.photo,
+        **{name: getattr(data, name).astype(np.float32) for name in _ARRAYS},
+    )
+
+
+def load_data(path: Path, summary: dict[str, Any]) -> FigureS1:
+    """Read what `save_data` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return FigureS1(arrays["photo"], **{name: arrays[name].astype(np.float64) for name in _ARRAYS}, summary=summary)
+
+
+_ARRAYS = ("activations", "rates_unclamped", "rates_clamped", "bias")
+
+
+def tile(maps: FloatArray, columns: int = _COLUMNS) -> FloatArray:
+    """Return feature maps (rows, columns, maps) side by side as one image, with one pixel of nan between them."""
+    n_rows = -(-maps.shape[2] // columns)
+    height, width = maps.shape[0] + 1, maps.shape[1] + 1
+    image = np.full((n_rows * height - 1, columns * width - 1), np.nan)
+    for k in range(maps.shape[2]):
+        top, left = k // columns * height, k % columns * width
+        image[top : top + height - 1, left : left + width - 1] = maps[:, :, k]
+    return image
+
+
+def _heat_map(axes: Axes, title: str, maps: FloatArray, scale: Normalize) -> None:
+    """Draw all feature maps of one quantity."""
+    axes.imshow(tile(maps), cmap=_MAP_COLOURS, norm=scale, interpolation="nearest")
+    axes.set_title(title)
+    axes.axis("off")
+
+
+def _photo(axes: Axes, photo: NDArray[np.uint8]) -> None:
+    """Draw the photo."""
+    axes.imshow(photo)
+    axes.set_title("(b)  input image")
+    axes.axis("off")
+
+
+def _correlation(
+    axes: Axes, letter: str, data: FigureS1, rates: FloatArray, key: str, norm: CenteredNorm
+) -> None:
+    """Draw rates against activations, coloured by the bias of the feature map."""
+    target, rate = data.activations.ravel(), rates.ravel()
+    shown = np.random.default_rng(0).permutation(sample(target.size))
+    top = float(max(np.percentile(target, 99.99), np.percentile(rate, 99.99))) * 1.03
+    axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, zorder=1)
+    bias = np.broadcast_to(data.bias, data.activations.shape).ravel()
+    points = {"s": 3, "linewidths": 0, "alpha": 0.6, "rasterized": True, "zorder": 2}
+    axes.scatter(target[shown], rate[shown], c=bias[shown], cmap=_BIAS_COLOURS, norm=norm, **points)
+    axes.set(xlim=(-0.02 * top, top), ylim=(-0.02 * top, top), aspect="equal")
+    axes.locator_params(nbins=5)
+    axes.set_title(f"{letter}  r = {data.summary[f'pearson_{key}']:.4f}")
+    axes.set_xlabel("ANN activation / λ")
+    axes.set_ylabel("SNN rate / $r_{max}$")
+    offset = data.summary[f"map_offset_{key}"]
+    axes.text(0.97, 0.04, f"mean |map offset|\n{offset:.4f} $r_{{max}}$", transform=axes.transAxes, ha="right", fontsize=9)
+    axes.text(0.04, 0.96, count_label(shown.size, target.size, "neurons"), transform=axes.transAxes, va="top", fontsize=8,
+              color=GREY)  # fmt: skip
+
+
+def _colour_bar(figure: Figure, cell: Any, colours: ScalarMappable, label: str, extend: str) -> None:
+    """Draw a flat colour bar."""
+    bar = figure.colorbar(colours, cax=figure.add_subplot(cell), orientation="horizontal", extend=extend)
+    bar.set_label(label, fontsize=9)
+    bar.outline.set_visible(False)
+    bar.ax.locator_params(nbins=6)
+
+
+def _caption(summary: dict[str, Any]) -> str:
+    """Return the numbers behind the figure."""
+    return (
+        f"Pearson r: {summary['pearson_unclamped']:.4f} without clamp, {summary['pearson_clamped']:.4f} with it.  "
+        f"Mean absolute offset of a feature map: {summary['map_offset_unclamped']:.4f} and "
+        f"{summary['map_offset_clamped']:.4f} $r_{{max}}$.\n"
+        f"{summary['steps']} steps, clamp {summary['clamp']}, percentile {summary['percentile']:g}.  "
+        f"Inception-V3; weights: {summary['weights']}."
+    )

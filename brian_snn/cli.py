@@ -1,4 +1,4 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | figure``.
 
 A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
 Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
@@ -181,7 +181,7 @@ def _convert_options(parser: ArgumentParser) -> None:
         "--grid", type=float, default=2**-24, metavar="G", help="power of two; weights are multiples of it"
     )
     parser.add_argument(
-        "--until", metavar="LAYER", help="convert only what this layer needs, up to its ReLU; all of the model by default"
+        "--until", metavar="LAYER", help="convert only what this layer and its ReLU need; the whole model by default"
     )
     _add_output(parser, "file (.npz)")
 
@@ -214,6 +214,24 @@ def _demo_options(parser: ArgumentParser) -> None:
     _add_output(parser, "folder", Path("brian-snn-demo"))
 
 
+def _figure_options(parser: ArgumentParser) -> None:
+    """Add the options of ``figure``."""
+    parser.add_argument("figure", choices=("s1",), help="s1: transients and the voltage clamp in Inception-V3")
+    parser.add_argument(
+        "--weights", required=True, metavar="imagenet|PATH", help="imagenet: Keras downloads them; or a file of weights"
+    )
+    parser.add_argument("--photo", type=Path, required=True, metavar="PATH", help="photo to show, JPEG or PNG")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FOLDER", help="photos that set lambda; those beside the photo by default"
+    )
+    parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=_PERCENTILE_HELP)
+    add_settings(parser, only=("steps",))
+    parser.add_argument(
+        "--clamp", type=int, default=10, metavar="STEPS", help=f"of the second simulation: {SETTING_HELP['clamp'][1]}"
+    )
+    _add_output(parser, "folder", Path("brian-snn-figure-s1"))
+
+
 def _convert(arguments: Namespace) -> int:
     """Run ``convert``."""
     from brian_snn import commands
@@ -240,6 +258,13 @@ def _demo(arguments: Namespace) -> int:
     from brian_snn import demo
 
     return demo.run(arguments, settings_from(arguments))
+
+
+def _figure(arguments: Namespace) -> int:
+    """Run ``figure``."""
+    from brian_snn import figure_s1
+
+    return figure_s1.run(arguments, settings_from(arguments))
 
 
 def _silence_libraries() -> None:
@@ -269,4 +294,5 @@ COMMANDS = (
     Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
+    Command("figure", "Draw a figure of the supplement from real weights and a photo.", _figure_options, _figure),
 )

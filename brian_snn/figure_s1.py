@@ -176,8 +176,6 @@ def _simulate(stages: Stages, name: str, subject: Subject, settings: Settings) -
     """Simulate the photo and show the progress."""
     bars = stages.simulation(name, len(subject.image))
     arguments = simulate_arguments(settings)
-    result = simulate(
-        subject.network, subject.image, **arguments, progress=bars.ran, build_progress=bars.built
-    )
+    result = simulate(subject.network, subject.image, **arguments, progress=bars.ran, build_progress=bars.built)
     bars.finish(result.timings_s)
     return result

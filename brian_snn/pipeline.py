@@ -74,8 +74,8 @@ def convert(
     Raises
     ------
     ModelError
-        If the model cannot be read or a layer has no spiking form, if the result disagrees with Keras, or if there is no
-        layer `until`.
+        If the model cannot be read, a layer has no spiking form or there is no layer `until`, or if the result
+        disagrees with Keras.
     DataError
         If the calibration images are not finite numbers of the model's input shape.
     SettingError

@@ -1,7 +1,7 @@
 """How far the firing rates of whole feature maps are off their targets, and what the voltage clamp does about it.
 
-A layer starts to integrate before its input has settled. What it gathers in that time stays in its membrane for good, so
-the rates of a feature map are all too high or all too low, by an amount that its bias sets and that falls as 1 / T
+A layer starts to integrate before its input has settled. What it gathers in that time stays in its membrane for good,
+so the rates of a feature map are all too high or all too low, by an amount that its bias sets and that falls as 1 / T
 (supplement, section 2). Everything here is a fraction of r_max: a rate is spikes per step, taken over the population's
 own unclamped window, and the target of an activation a is a / lambda.
 
@@ -144,7 +144,7 @@ def offsets_over_clamp(results: Iterable[Result], activations: Activations) -> p
     return pd.concat(tables, ignore_index=True)
 
 
-def pearson(x: NDArray[np.generic], y: NDArray[np.generic]) -> float:
+def pearson(x: FloatArray, y: FloatArray) -> float:
     """Return Pearson's correlation of two arrays of equal size; nan where one of them is constant."""
     x, y = np.ravel(x), np.ravel(y)
     if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:

@@ -110,7 +110,7 @@ def _is_only_reader(folding: Folding, draft: Draft, position: int) -> bool:
 
 
 def finish(folding: Folding) -> Network:
-    """Return the network that ends in the last node, or in the one at which to stop; what does not reach it is left out.
+    """Return the network that ends in the last node, or where the graph says; what does not reach it is left out.
 
     The output comes last. A concatenation at which to stop has no neurons of its own: there are several outputs then.
     """

@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import CenteredNorm, Normalize
+from matplotlib.colors import CenteredNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.plotting.style import GREY, INK, count_label, house_style, new_figure, sample
+from brian_snn.plotting.style import GREY, INK, house_style, new_figure
 
 _MAP_COLOURS = "magma"
 _BIAS_COLOURS = "coolwarm"
 _COLUMNS = 8
+# Rates of a few thousandths are what the figure is about; the square root makes them visible.
+_GAMMA = 0.5
 # Of the activations: where the common colour scale ends, so that a few outliers do not darken all the rest.
 _BRIGHTEST_PERCENTILE = 99.5
+# Inches: the page, the height of a panel, from one row to the next, and (left edge, width) of the columns.
+_WIDTH, _HEIGHT, _PANEL, _ROW = 9.85, 12.5, 2.95, 3.65
+_LEFT, _RIGHT = (0.15, 5.92), (6.75, 2.95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +69,24 @@ def plot_figure_s1(data: FigureS1) -> Figure:
     figure : Figure
         Three rows of a heat map of all feature maps and a smaller panel; one colour scale for all heat maps.
     """
-    figure = new_figure(9.6, 10.1)
-    grid = figure.add_gridspec(5, 2, width_ratios=(2.05, 1), height_ratios=(1, 1, 1, 0.045, 0.12))
-    axes = [[figure.add_subplot(grid[row, column]) for column in (0, 1)] for row in range(3)]
-    clamp = data.summary["clamp"]
-    scale = Normalize(0, float(np.percentile(data.activations, _BRIGHTEST_PERCENTILE)))
+    figure = new_figure(_WIDTH, _HEIGHT)
+    # Square and two-to-one panels side by side: the constrained layout would leave gaps between them.
+    figure.set_layout_engine(None)
+    scale = PowerNorm(_GAMMA, 0, float(np.percentile(data.activations, _BRIGHTEST_PERCENTILE)))
     maps = {
         "(a)  ANN activations": data.activations,
-        "(c)  SNN rates, no clamp": data.rates_unclamped,
-        f"(e)  SNN rates, clamp of {clamp} steps": data.rates_clamped,
+        "(c)  SNN rates without clamp": data.rates_unclamped,
+        f"(e)  SNN rates with a clamp of {data.summary['clamp']} steps": data.rates_clamped,
     }
-    for (left, _), (title, values) in zip(axes, maps.items(), strict=True):
-        _heat_map(left, title, values, scale)
-    _photo(axes[0][1], data.photo)
+    for row, (title, values) in enumerate(maps.items()):
+        _heat_map(_panel(figure, _LEFT, row), title, values, scale)
+    _photo(_panel(figure, _RIGHT, 0), data.photo)
     norm = CenteredNorm(0, float(np.abs(data.bias).max()) or 1.0)
-    _correlation(axes[1][1], "(d)", data, data.rates_unclamped, "unclamped", norm)
-    _correlation(axes[2][1], "(f)", data, data.rates_clamped, "clamped", norm)
-    _colour_bar(figure, grid[3, 0], ScalarMappable(scale, _MAP_COLOURS), "activation / λ,  rate / $r_{max}$", "max")
-    bias = ScalarMappable(norm, _BIAS_COLOURS)
-    _colour_bar(figure, grid[3, 1], bias, "bias of the feature map (thresholds per step)", "neither")
-    note = figure.add_subplot(grid[4, :])
-    note.axis("off")
-    note.text(0, 0.4, _caption(data.summary), fontsize=8, color=INK, va="center", linespacing=1.5)
+    _correlation(_panel(figure, _RIGHT, 1), "(d)  without clamp", data, data.rates_unclamped, "unclamped", norm)
+    _correlation(_panel(figure, _RIGHT, 2), "(f)  with clamp", data, data.rates_clamped, "clamped", norm)
+    _colour_bar(figure, _LEFT, ScalarMappable(scale, _MAP_COLOURS), "activation / λ,   rate / $r_{max}$", "max")
+    _colour_bar(figure, _RIGHT, ScalarMappable(norm, _BIAS_COLOURS), "bias of the map (thresholds per step)", "neither")
+    figure.text(_LEFT[0] / _WIDTH, 0.12 / _HEIGHT, _caption(data.summary), fontsize=8, color=INK, linespacing=1.5)
     return figure
 
 
@@ -132,31 +133,39 @@ def _photo(axes: Axes, photo: NDArray[np.uint8]) -> None:
     axes.axis("off")
 
 
-def _correlation(
-    axes: Axes, letter: str, data: FigureS1, rates: FloatArray, key: str, norm: CenteredNorm
-) -> None:
+def _correlation(axes: Axes, title: str, data: FigureS1, rates: FloatArray, key: str, norm: CenteredNorm) -> None:
     """Draw rates against activations, coloured by the bias of the feature map."""
     target, rate = data.activations.ravel(), rates.ravel()
-    shown = np.random.default_rng(0).permutation(sample(target.size))
-    top = float(max(np.percentile(target, 99.99), np.percentile(rate, 99.99))) * 1.03
+    # In random order, so that no feature map covers another.
+    shown = np.random.default_rng(0).permutation(target.size)
+    top = float(max(target.max(), rate.max(), 1e-12)) * 1.03
     axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, zorder=1)
     bias = np.broadcast_to(data.bias, data.activations.shape).ravel()
-    points = {"s": 3, "linewidths": 0, "alpha": 0.6, "rasterized": True, "zorder": 2}
+    points: dict[str, Any] = {"s": 5, "linewidths": 0, "alpha": 0.7, "rasterized": True, "zorder": 2}
     axes.scatter(target[shown], rate[shown], c=bias[shown], cmap=_BIAS_COLOURS, norm=norm, **points)
     axes.set(xlim=(-0.02 * top, top), ylim=(-0.02 * top, top), aspect="equal")
     axes.locator_params(nbins=5)
-    axes.set_title(f"{letter}  r = {data.summary[f'pearson_{key}']:.4f}")
-    axes.set_xlabel("ANN activation / λ")
+    axes.set_title(f"{title}:  r = {data.summary[f'pearson_{key}']:.4f}")
+    axes.set_xlabel("ANN activation / λ", labelpad=2)
     axes.set_ylabel("SNN rate / $r_{max}$")
     offset = data.summary[f"map_offset_{key}"]
-    axes.text(0.97, 0.04, f"mean |map offset|\n{offset:.4f} $r_{{max}}$", transform=axes.transAxes, ha="right", fontsize=9)
-    axes.text(0.04, 0.96, count_label(shown.size, target.size, "neurons"), transform=axes.transAxes, va="top", fontsize=8,
-              color=GREY)  # fmt: skip
+    inside: dict[str, Any] = {"transform": axes.transAxes}
+    axes.text(0.97, 0.04, f"mean |map offset|\n{offset:.4f} $r_{{max}}$", ha="right", fontsize=9, **inside)
+    axes.text(0.04, 0.96, f"{target.size:,} neurons", va="top", fontsize=8, color=GREY, **inside)
 
 
-def _colour_bar(figure: Figure, cell: Any, colours: ScalarMappable, label: str, extend: str) -> None:
-    """Draw a flat colour bar."""
-    bar = figure.colorbar(colours, cax=figure.add_subplot(cell), orientation="horizontal", extend=extend)
+def _panel(figure: Figure, column: tuple[float, float], row: int) -> Axes:
+    """Return the axes of a row, three inches high."""
+    left, width = column
+    bottom = _HEIGHT - 0.35 - _ROW * row - _PANEL
+    return figure.add_axes((left / _WIDTH, bottom / _HEIGHT, width / _WIDTH, _PANEL / _HEIGHT))
+
+
+def _colour_bar(figure: Figure, column: tuple[float, float], colours: ScalarMappable, label: str, extend: str) -> None:
+    """Draw a flat colour bar below a column."""
+    left, width = column
+    axes = figure.add_axes((left / _WIDTH, 1.05 / _HEIGHT, width / _WIDTH, 0.1 / _HEIGHT))
+    bar = figure.colorbar(colours, cax=axes, orientation="horizontal", extend=extend)
     bar.set_label(label, fontsize=9)
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=6)

@@ -98,7 +98,7 @@ positions. Stops are in ascending order and lie before the last step or on it.
         {% endif %}
         {% if layer.state_monitor %}
         for (long row = 0; row < steps; row++)
-            write(trace_{{layer.position}}, &{{layer.state_monitor.v}}(row, 0), {{layer.size}} * sizeof(double));
+            write(trace_{{layer.position}}, &{{layer.state_monitor.v}}(static_cast<size_t>(row), static_cast<size_t>(0)), {{layer.size}} * sizeof(double));
         {{layer.state_monitor.t}}.clear();
         {{layer.state_monitor.n}}[0] = 0;
         {% endif %}

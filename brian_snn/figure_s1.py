@@ -43,7 +43,21 @@ UNCLAMPED, CLAMPED = "unclamped", "clamped"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A converted network, the photo that it is shown, and what the ANN makes of it in the network's last layer."""
+    """A converted network and the photo that it is shown.
+
+    Parameters
+    ----------
+    network : Network
+        The part of Inception-V3 that ends in Figure S1's layer.
+    photo : (299, 299, 3) float array
+        In [0, 1].
+    image : (1, 299, 299, 3) float array
+        The photo in the range of pixels that the weights were trained on.
+    activations : dict of (1, *shape) float array
+        What Keras computes for every population.
+    summary : dict
+        Where all that comes from, for the numbers below the figure.
+    """
 
     network: Network
     photo: FloatArray
@@ -106,7 +120,6 @@ def prepare(weights: str, photo: Path, calibration: Path | None = None, percenti
     network = convert(inception.model, _pixels(inception, pictures), percentile=percentile, until=layer)
     image = _pixels(inception, picture[None])
     output = network.output
-    activations = reference_activations(inception.model, network, image)[output.name]
     summary = {
         "percentile": percentile,
         "weights": inception.weights,
@@ -116,16 +129,17 @@ def prepare(weights: str, photo: Path, calibration: Path | None = None, percenti
         "shape": list(output.shape),
         "neurons": sum(population.size for population in network.populations),
     }
-    return Subject(network, picture, image, {output.name: activations}, summary)
+    return Subject(network, picture, image, reference_activations(inception.model, network, image), summary)
 
 
 def figure_data(subject: Subject, results: Mapping[str, Result]) -> FigureS1:
     """Return what the figure shows of two simulations, `UNCLAMPED` and `CLAMPED`."""
     output = subject.network.output
+    activations = {output.name: subject.activations[output.name]}
     rates = {name: np.asarray(r.rates(output.name)[0] * r.settings.dt_s) for name, r in results.items()}
     numbers: dict[str, Any] = {}
     for name, result in results.items():
-        row = layer_offsets(result, subject.activations).iloc[0]
+        row = layer_offsets(result, activations).iloc[0]
         numbers |= {
             f"pearson_{name}": float(row["pearson_r"]),
             f"map_offset_{name}": float(row["mean_abs_offset"]),
@@ -136,7 +150,7 @@ def figure_data(subject: Subject, results: Mapping[str, Result]) -> FigureS1:
     settings = results[CLAMPED].settings
     return FigureS1(
         photo=np.rint(subject.photo * 255).astype(np.uint8),
-        activations=subject.activations[output.name][0] / output.scale,
+        activations=activations[output.name][0] / output.scale,
         rates_unclamped=rates[UNCLAMPED],
         rates_clamped=rates[CLAMPED],
         bias=output.bias.mean(axis=(0, 1)),

@@ -65,7 +65,7 @@ def simulate(
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
     workers : int
-        Number of processes that share the images (standalone only).
+        Number of processes that share the images; the runtime backend has one.
     record_spikes, record_potentials : sequence of str
         Populations whose spike trains, or V(t), are kept for every image.
     checkpoints : sequence of int

@@ -10,8 +10,8 @@ from typing import Any
 from brian_snn.conversion.keras_files import import_keras
 from brian_snn.errors import ModelError
 
-#: Side of the photos that Inception-V3 takes.
-INCEPTION_SIDE = 299
+# Side of the photos that Inception-V3 takes.
+_SIDE = 299
 
 #: Stands for the weights that Keras downloads.
 IMAGENET = "imagenet"
@@ -83,9 +83,7 @@ def _build(weights: str | None, path: Path | None) -> Any:
     what = f"weights {path or weights!r}"
     hint = "check the file" if path else "without a network, give the path of a file of weights"
     try:
-        model = keras.applications.InceptionV3(
-            weights=weights, include_top=False, input_shape=(INCEPTION_SIDE, INCEPTION_SIDE, 3)
-        )
+        model = keras.applications.InceptionV3(weights=weights, include_top=False, input_shape=(_SIDE, _SIDE, 3))
         if path is not None:
             model.load_weights(path)
     # Keras passes on whatever its readers raise for a damaged file, and a bare Exception for a failed download.

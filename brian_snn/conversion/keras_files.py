@@ -11,12 +11,14 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from brian_snn.conversion.keras_layers import READERS, unsupported
+from brian_snn.conversion.keras_legacy import is_legacy, modernised, modernised_copy
 from brian_snn.errors import ModelError
 
 _MODELS = ("Functional", "Sequential", "Model")
@@ -63,7 +65,7 @@ def load_model(path: str | Path) -> Any:
     Parameters
     ----------
     path : str or Path
-        The file, as saved by Keras 2 (``.h5``) or Keras 3.
+        The file, as saved by Keras 2 or Keras 3.
 
     Returns
     -------
@@ -86,15 +88,19 @@ def load_model(path: str | Path) -> Any:
         raise ModelError(f"model {path}: there is no such file.")
     suffix = path.suffix.lower()
     if suffix == ".keras":
-        config = _config_in_archive(path)
+        config, version = _config_in_archive(path)
     elif suffix in (".h5", ".hdf5"):
-        config = _config_in_h5(path)
+        config, version = _config_in_h5(path)
     else:
         raise ModelError(f"model {path}: its name ends in {suffix!r}; model files end in .keras, .h5 or .hdf5.")
+    legacy = is_legacy(version)
+    config = modernised(config) if legacy else config
     _refuse_code(config, path)
     keras = import_keras()
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        with tempfile.TemporaryDirectory() as folder:
+            readable = modernised_copy(path, config, Path(folder)) if legacy else path
+            return keras.models.load_model(readable, compile=False, safe_mode=True)
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
         raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
@@ -105,31 +111,33 @@ def _first_line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _config_in_archive(path: Path) -> dict[str, Any]:
-    """Return the configuration inside a ``.keras`` file."""
+def _config_in_archive(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the configuration inside a ``.keras`` file, and the version of Keras that wrote it."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise ModelError(f"model {path}: the file is damaged or no .keras file ({_first_line(error)}).") from error
-    return _checked_config(config, path)
+    return _checked_config(config, path), version
 
 
-def _config_in_h5(path: Path) -> dict[str, Any]:
-    """Return the configuration inside an HDF5 file."""
+def _config_in_h5(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the configuration inside an HDF5 file, and the version of Keras that wrote it."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")
             config = None if text is None else json.loads(text)
+            version = str(file.attrs.get("keras_version", ""))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"model {path}: the file is damaged or no HDF5 file ({_first_line(error)}).") from error
     if config is None:
         raise ModelError(
             f"model {path}: it holds weights only, no architecture; load them into the model and use model.save()."
         )
-    return _checked_config(config, path)
+    return _checked_config(config, path), version
 
 
 def _checked_config(config: Any, path: Path) -> dict[str, Any]:

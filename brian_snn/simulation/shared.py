@@ -56,22 +56,7 @@ class SharedProjection(Group, CodeRunner):
         clock: Clock,
         when: str,
     ) -> None:
-        inputs = ["drive"] if schedule == "same_step" else ["v", "charge"]
-        # What the kernel reads and writes besides the spikes: name here, group it belongs to, name there.
-        pooled = [
-            ("n_spikes_source", source, "n_spikes"),
-            ("n_spikes_target", target, "n_spikes"),
-            ("hit", target, "hit"),
-        ]
-        references = [(name, target, name) for name in inputs] if has_weights else pooled
-        if has_weights and schedule == "brian2":
-            references += [(name, target, name) for name in ("clamp_steps", "t_in_timesteps")]
-        arrays = [
-            ("weights", link.geometry.weights_shape, np.float64),
-            ("input_of_source", None if link.source_index is None else len(source), np.int32),
-            ("target_of_output", None if link.target_index is None else link.geometry.n_out, np.int32),
-        ]
-        present = [(name, int(np.prod(shape)), dtype) for name, shape, dtype in arrays if shape is not None]
+        references, arrays = _references(source, target, has_weights, schedule), _arrays(link, len(source))
         CodeRunner.__init__(
             self,
             group=self,
@@ -79,10 +64,10 @@ class SharedProjection(Group, CodeRunner):
             clock=clock,
             when=when,
             name=f"projection_{link.index}",
-            needed_variables=[name for name, *_ in (*references, *present)],
+            needed_variables=[*references, *arrays],
             template_kwds={
                 "g": _constants(link, len(source)),
-                "input_names": inputs if has_weights else [],
+                "input_names": [name for name in ("drive", "v", "charge") if name in references],
                 "skip_clamped": has_weights and schedule == "brian2",
                 "count_lag": 0 if schedule == "same_step" else 1,
             },
@@ -92,11 +77,37 @@ class SharedProjection(Group, CodeRunner):
         # Brian2 asks every group for its size.
         self.variables.add_constant("N", value=len(target))
         self.variables.add_reference("_spikespace", source)
-        for name, group, variable in references:
+        for name, (group, variable) in references.items():
             self.variables.add_reference(name, group, variable)
-        for name, size, dtype in present:
+        for name, (size, dtype) in arrays.items():
             self.variables.add_array(name, size=size, dtype=dtype)
         self._enable_group_attributes()
+
+
+def _references(
+    source: NeuronGroup, target: NeuronGroup, has_weights: bool, schedule: Schedule
+) -> dict[str, tuple[NeuronGroup, str]]:
+    """Return the variables of its neurons that a kernel reads or writes: its name for each, group, name there."""
+    if not has_weights:
+        return {
+            "n_spikes_source": (source, "n_spikes"),
+            "n_spikes_target": (target, "n_spikes"),
+            "hit": (target, "hit"),
+        }
+    direct = ("v", "charge", "clamp_steps", "t_in_timesteps")
+    return {name: (target, name) for name in (("drive",) if schedule == "same_step" else direct)}
+
+
+def _arrays(link: Link, n_source: int) -> dict[str, tuple[int, type]]:
+    """Return size and type of the arrays that a kernel owns."""
+    arrays: dict[str, tuple[int, type]] = {}
+    if link.geometry.weights_shape is not None:
+        arrays["weights"] = (int(np.prod(link.geometry.weights_shape)), np.float64)
+    if link.source_index is not None:
+        arrays["input_of_source"] = (n_source, np.int32)
+    if link.target_index is not None:
+        arrays["target_of_output"] = (link.geometry.n_out, np.int32)
+    return arrays
 
 
 class RuntimeKernel:

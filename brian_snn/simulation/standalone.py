@@ -53,7 +53,9 @@ def run_standalone(
             _run_processes(build, folders, arguments, inputs.n_images, progress)
             return join([_read_shard(f, topology, plan, len(s)) for f, s in zip(folders, shards, strict=True)])
     except OSError as error:
-        raise OutputError(f"cannot write in {tempfile.gettempdir()}: {error.strerror or error}.") from error
+        raise OutputError(
+            f"cannot write in {tempfile.gettempdir()}: {error.strerror or error}. Is the disk full?"
+        ) from error
 
 
 def _write_parameters(folder: Path, topology: Topology, inputs: RunInputs) -> list[str]:

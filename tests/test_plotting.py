@@ -52,7 +52,9 @@ class TestStyle:
         assert count_label(1234, 1234, "neurons") == "1,234 neurons"
 
     def test_saved_file_has_the_size_and_resolution_of_the_style(self, tmp_path):
-        path = save_figure(new_figure(2.0, 1.0), tmp_path / "empty.png")
+        figure = new_figure(2.0, 1.0)
+        figure.add_subplot()
+        path = save_figure(figure, tmp_path / "empty.png")
         assert imread(path).shape[:2] == (DPI, 2 * DPI)
 
     def test_a_plot_leaves_the_users_matplotlib_as_it_was(self):

@@ -106,6 +106,13 @@ def _write_shard(folder: Path, number: int, plan: Plan, inputs: RunInputs, image
     return shard
 
 
+def _start(build: Build, folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """Start the binary on the files of one folder."""
+    command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
+    with (folder / "errors.txt").open("wb") as errors:
+        return subprocess.Popen(command, cwd=build.folder, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
 def _run_processes(
     build: Build,
     folders: list[Path],
@@ -114,16 +121,7 @@ def _run_processes(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Run one process a folder, side by side, and report each image as it is done."""
-    processes = [
-        subprocess.Popen(
-            [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments],
-            cwd=build.folder,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "errors.txt").open("wb"),
-            text=True,
-        )
-        for folder in folders
-    ]
+    processes = [_start(build, folder, arguments) for folder in folders]
     lock = threading.Lock()
     done = 0
 
@@ -147,7 +145,7 @@ def _run_processes(
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()
     for folder, code in zip(folders, codes, strict=True):
         errors = (folder / "errors.txt").read_text("utf-8", errors="replace").strip()
         # Brian2 reports an array of the wrong size on standard error and goes on; here that is an error.

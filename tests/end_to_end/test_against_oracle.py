@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.strategies import sampled_from
 
 import brian_snn
 from tests.keras_units import percentile_scales, spiking_units
@@ -21,11 +22,11 @@ PLAIN = Run(40, "subtraction", 1.0, 0.0, 0, "potential", 99.9)
 HARD = Run(30, "zero", 1.75, 0.5, 2, "spikes", 90.0)
 
 
-def mismatches(model, run, backend="runtime", normalisation="layer", n_images=2):
+def mismatches(model, run, backend="runtime", normalisation="layer", n_images=2, projection="auto"):
     """Return what differs between the simulation and the oracle, as (population, quantity, neurons)."""
     images = images_for(model, n_images, seed=7)
     network = brian_snn.convert(model, images_for(model, 20), percentile=run.percentile, normalisation=normalisation)
-    result = brian_snn.simulate(network, images, backend=backend, **run.simulation())
+    result = brian_snn.simulate(network, images, backend=backend, projection=projection, **run.simulation())
     scales = {population.name: population.scale for population in network.populations}
     traces = simulate_oracle(model, scales, images, **run.simulation())
     found = [("populations", name, 0) for name in scales.keys() ^ traces.keys()]
@@ -47,16 +48,18 @@ FIRST_OF_OUTLINE = {}
 
 
 @RANDOM
-@given(architecture=architectures(), run=runs())
-def test_random_architectures_spike_as_the_oracle_does(architecture, run):
+@given(architecture=architectures(), run=runs(), projection=sampled_from(["synapses", "shared"]))
+def test_random_architectures_spike_as_the_oracle_does(architecture, run, projection):
     assume(FIRST_OF_OUTLINE.setdefault(architecture.outline, architecture) == architecture)
-    assert mismatches(architecture.build(), run) == []
+    assert mismatches(architecture.build(), run, projection=projection) == []
 
 
-@pytest.mark.parametrize(("run", "n_images"), [(PLAIN, 1), (HARD, 2)], ids=["plain", "hard"])
+@pytest.mark.parametrize(
+    ("run", "n_images", "projection"), [(PLAIN, 1, "shared"), (HARD, 2, "synapses")], ids=["plain", "hard"]
+)
 @pytest.mark.parametrize("name", HAND_PICKED)
-def test_hand_picked_models_spike_as_the_oracle_does(name, run, n_images):
-    assert mismatches(HAND_PICKED[name](seed=1), run, n_images=n_images) == []
+def test_hand_picked_models_spike_as_the_oracle_does(name, run, n_images, projection):
+    assert mismatches(HAND_PICKED[name](seed=1), run, n_images=n_images, projection=projection) == []
 
 
 @pytest.mark.parametrize("name", ["odd_pooling", "norm_after_relu", "inception_block", "resnet_block"])
@@ -66,12 +69,12 @@ def test_channel_normalised_models_spike_as_the_oracle_does(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "run"),
-    [("odd_pooling", PLAIN), ("odd_pooling", HARD), ("inception_block", HARD)],
+    ("name", "run", "projection"),
+    [("odd_pooling", PLAIN, "synapses"), ("norm_after_relu", HARD, "shared"), ("inception_block", HARD, "shared")],
     ids=["plain", "hard", "inception"],
 )
-def test_compiled_models_spike_as_the_oracle_does(name, run):
-    assert mismatches(HAND_PICKED[name](seed=1), run, backend="standalone") == []
+def test_compiled_models_spike_as_the_oracle_does(name, run, projection):
+    assert mismatches(HAND_PICKED[name](seed=1), run, backend="standalone", projection=projection) == []
 
 
 @pytest.mark.parametrize("name", ["mlp", "odd_pooling"])

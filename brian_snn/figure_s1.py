@@ -22,7 +22,7 @@ from brian_snn.analysis.verify import verify
 from brian_snn.cli import FAILED, simulate_arguments
 from brian_snn.console import Stages, heading, holds, new_console, table, verdict
 from brian_snn.conversion.graph import FloatArray, Network
-from brian_snn.conversion.keras_applications import INCEPTION_SIDE, Inception, load_inception, pool_branch_layer
+from brian_snn.conversion.keras_applications import Inception, load_inception, pool_branch_layer
 from brian_snn.conversion.keras_reader import reference_activations
 from brian_snn.errors import SettingError
 from brian_snn.outputs import check_target, files_in, staged_folder
@@ -112,10 +112,11 @@ def prepare(weights: str, photo: Path, calibration: Path | None = None, percenti
     SettingError
         If the percentile is outside its range.
     """
-    picture = read_photo(photo, INCEPTION_SIDE)
     files = photo_files(calibration or photo.absolute().parent)[:MAX_CALIBRATION]
-    pictures = np.stack([read_photo(file, INCEPTION_SIDE) for file in files])
     inception = load_inception(weights)
+    side = inception.model.input_shape[1]
+    picture = read_photo(photo, side)
+    pictures = np.stack([read_photo(file, side) for file in files])
     layer = pool_branch_layer(inception.model)
     network = convert(inception.model, _pixels(inception, pictures), percentile=percentile, until=layer)
     image = _pixels(inception, picture[None])

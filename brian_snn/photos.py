@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from brian_snn.conversion.graph import FloatArray
 from brian_snn.errors import DataError
@@ -37,7 +37,8 @@ def read_photo(path: str | Path, side: int, shorter_side: int | None = None) -> 
     """
     try:
         with Image.open(path) as image:
-            rgb = image.convert("RGB")
+            # Cameras note how they were held instead of turning the pixels.
+            rgb = ImageOps.exif_transpose(image).convert("RGB")
     except FileNotFoundError as error:
         raise DataError(f"photo {path}: there is no such file.") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.plotting.accuracy import plot_accuracy
-from brian_snn.plotting.correlation import pearson, plot_correlation
+from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.raster import plot_raster

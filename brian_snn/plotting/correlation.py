@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.graph import FloatArray
 from brian_snn.plotting.style import BLUE, GREY, count_label, house_style, panel_grid, sample
 
@@ -46,13 +47,6 @@ def plot_correlation(
     figure.supxlabel("ANN activation $\\times\\ r_{max}$ / λ  (Hz)", fontsize=10)
     figure.supylabel("measured firing rate (Hz)", fontsize=10)
     return figure
-
-
-def pearson(x: FloatArray, y: FloatArray) -> float:
-    """Return Pearson's correlation of two flat arrays; nan where one of them is constant."""
-    x, y = x - x.mean(), y - y.mean()
-    norm = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / norm) if norm > 0 else float("nan")
 
 
 def _panel(axes: Axes, name: str, target: FloatArray, rate: FloatArray, colour: str) -> None:

@@ -15,7 +15,7 @@ from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import SettingError
 from brian_snn.outputs import check_target, staged_file, staged_folder
 from brian_snn.pipeline import convert_file
-from brian_snn.reports import activity_rows, population_rows
+from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate as simulate_network
 
@@ -33,7 +33,7 @@ def convert(arguments: Namespace) -> int:
         arguments.grid,
         arguments.until,
     )
-    console.print(table(population_rows(network), ("layer", "kind")))
+    console.print(table(population_rows(network), ("layer", "kind")), projection_note(network), sep="\n")
     with staged_file(arguments.output) as path:
         network.save(path)
     console.print(f"\nconverted in {time.perf_counter() - start:.1f} s, wrote {arguments.output}")

@@ -30,7 +30,7 @@ from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
-from brian_snn.reports import Row, accuracy_over_time, population_rows, write_csv
+from brian_snn.reports import Row, accuracy_over_time, population_rows, projection_note, write_csv
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Reset, Settings
 from brian_snn.simulation.simulate import simulate
@@ -86,7 +86,8 @@ def _convert(console: Console, n_images: int | None) -> tuple[Network, Dataset, 
             network = convert(model_path, calibration.images)
         with stages.stage("classify with Keras"):
             activations = reference_activations(model, network, digits.images)
-    console.print(heading("The spiking network"), table(population_rows(network), ("layer", "kind")), "", sep="\n")
+    layers = table(population_rows(network), ("layer", "kind"))
+    console.print(heading("The spiking network"), layers, projection_note(network), "", sep="\n")
     return network, digits, activations
 
 

@@ -13,6 +13,8 @@ from brian_snn.analysis.operations import snn_operations
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.topology import AUTO_LIMIT, uses_shared_kernels
 
 Row = Mapping[str, object]
 
@@ -38,6 +40,13 @@ def population_rows(network: Network) -> list[Row]:
         )
     total = {"layer": "total", "kind": "", "shape": "", "neurons": f"{totals[0]:,}", "synapses": f"{totals[1]:,}"}
     return [*rows, total | {"lambda": ""}]
+
+
+def projection_note(network: Network) -> str:
+    """Return how ``projection="auto"`` will carry the spikes, and why."""
+    shared = uses_shared_kernels(network, Settings())
+    kind, side = ("shared kernels", "more than") if shared else ("explicit synapses", "at most")
+    return f"spikes will travel through {kind}: the network has {side} {AUTO_LIMIT:,} synapses (projection: auto)"
 
 
 def scale_text(scale: float | FloatArray) -> str:

@@ -123,6 +123,11 @@ class TestConvert:
         assert counts == {"hidden": ["9", "0"], "second": ["7", "63"], "logits": ["4", "28"]}
         assert ["total", "20", "91"] in rows
 
+    def test_it_says_how_spikes_will_travel_and_why(self, folder, tmp_path, capsys):
+        main(["convert", f"{folder}/model.keras", "--data", f"{folder}/x.npz", "-o", f"{tmp_path}/n.npz"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "through explicit synapses: the network has at most 100,000 synapses" in said
+
 
 class TestSimulate:
     def test_the_folder_holds_what_the_function_returns(self, folder):

@@ -1,0 +1,285 @@
+// A hand-written event loop for one converted network: the yardstick for the code that brian_snn lets Brian2 generate.
+//
+// Usage: event_loop FOLDER. The folder holds network.txt and network.bin, written by run.py; counts.bin is put beside
+// them, and three numbers are printed: seconds that the loop took for all images, seconds of processor time, and synaptic
+// events. Nothing is included from brian_snn. Compile with -O3 -march=native.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace {
+
+enum class Kind { spiking, max_pool, readout };
+enum class Map { convolution, max_pool, average_pool };
+
+struct Population {
+    Kind kind;
+    int32_t size;
+    bool sees_image;
+    std::vector<double> v, drive, current;  // current: one row an image where it sees the image
+    std::vector<int32_t> counts, spikes;
+    int32_t n_spikes = 0;
+};
+
+struct Range {
+    int32_t first, last;
+};
+
+// A dense layer is a convolution over a 1 x 1 image.
+struct Link {
+    int32_t source, target;
+    Map map;
+    int32_t h_in, w_in, c_in, h_out, w_out, c_out, rows, columns, stride_rows, stride_columns, top, left;
+    std::vector<double> weights;
+    std::vector<Range> windows_of_row, windows_of_column;
+};
+
+struct Network {
+    int32_t n_images, steps;
+    bool resets_to_zero;
+    double threshold, v_start;
+    std::vector<Population> populations;
+    std::vector<Link> links;
+};
+
+// The windows along one axis that hold each of its inputs: worked out once, since a division costs as much as ten sums.
+std::vector<Range> windows(int32_t n_inputs, int32_t padding, int32_t kernel, int32_t stride, int32_t n_windows) {
+    std::vector<Range> ranges;
+    for (int32_t position = padding; position < n_inputs + padding; position++) {
+        const int32_t first = position < kernel ? 0 : (position - kernel) / stride + 1;
+        ranges.push_back({first, std::min(position / stride, n_windows - 1)});
+    }
+    return ranges;
+}
+
+// Integrates, compares and resets in blocks that the compiler vectorises; only blocks with a spike are looked at again.
+template <bool receives, bool resets_to_zero>
+void advance(Population& p, const double* __restrict current, double threshold) {
+    constexpr int32_t block = 16;
+    double* __restrict v = p.v.data();
+    double* __restrict drive = p.drive.data();
+    int32_t* __restrict counts = p.counts.data();
+    int32_t* __restrict spikes = p.spikes.data();
+    int32_t n_spikes = 0;
+    for (int32_t start = 0; start < p.size; start += block) {
+        const int32_t end = std::min(start + block, p.size);
+        int64_t any = 0;
+        for (int32_t i = start; i < end; i++) {
+            double u = v[i] + current[i];
+            if (receives) {
+                u += drive[i];
+                drive[i] = 0;
+            }
+            v[i] = u;
+            any |= u >= threshold;
+        }
+        if (!any) continue;
+        for (int32_t i = start; i < end; i++) {
+            const bool fires = v[i] >= threshold;
+            v[i] = fires ? (resets_to_zero ? 0.0 : v[i] - threshold) : v[i];
+            counts[i] += fires;
+            spikes[n_spikes] = i;
+            n_spikes += fires;
+        }
+    }
+    p.n_spikes = n_spikes;
+}
+
+void integrate(Population& p, const double* __restrict current) {
+    for (int32_t i = 0; i < p.size; i++) {
+        p.v[i] += current[i] + p.drive[i];
+        p.drive[i] = 0;
+    }
+}
+
+// A unit spikes when an input's count passes its own. Counts grow by at most one a step, so it does so once a step.
+int64_t send_to_pool(const Link& k, const Population& source, Population& target) {
+    int64_t events = 0;
+    for (int32_t s = 0; s < source.n_spikes; s++) {
+        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
+        const Range y = k.windows_of_row[pixel / k.w_in], x = k.windows_of_column[pixel % k.w_in];
+        events += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
+        for (int32_t i = y.first; i <= y.last; i++)
+            for (int32_t j = x.first; j <= x.last; j++) {
+                const int32_t unit = (i * k.w_out + j) * k.c_out + channel;
+                if (source.counts[input] > target.counts[unit]) {
+                    target.counts[unit]++;
+                    target.spikes[target.n_spikes++] = unit;
+                }
+            }
+    }
+    return events;
+}
+
+int64_t send_average(const Link& k, const Population& source, Population& target) {
+    int64_t events = 0;
+    for (int32_t s = 0; s < source.n_spikes; s++) {
+        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
+        const Range y = k.windows_of_row[pixel / k.w_in], x = k.windows_of_column[pixel % k.w_in];
+        events += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
+        for (int32_t i = y.first; i <= y.last; i++)
+            for (int32_t j = x.first; j <= x.last; j++) {
+                const int32_t unit = (i * k.w_out + j) * k.c_out + channel;
+                target.drive[unit] += k.weights[unit];
+            }
+    }
+    return events;
+}
+
+inline void add(double* __restrict sums, const double* __restrict numbers, int32_t n) {
+    constexpr int32_t block = 16;
+    int32_t i = 0;
+    for (; i + block <= n; i += block)
+        for (int32_t j = 0; j < block; j++) sums[i + j] += numbers[i + j];
+    for (; i < n; i++) sums[i] += numbers[i];
+}
+
+// The weights of one input channel in one kernel row lie in the order of the targets: a spike adds one run of numbers for
+// each row of windows, as long as its windows are neighbours, which they are where the stride is 1.
+int64_t send_convolution(const Link& k, const Population& source, Population& target) {
+    int64_t windows = 0;
+    for (int32_t s = 0; s < source.n_spikes; s++) {
+        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
+        const int32_t row = pixel / k.w_in, column = pixel % k.w_in;
+        const Range y = k.windows_of_row[row], x = k.windows_of_column[column];
+        windows += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
+        const int32_t together = k.stride_columns == 1 ? x.last - x.first + 1 : 1;
+        for (int32_t i = y.first; i <= y.last; i++)
+            for (int32_t j = x.first; j <= x.last; j += together) {
+                const int32_t down = row + k.top - i * k.stride_rows;
+                const int32_t right = column + k.left - j * k.stride_columns;
+                const int64_t tap = (int64_t(down) * k.c_in + channel) * k.columns + k.columns - 1 - right;
+                const double* __restrict w = k.weights.data() + tap * k.c_out;
+                double* __restrict z = target.drive.data() + (int64_t(i) * k.w_out + j) * k.c_out;
+                add(z, w, together * k.c_out);
+            }
+    }
+    return windows * k.c_out;
+}
+
+int64_t send(const Link& k, std::vector<Population>& populations) {
+    const Population& source = populations[k.source];
+    Population& target = populations[k.target];
+    if (k.map == Map::max_pool) return send_to_pool(k, source, target);
+    return k.map == Map::average_pool ? send_average(k, source, target) : send_convolution(k, source, target);
+}
+
+template <bool resets_to_zero>
+void advance_membrane(Population& p, bool receives, const double* current, double threshold) {
+    if (receives) advance<true, resets_to_zero>(p, current, threshold);
+    else advance<false, resets_to_zero>(p, current, threshold);
+}
+
+int64_t simulate(Network& network, int32_t image) {
+    int64_t events = 0;
+    for (auto& p : network.populations) {
+        std::fill(p.v.begin(), p.v.end(), network.v_start);
+        std::fill(p.drive.begin(), p.drive.end(), 0.0);
+        std::fill(p.counts.begin(), p.counts.end(), 0);
+    }
+    for (int32_t step = 0; step < network.steps; step++) {
+        for (size_t position = 0; position < network.populations.size(); position++) {
+            Population& p = network.populations[position];
+            const double* current = p.current.data() + (p.sees_image ? int64_t(image) * p.size : 0);
+            if (p.kind == Kind::readout) integrate(p, current);
+            else if (p.kind == Kind::spiking && network.resets_to_zero)
+                advance_membrane<true>(p, !p.sees_image, current, network.threshold);
+            else if (p.kind == Kind::spiking)
+                advance_membrane<false>(p, !p.sees_image, current, network.threshold);
+            for (const Link& link : network.links)
+                if (link.source == int32_t(position)) events += send(link, network.populations);
+            p.n_spikes = 0;
+        }
+    }
+    return events;
+}
+
+void read_numbers(std::ifstream& file, std::vector<double>& values, int64_t n) {
+    values.resize(n);
+    file.read(reinterpret_cast<char*>(values.data()), n * sizeof(double));
+}
+
+// From (row, column, input, output) to (row, input, column from the last to the first, output).
+void sort_by_target(Link& k) {
+    const std::vector<double> read = k.weights;
+    for (int32_t i = 0; i < k.rows; i++)
+        for (int32_t j = 0; j < k.columns; j++)
+            for (int32_t channel = 0; channel < k.c_in; channel++) {
+                const int64_t from = (int64_t(i) * k.columns + j) * k.c_in + channel;
+                const int64_t to = (int64_t(i) * k.c_in + channel) * k.columns + k.columns - 1 - j;
+                std::copy_n(read.data() + from * k.c_out, k.c_out, k.weights.data() + to * k.c_out);
+            }
+}
+
+Network read_network(const std::string& folder) {
+    std::ifstream text(folder + "/network.txt"), numbers(folder + "/network.bin", std::ios::binary);
+    Network network;
+    int32_t n_populations, n_links, kind;
+    text >> network.n_images >> network.steps >> network.resets_to_zero >> network.threshold >> network.v_start;
+    text >> n_populations >> n_links;
+    network.populations.resize(n_populations);
+    network.links.resize(n_links);
+    for (auto& p : network.populations) {
+        text >> kind >> p.size >> p.sees_image;
+        p.kind = Kind(kind);
+        p.v.resize(p.size);
+        p.drive.resize(p.size);
+        p.counts.resize(p.size);
+        p.spikes.resize(p.size);
+        read_numbers(numbers, p.current, int64_t(p.size) * (p.sees_image ? network.n_images : 1));
+    }
+    for (auto& k : network.links) {
+        text >> k.source >> k.target >> kind >> k.h_in >> k.w_in >> k.c_in >> k.h_out >> k.w_out >> k.c_out;
+        text >> k.rows >> k.columns >> k.stride_rows >> k.stride_columns >> k.top >> k.left;
+        k.map = Map(kind);
+        const int64_t n_taps = int64_t(k.rows) * k.columns * k.c_in;
+        const int64_t n_weights[] = {n_taps * k.c_out, 0, int64_t(k.h_out) * k.w_out * k.c_out};
+        read_numbers(numbers, k.weights, n_weights[kind]);
+        if (k.map == Map::convolution) sort_by_target(k);
+        k.windows_of_row = windows(k.h_in, k.top, k.rows, k.stride_rows, k.h_out);
+        k.windows_of_column = windows(k.w_in, k.left, k.columns, k.stride_columns, k.w_out);
+    }
+    if (!text || !numbers) {
+        std::cerr << "cannot read network.txt or network.bin in " << folder << std::endl;
+        std::exit(1);
+    }
+    return network;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::cerr << "usage: event_loop FOLDER" << std::endl;
+        return 2;
+    }
+    const std::string folder = argv[1];
+    Network network = read_network(folder);
+    std::ofstream out(folder + "/counts.bin", std::ios::binary);
+    int64_t events = 0;
+    double seconds = 0, processor_seconds = 0;
+    for (int32_t image = 0; image < network.n_images; image++) {
+        const auto start = std::chrono::steady_clock::now();
+        const std::clock_t processor_start = std::clock();
+        events += simulate(network, image);
+        processor_seconds += double(std::clock() - processor_start) / CLOCKS_PER_SEC;
+        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        for (const auto& p : network.populations)
+            out.write(reinterpret_cast<const char*>(p.counts.data()), p.size * sizeof(int32_t));
+    }
+    out.close();
+    if (!out) {
+        std::cerr << "cannot write counts.bin in " << folder << std::endl;
+        return 1;
+    }
+    std::printf("%.9f %.9f %lld\n", seconds, processor_seconds, static_cast<long long>(events));
+    return 0;
+}

@@ -14,13 +14,8 @@ from brian_snn.plotting.style import BLUE, GREY, VERMILION, house_style, new_fig
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "mobilenet_v1" / "results" / "accuracy.json"
 
-# Case, colour, line: colour stands for the normalisation, a solid line for the clamp.
-LINES = (
-    ("layer", VERMILION, ":"),
-    ("channel", BLUE, ":"),
-    ("layer, clamp 5", VERMILION, "-"),
-    ("channel, clamp 5", BLUE, "-"),
-)
+# Case and colour; where the two meet, the second is seen through the gaps of the first.
+LINES = (("layer, clamp 5", VERMILION, "-"), ("channel, clamp 5", BLUE, "--"))
 PANELS = (
     ("top1", "right class first (top-1)"),
     ("top5", "right class among five (top-5)"),
@@ -56,7 +51,7 @@ def _draw_score(axes: Axes, record: dict[str, Any], score: str) -> None:
         axes.annotate("ANN", (0, record["ann"][score]), (2, -3), textcoords="offset points", va="top", color=GREY)
     for name, colour, line in LINES:
         case = record["cases"][name]
-        axes.plot(case["steps"], case["whole_window"][score], line, color=colour, label=name)
+        axes.plot(case["steps"], case[score], line, color=colour, label=name)
 
 
 def main(results: Path = RESULTS, folder: Path = HERE) -> None:

@@ -1,0 +1,154 @@
+"""Simulate all of Inception-V3 for one photo and compare it with Keras, layer by layer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brian_snn.analysis.transients import layer_offsets
+from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.keras_applications import load_inception
+from brian_snn.conversion.keras_reader import reference_activations
+from brian_snn.photos import photo_files, read_photo
+from brian_snn.pipeline import convert
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.simulate import simulate
+
+HERE = Path(__file__).resolve().parent
+
+logger = logging.getLogger("inception_v3")
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The network, the photo as it takes it, and what Keras computes for that."""
+
+    network: Network
+    image: FloatArray
+    activations: dict[str, FloatArray]
+    weights: str
+
+
+def data_folder() -> Path:
+    """Return the folder of the weights and the photos."""
+    root = os.environ.get("BRIAN_SNN_DATA", "")
+    if not (root and (Path(root) / "photos").is_dir()):
+        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds photos/ and the weights.")
+    return Path(root)
+
+
+def prepare(root: Path, params: dict[str, Any]) -> Subject:
+    """Convert Inception-V3, normalised on all photos, without its classifier."""
+    inception = load_inception(str(root / params["weights"]))
+    side = inception.model.input_shape[1]
+    black, white = inception.pixels
+    photo = root / params["photo"]
+
+    def pixels(path: Path) -> FloatArray:
+        return black + (white - black) * read_photo(path, side)
+
+    calibration = np.stack([pixels(path) for path in photo_files(photo.parent)])
+    network = convert(inception.model, calibration, params["percentile"], params["normalisation"])
+    image = pixels(photo)[None]
+    return Subject(network, image, reference_activations(inception.model, network, image), inception.weights)
+
+
+def peak_megabytes(who: int) -> int:
+    """Return the peak resident memory of this process, or of the largest child that has ended."""
+    return resource.getrusage(who).ru_maxrss // 1024
+
+
+def layer_table(subject: Subject, result: Result) -> pd.DataFrame:
+    """Return one row per population: depth, correlation with the ANN, offsets, mean rate."""
+    network = subject.network
+    table = compare_with_ann(result, subject.activations).set_index("population")
+    spiking = {p.name: subject.activations[p.name] for p in network.populations if p.kind != "readout"}
+    offsets = layer_offsets(result, spiking).set_index("population")
+    table["mean_abs_offset"] = offsets["mean_abs_offset"]
+    table["depth"] = [network[name].depth for name in table.index]
+    table["kind"] = [network[name].kind for name in table.index]
+    table["window_steps"] = [result.window_steps(name) for name in table.index]
+    table["mean_rate"] = [result.spike_counts[name].mean() / max(1, result.window_steps(name)) for name in table.index]
+    return table.reset_index()
+
+
+def run_case(case: dict[str, Any], subject: Subject, check: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Simulate one case; return its table of layers and its costs, with the verdict of `verify` if asked for."""
+    result = simulate(
+        subject.network,
+        subject.image,
+        steps=case["steps"],
+        v_init=case["v_init"],
+        clamp=case["clamp"],
+        projection="shared",
+    )
+    table = layer_table(subject, result)
+    table.insert(0, "case", case["name"])
+    costs: dict[str, Any] = {
+        "seconds": {stage: round(seconds, 1) for stage, seconds in result.timings_s.items()},
+        "synaptic_events": int(result.synaptic_events[0]),
+        "spikes": sum(int(counts.sum()) for counts in result.spike_counts.values()),
+        "output_pearson_r": round(float(table["pearson_r"].iloc[-1]), 4),
+        "peak_mb_compiled_process": peak_megabytes(resource.RUSAGE_CHILDREN),
+        "peak_mb_python": peak_megabytes(resource.RUSAGE_SELF),
+    }
+    if check:
+        start = time.perf_counter()
+        report = verify(result)
+        costs["verify"] = {
+            "seconds": round(time.perf_counter() - start, 1),
+            "rows": len(report),
+            "checks": int(report["neurons"].sum()),
+            "holds": bool(report["holds"].all()),
+            "max_residual_charge": float(report["max_residual_charge"].max()),
+            "peak_mb_python": peak_megabytes(resource.RUSAGE_SELF),
+        }
+    logger.info("%s: %s", case["name"], costs)
+    return table, costs
+
+
+def main() -> None:
+    """Convert, simulate, compare, store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="the cases")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the tables")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    params = json.loads(options.params.read_text("utf-8"))
+    start = time.perf_counter()
+    subject = prepare(data_folder(), params)
+    seconds = round(time.perf_counter() - start, 1)
+    runs = {case["name"]: run_case(case, subject, check=not k) for k, case in enumerate(params["cases"])}
+    network = subject.network
+    record = {
+        "weights": subject.weights,
+        "populations": len(network.populations),
+        "projections": len(network.projections),
+        "neurons": sum(population.size for population in network.populations),
+        "seconds_to_convert": seconds,
+        "cases": {name: costs for name, (_, costs) in runs.items()},
+        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},
+        "params": params,
+    }
+    options.results.mkdir(parents=True, exist_ok=True)
+    tables = pd.concat([table for table, _ in runs.values()])
+    tables.to_csv(options.results / "layers.csv", index=False, float_format="%.5g")
+    (options.results / "costs.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

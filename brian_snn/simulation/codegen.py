@@ -28,7 +28,7 @@ def generate(topology: Topology, folder: str) -> None:
     """Write the C++ sources of a topology into `folder`; nothing is compiled."""
     set_device("cpp_standalone", build_on_run=False)
     prefs.core.network.default_schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
-    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>"]
+    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>"]
     objects = brian_network(topology)
     # A run of no steps registers the code objects; the loop over images then drives the network itself.
     objects.network.run(0 * ms, namespace={})

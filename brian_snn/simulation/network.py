@@ -8,6 +8,7 @@ from brian2 import Clock, NetworkOperation, NeuronGroup, SpikeMonitor, StateMoni
 from brian2 import Network as BrianNetwork
 from brian2.devices.device import RuntimeDevice
 
+from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.connectivity import connect
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
@@ -69,6 +70,8 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
     )
     if model.threshold:
         group.thresholder["spike"].when = slots.threshold
+        if not isinstance(get_device(), RuntimeDevice):
+            group.thresholder["spike"].codeobj_class = TemplateCodeObject
         group.resetter["spike"].when = slots.reset
     if model.integrate:
         group.run_regularly(model.integrate, clock=clock, when=slots.integrate)

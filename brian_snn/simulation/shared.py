@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 from brian2 import Clock, NeuronGroup
 from brian2.core.variables import Variables
-from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.groups.group import CodeRunner, Group
 
-from brian_snn.conversion.graph import FloatArray, IntArray
+from brian_snn.conversion.graph import FloatArray, Geometry, IntArray
 from brian_snn.conversion.linear_maps import apply_map, gather_inputs, grouped, scatter_outputs
+from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.settings import Schedule
 from brian_snn.simulation.topology import Link
-
-
-class SharedCodeObject(CPPStandaloneCodeObject):
-    """Brian2's C++ code object with this package's templates beside Brian2's own."""
-
-    templater = CPPStandaloneCodeObject.templater.derive("brian_snn.simulation")
 
 
 class SharedProjection(Group, CodeRunner):
@@ -71,7 +65,7 @@ class SharedProjection(Group, CodeRunner):
                 "skip_clamped": has_weights and schedule == "brian2",
                 "count_lag": 0 if schedule == "same_step" else 1,
             },
-            codeobj_class=SharedCodeObject,
+            codeobj_class=TemplateCodeObject,
         )
         self.variables = Variables(self)
         # Brian2 asks every group for its size.
@@ -161,6 +155,8 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "has_target_index": link.target_index is not None,
         "is_max_pool": geometry.kind == "max_pool",
         "weight_per_target": geometry.kind == "average_pool",
+        "is_disjoint": _is_disjoint(geometry),
+        "joins_windows": _joins_windows(link),
         "w_in": width_in,
         "c_in": c_in,
         "h_out": h_out,
@@ -178,6 +174,45 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "reach_rows": (rows - 1) * geometry.dilation[0],
         "reach_columns": (columns - 1) * geometry.dilation[1],
     }
+
+
+def _is_disjoint(geometry: Geometry) -> bool:
+    """Whether no two windows of a map share an input: each is at most as wide and high as the step to the next."""
+    axes = zip(geometry.kernel_size, geometry.dilation, geometry.strides, strict=True)
+    return all((size - 1) * dilation < stride for size, dilation, stride in axes)
+
+
+def _joins_windows(link: Link) -> bool:
+    """Whether the windows in a row that hold an input are neighbours, with weights and targets side by side."""
+    geometry = link.geometry
+    return (
+        geometry.kind in ("conv2d", "depthwise")
+        and not _is_disjoint(geometry)
+        and grouped(geometry).groups == 1
+        and geometry.strides[1] == geometry.dilation[1] == 1
+        and link.target_index is None
+    )
+
+
+def weights_by_target(geometry: Geometry, weights: FloatArray) -> FloatArray:
+    """Return the weights in the order in which the template reads them.
+
+    Parameters
+    ----------
+    weights : float array of ``geometry.weights_shape``
+
+    Returns
+    -------
+    sorted : float array of the same size
+        (kernel rows, input channels of a group, kernel columns from the last to the first, output channels); those of
+        average pooling stay as they are, one per target.
+    """
+    if geometry.kind == "average_pool":
+        return weights
+    rows, columns = geometry.kernel_size
+    shape = grouped(geometry)
+    kernel = weights.reshape(rows, columns, shape.input_shape[2] // shape.groups, shape.output_shape[2])
+    return np.ascontiguousarray(kernel.transpose(0, 2, 1, 3)[:, :, ::-1])
 
 
 def input_of_source(link: Link, n_source: int) -> IntArray:

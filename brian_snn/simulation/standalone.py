@@ -23,7 +23,7 @@ from brian_snn.simulation.build_cache import Build
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.runs import RunInputs, RunOutputs, join
-from brian_snn.simulation.shared import input_of_source
+from brian_snn.simulation.shared import input_of_source, weights_by_target
 from brian_snn.simulation.topology import Link, Topology
 
 
@@ -86,7 +86,9 @@ def _link_arrays(link: Link, weights: FloatArray | None, n_source: int) -> list[
     """Return the run-time arrays of a link by the name of their variable."""
     if not link.shared:
         return [] if weights is None else [("w", synaptic_weights(link, weights, n_source))]
-    arrays: list[tuple[str, NDArray[Any]]] = [] if weights is None else [("weights", weights)]
+    arrays: list[tuple[str, NDArray[Any]]] = []
+    if weights is not None:
+        arrays.append(("weights", weights_by_target(link.geometry, weights)))
     if link.source_index is not None:
         arrays.append(("input_of_source", input_of_source(link, n_source)))
     if link.target_index is not None:

@@ -1,9 +1,10 @@
 {#
 Adds, for every spike of the source in this step, the row of the shared kernel into the targets' input.
 
-Every map is a grouped convolution over (height, width, channels), and the weights of one tap and one input channel are
-contiguous over the output channels of its group: the innermost loop runs along them. All sizes are constants of the
-compiled code. Order does not matter: sums of numbers on the grid are exact.
+Every map is a grouped convolution over (height, width, channels). Its weights come in the order of the targets: kernel
+row, input channel, kernel column from the last to the first, output channel. So where windows are neighbours, all of a
+row are one run of numbers, which the innermost loop adds to one run of targets. All sizes are constants of the compiled
+code. Order does not matter: sums of numbers on the grid are exact.
 
 USES_VARIABLES { _spikespace }
 #}
@@ -26,38 +27,56 @@ USES_VARIABLES { _spikespace }
         const int32_t _row = _input / {{g.c_in * g.w_in}} + {{g.top}};
         const int32_t _column = _input / {{g.c_in}} % {{g.w_in}} + {{g.left}};
         const int32_t _group = _channel / {{g.c_in_group}};
+        {% if g.is_disjoint %}
+        // No two windows share an input, so there is one at most.
+        {
+            const int32_t _y = _row / {{g.stride_rows}}, _x = _column / {{g.stride_columns}};
+            const int32_t _down = _row % {{g.stride_rows}}, _right = _column % {{g.stride_columns}};
+            if (_y >= {{g.h_out}} || _x >= {{g.w_out}} || _down > {{g.reach_rows}} || _right > {{g.reach_columns}}) continue;
+            if (_down % {{g.dilation_rows}} || _right % {{g.dilation_columns}}) continue;
+        {% else %}
         // The windows that hold this input: those that start at most a kernel's reach before it.
         const int32_t _first_row = _row < {{g.reach_rows}} ? 0 : (_row - {{g.reach_rows}} + {{g.stride_rows - 1}}) / {{g.stride_rows}};
         const int32_t _last_row = std::min(_row / {{g.stride_rows}}, {{g.h_out - 1}});
         const int32_t _first_column = _column < {{g.reach_columns}} ? 0 : (_column - {{g.reach_columns}} + {{g.stride_columns - 1}}) / {{g.stride_columns}};
         const int32_t _last_column = std::min(_column / {{g.stride_columns}}, {{g.w_out - 1}});
-        for (int32_t _y = _first_row; _y <= _last_row; _y++) {
-            const int32_t _down = _row - _y * {{g.stride_rows}};
-            if (_down % {{g.dilation_rows}}) continue;
-            for (int32_t _x = _first_column; _x <= _last_column; _x++) {
-                const int32_t _right = _column - _x * {{g.stride_columns}};
-                if (_right % {{g.dilation_columns}}) continue;
-                const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
-                {% if g.is_max_pool %}
-                {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
-                {{hit}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
-                {% else %}
-                {% if g.weight_per_target %}
-                const double* _w = {{weights}} + _target;
-                {% else %}
-                const int32_t _tap = _down / {{g.dilation_rows}} * {{g.kernel_columns}} + _right / {{g.dilation_columns}};
-                const double* _w = {{weights}} + (int64_t(_tap) * {{g.c_in_group}} + _channel % {{g.c_in_group}}) * {{g.c_out}} + _group * {{g.c_out_group}};
-                {% endif %}
-                {% for name in input_names %}{% set input = get_array_name(owner.variables[name]) %}
-                {% if g.has_target_index %}
-                for (int32_t _c = 0; _c < {{g.c_out_group}}; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c];
-                {% else %}
-                double* __restrict _z{{loop.index}} = {{input}} + _target;
-                for (int32_t _c = 0; _c < {{g.c_out_group}}; _c++) _z{{loop.index}}[_c] += _w[_c];
-                {% endif %}
-                {% endfor %}
-                {% endif %}
-            }
+        for (int32_t _y = _first_row; _y <= _last_row; _y++)
+        {% if g.joins_windows %}
+        // All windows of a row at once: their kernel columns, from the last to the first, meet adjacent targets.
+        {
+            const int32_t _x = _first_column;
+        {% else %}
+        for (int32_t _x = _first_column; _x <= _last_column; _x++) {
+        {% endif %}
+            const int32_t _down = _row - _y * {{g.stride_rows}}, _right = _column - _x * {{g.stride_columns}};
+            if (_down % {{g.dilation_rows}} || _right % {{g.dilation_columns}}) continue;
+        {% endif %}
+            const int32_t _n = {{ '(_last_column - _first_column + 1) * ' if g.joins_windows }}{{g.c_out_group}};
+            const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
+            {% if g.is_max_pool %}
+            {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
+            {{hit}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
+            {% else %}
+            {% if g.weight_per_target %}
+            const double* _w = {{weights}} + _target;
+            {% else %}
+            const int64_t _tap = (_down / {{g.dilation_rows}} * {{g.c_in_group}} + _channel % {{g.c_in_group}}) * {{g.kernel_columns}} + {{g.kernel_columns - 1}} - _right / {{g.dilation_columns}};
+            const double* _w = {{weights}} + _tap * {{g.c_out}} + _group * {{g.c_out_group}};
+            {% endif %}
+            {% for name in input_names %}{% set input = get_array_name(owner.variables[name]) %}
+            {% if g.has_target_index %}
+            for (int32_t _c = 0; _c < _n; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c];
+            {% else %}
+            double* __restrict _z{{loop.index}} = {{input}} + _target;
+            {% if g.joins_windows %}
+            // Away from the border the length is known, and the compiler unrolls the loop.
+            if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) _z{{loop.index}}[_c] += _w[_c];
+            else
+            {% endif %}
+            for (int32_t _c = 0; _c < _n; _c++) _z{{loop.index}}[_c] += _w[_c];
+            {% endif %}
+            {% endfor %}
+            {% endif %}
         }
     }
 {% endblock %}

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from brian_snn.conversion.storage import load_network
     from brian_snn.errors import BrianSnnError
     from brian_snn.pipeline import convert
+    from brian_snn.simulation.execution import Means
     from brian_snn.simulation.result import Result
-    from brian_snn.simulation.settings import Settings
-    from brian_snn.simulation.simulate import simulate
+    from brian_snn.simulation.settings import Recording, Settings
+    from brian_snn.simulation.simulate import simulate, stream
     from brian_snn.simulation.storage import load_result
 
 __version__ = "0.1.0"
@@ -25,15 +26,18 @@ __version__ = "0.1.0"
 __all__ = [
     "BrianSnnError",
     "Geometry",
+    "Means",
     "Network",
     "Population",
     "Projection",
+    "Recording",
     "Result",
     "Settings",
     "convert",
     "load_network",
     "load_result",
     "simulate",
+    "stream",
     "verify",
 ]
 
@@ -41,15 +45,18 @@ __all__ = [
 _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "conversion.graph",
+    "Means": "simulation.execution",
     "Network": "conversion.graph",
     "Population": "conversion.graph",
     "Projection": "conversion.graph",
+    "Recording": "simulation.settings",
     "Result": "simulation.result",
     "Settings": "simulation.settings",
     "convert": "pipeline",
     "load_network": "conversion.storage",
     "load_result": "simulation.storage",
     "simulate": "simulation.simulate",
+    "stream": "simulation.simulate",
     "verify": "analysis.verify",
 }
 

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import warnings
-from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
+from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -196,6 +196,18 @@ def _simulate_options(parser: ArgumentParser) -> None:
         parser.add_argument(
             f"--record-{what}", nargs="+", default=(), metavar="LAYER", help=f"layers to record the {text} of"
         )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help="images to simulate and write at a time; some 64 MB worth by default",
+    )
+    parser.add_argument(
+        "--resume",
+        action=BooleanOptionalAction,
+        default=True,
+        help="go on where the same command was interrupted; an error if the folder holds another simulation",
+    )
     parser.add_argument(
         "--checkpoints", nargs="+", type=int, default=(), metavar="STEP", help="steps at which to keep the output"
     )

@@ -1,9 +1,12 @@
-"""What ``brian-snn convert``, ``simulate`` and ``verify`` do: check the output first, work, show, write at the end."""
+"""What ``brian-snn convert``, ``simulate`` and ``verify`` do: check the output first, work, show, write."""
 
 from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -12,12 +15,14 @@ from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.cli import FAILED, simulate_arguments
 from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
 from brian_snn.datasets import Dataset, load_images
-from brian_snn.errors import SettingError
-from brian_snn.outputs import check_target, staged_file, staged_folder
+from brian_snn.errors import Interrupted, SettingError
+from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert_file
 from brian_snn.reports import activity_rows, population_rows, projection_note
+from brian_snn.simulation.run_folder import discard
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate as simulate_network
+from brian_snn.simulation.storage import LABELS, SHARDS, read_description
 
 
 def convert(arguments: Namespace) -> int:
@@ -41,12 +46,13 @@ def convert(arguments: Namespace) -> int:
 
 
 def simulate(arguments: Namespace, settings: Settings) -> int:
-    """Simulate a saved network on a data file, show what came out and write the result."""
+    """Simulate a saved network on a data file shard by shard, show what came out; the result grows in the folder."""
     console = new_console()
-    check_target(arguments.output, "folder", arguments.force)
+    folder = arguments.output
+    _clear_way(folder, arguments.force)
     network = load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape), arguments.images)
-    with Stages(console) as stages:
+    with Stages(console) as stages, resumable(folder):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         result = simulate_network(
             network,
@@ -58,15 +64,39 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
             checkpoints=arguments.checkpoints,
             progress=bars.ran,
             build_progress=bars.built,
+            output=folder,
+            resume=arguments.resume,
+            shard_size=arguments.shard_size,
         )
         bars.finish(result.timings_s)
-    with staged_folder(arguments.output) as folder:
-        result.save(folder)
-        if data.labels is not None:
-            np.save(folder / "labels.npy", data.labels)
+    if data.labels is not None:
+        with staged_file(folder / LABELS) as path:
+            np.save(path, data.labels)
     console.print(table(activity_rows(result, data.labels), ("",)))
-    console.print(f"wrote {arguments.output}")
+    console.print(f"wrote {folder}")
     return 0
+
+
+def _clear_way(folder: Path, force: bool) -> None:
+    """Raise early if the folder cannot be made or holds no result; delete an earlier result with ``--force``."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        check_target(folder, "folder")
+    elif force:
+        discard(folder)
+    else:
+        read_description(folder)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say with Ctrl-C what of the folder is there to go on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        n_done = len(list((folder / SHARDS).glob("*.npz")))
+        if not n_done:
+            raise
+        raise Interrupted(f"interrupted; {folder} keeps {n_done} shard(s), and the same command goes on.") from None
 
 
 def verify(arguments: Namespace) -> int:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pandas as pd
 from rich.console import Console
@@ -88,13 +89,29 @@ class _Seconds(ProgressColumn):
         return Text("" if seconds is None else f"{seconds:6.1f} s")
 
 
+class _Pace(ProgressColumn):
+    """Images per second and the time left of a run; of a finished one the images per second alone."""
+
+    def render(self, task: Task) -> Text:
+        """Return the pace, nothing for other stages."""
+        if not task.fields.get("paced"):
+            return Text("")
+        seconds = task.fields.get("seconds")
+        if seconds:
+            return Text(f"{task.completed / seconds:.0f} a second")
+        if not task.speed:
+            return Text("")
+        left = "" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left"
+        return Text(f"{task.speed:.0f} a second{left}")
+
+
 class Simulation:
     """The two bars of a simulation: its compilation, counted in files, and its run, counted in images."""
 
     def __init__(self, progress: Progress, name: str, n_images: int) -> None:
         self._progress = progress
         self._compile = progress.add_task(f"compile, {name}", total=None)
-        self._run = progress.add_task(f"run, {name}", total=n_images, start=False)
+        self._run = progress.add_task(f"run, {name}", total=n_images, start=False, paced=True)
 
     def built(self, n_done: int, n_total: int) -> None:
         """Show how many files are compiled."""
@@ -117,7 +134,7 @@ class Stages:
     """Progress bars, one line per stage, each with its time."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<32}"), BarColumn(30), MofNCompleteColumn(), _Seconds())
+        columns = (TextColumn("{task.description:<32}"), BarColumn(30), MofNCompleteColumn(), _Seconds(), _Pace())
         self._progress = Progress(*columns, console=console)
 
     def __enter__(self) -> Stages:

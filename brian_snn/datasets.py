@@ -41,6 +41,9 @@ _IMAGE_KEYS: dict[str, tuple[str, ...]] = {
 }
 _LABEL_KEYS = ("y_test", "y", "labels")
 
+#: Images that are checked at a time.
+_PIECE = 256
+
 #: Type byte of an IDX file; the numbers are big-endian.
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -165,14 +168,18 @@ def check_images(images: ArrayLike, input_shape: tuple[int, ...] | None, what: s
     DataError
         If the images are not numbers, have another shape, are none at all, or hold NaN or infinite pixels.
     """
+    return check_image_array(images, input_shape, what).astype(np.float64)
+
+
+def check_image_array(images: ArrayLike, input_shape: tuple[int, ...] | None, what: str = "images") -> Array:
+    """Check images as `check_images` does and return them as they are; a memory map is read piece by piece."""
     try:
-        array = np.asarray(images)
+        array = np.asanyarray(images)
     except ValueError as error:
         raise DataError(f"{what} do not form an array ({error}); all must have one shape.") from error
     if array.dtype.kind not in "buif":
         raise DataError(f"{what} are of type {array.dtype}; real numbers were expected.")
     _check_shape(array.shape, input_shape, what)
-    array = array.astype(np.float64)
     _check_finite(array, what)
     return array
 
@@ -189,9 +196,10 @@ def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...] | None, wh
         raise DataError(f"{what} have shape {shape}, which is an empty set; at least one image is needed.")
 
 
-def _check_finite(images: FloatArray, what: str) -> None:
+def _check_finite(images: Array, what: str) -> None:
     """Raise if there are NaN or infinite pixels; say how many and where."""
-    bad = np.count_nonzero(~np.isfinite(images.reshape(len(images), -1)), axis=1)
+    pieces = [images[start : start + _PIECE] for start in range(0, len(images), _PIECE)]
+    bad = np.concatenate([np.count_nonzero(~np.isfinite(p.reshape(len(p), -1)), axis=1) for p in pieces])
     if not bad.any():
         return
     raise DataError(

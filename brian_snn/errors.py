@@ -31,3 +31,7 @@ class SimulationError(BrianSnnError, RuntimeError):
 
 class OutputError(BrianSnnError, OSError):
     """A folder or file that cannot be written or read."""
+
+
+class Interrupted(BrianSnnError, KeyboardInterrupt):
+    """Ctrl-C, with what was saved until then."""

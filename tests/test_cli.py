@@ -159,9 +159,31 @@ class TestSimulate:
     def test_an_earlier_result_is_replaced_with_force_only(self, folder, tmp_path, capsys):
         command = [*simulate_command(folder), "-o", f"{tmp_path}/run"]
         assert main(command) == 0
-        assert "--force" in fails_cleanly(capsys, command, tmp_path / "run")
+        before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.np?")}
+        assert main([*command, "--steps", "11"]) == 2
+        assert "--force" in capsys.readouterr().err
+        assert main([*command, "--no-resume"]) == 2
+        assert "--force" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.np?")} == before
         assert main([*command, "--force", "--steps", "11"]) == 0
         assert brian_snn.load_result(tmp_path / "run").settings.steps == 11
+
+    def test_the_same_command_goes_on_where_it_was_interrupted(self, folder, tmp_path, capsys, monkeypatch):
+        command = [*simulate_command(folder), "--shard-size", "5", "-o", f"{tmp_path}/run"]
+        ran = console.Simulation.ran
+
+        def interrupt(self, n_done, n_total):
+            ran(self, n_done, n_total)
+            if n_done == 8:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(console.Simulation, "ran", interrupt)
+            assert main(command) == 2
+        assert f"{tmp_path}/run keeps 1 shard(s), and the same command goes on" in capsys.readouterr().err
+        assert main(command) == 0
+        whole = brian_snn.load_result(folder / "run")
+        assert np.array_equal(brian_snn.load_result(tmp_path / "run").potentials["second"], whole.potentials["second"])
 
 
 class TestVerify:

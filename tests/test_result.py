@@ -1,6 +1,7 @@
 """What a result says of itself, and its way to disk and back."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_a_saved_result_comes_back_whole(result, tmp_path):
     loaded = load_result(tmp_path / "run")
     for field in fields(result):
         before, after = getattr(result, field.name), getattr(loaded, field.name)
-        if isinstance(before, dict) and field.name != "timings_s":
+        if field.name == "pieces":
+            continue
+        if isinstance(before, Mapping) and field.name != "timings_s":
             assert before.keys() == after.keys(), field.name
             assert all(np.array_equal(before[key], after[key]) for key in before), field.name
         elif isinstance(before, np.ndarray):
@@ -86,8 +89,8 @@ def _rename_format(path):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("arrays.npz", _truncate, "is damaged"),
-        ("arrays.npz", lambda path: path.unlink(), "is damaged"),
+        ("shards/000000000.npz", _truncate, "is damaged"),
+        ("shards/000000000.npz", lambda path: path.unlink(), "is damaged"),
         ("result.json", lambda path: path.write_text("{"), "is damaged"),
         ("result.json", lambda path: path.unlink(), "is not a result folder"),
         ("result.json", _rename_format, "result format 99"),

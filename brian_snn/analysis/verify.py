@@ -7,8 +7,10 @@ arrives through synapses are computed anew, from the image and the measured spik
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,10 +84,11 @@ def verify(result: Result) -> pd.DataFrame:
 
 def _require_shapes(result: Result) -> None:
     """Raise if a population's counts, potentials, charge or surplus are missing or of another shape."""
-    for field in ("spike_counts", "potentials", "charge", "surplus"):
-        arrays = getattr(result, field)
+    fields = ("spike_counts", "potentials", "charge", "surplus")
+    for part, field in itertools.product(result.parts(), fields):
+        arrays = getattr(part, field)
         for population in result.network.populations:
-            expected = (len(result.images), *population.shape)
+            expected = (len(part.images), *population.shape)
             given = np.shape(arrays[population.name]) if population.name in arrays else "nothing"
             if given != expected:
                 raise DataError(
@@ -103,20 +106,21 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
     note = _why_not_rate_law(result, parameters, population)
     inputs = _Inputs(result, parameters, population)
     largest = dict.fromkeys((law, "charge", "synapses"), 0.0)
-    for batch in _batches(len(result.images), inputs.largest_size):
-        counts, v_end, charge, surplus = (
-            field[name][batch].reshape(-1, population.size)
-            for field in (result.spike_counts, result.potentials, result.charge, result.surplus)
-        )
-        current = inputs.current(batch)
-        residuals = {
-            "charge": charge_balance(counts, charge, v_end, parameters.v_init, surplus, parameters.threshold),
-            "synapses": charge - (inputs.charge_of_spikes(batch) + current * n_steps),
-        }
-        if not note:
-            residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
-        for equation, residual in residuals.items():
-            largest[equation] = _largest(largest[equation], residual)
+    for part in result.parts():
+        for batch in _batches(len(part.images), inputs.largest_size):
+            counts, v_end, charge, surplus = (
+                field[name][batch].reshape(-1, population.size)
+                for field in (part.spike_counts, part.potentials, part.charge, part.surplus)
+            )
+            current = inputs.current(part, batch)
+            residuals = {
+                "charge": charge_balance(counts, charge, v_end, parameters.v_init, surplus, parameters.threshold),
+                "synapses": charge - (inputs.charge_of_spikes(part, batch) + current * n_steps),
+            }
+            if not note:
+                residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
+            for equation, residual in residuals.items():
+                largest[equation] = _largest(largest[equation], residual)
     return [
         _Row(name, law, 0, False, np.nan, np.nan, True, note) if equation == law and note
         else _checked(result, parameters, _Row(name, equation), value)
@@ -162,7 +166,7 @@ class _Inputs:
 
     def __init__(self, result: Result, parameters: Parameters, population: Population) -> None:
         """Build one map per projection."""
-        self._result = result
+        self._grid = result.network.grid
         self._population = population
         self._bias = parameters.bias[population.name].ravel()
         weights = {id(p): parameters.weights[i] for i, p in enumerate(result.network.projections)}
@@ -172,9 +176,9 @@ class _Inputs:
         sizes = [n for p, _ in self._maps for n in (p.geometry.n_in, p.geometry.n_out)]
         self.largest_size = max([population.size, *sizes])
 
-    def current(self, batch: slice) -> FloatArray:
+    def current(self, part: Result, batch: slice) -> FloatArray:
         """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
-        images = np.asarray(self._result.images[batch], np.float64)
+        images = np.asarray(part.images[batch], np.float64)
         maps = [apply for projection, apply in self._maps if projection.source == INPUT]
         if not maps:
             return np.broadcast_to(self._bias, (len(images), self._population.size))
@@ -182,14 +186,14 @@ class _Inputs:
         coarse = np.rint(images / _IMAGE_GRID) * _IMAGE_GRID
         exact = sum((apply(coarse) for apply in maps), start=np.zeros(1)) + self._bias
         rest = sum((apply(images - coarse) for apply in maps), start=np.zeros(1))
-        return on_grid(exact + rest, self._result.network.grid)
+        return on_grid(exact + rest, self._grid)
 
-    def charge_of_spikes(self, batch: slice) -> FloatArray:
+    def charge_of_spikes(self, part: Result, batch: slice) -> FloatArray:
         """Return the sum over projections of W N_source, with the spikes in the population's window."""
-        total = np.zeros((len(self._result.images[batch]), self._population.size))
+        total = np.zeros((len(part.images[batch]), self._population.size))
         for projection, apply in self._maps:
             if projection.source != INPUT:
-                total += apply(self._result.counts_in_window(projection.source, projection.target)[batch])
+                total += apply(part.counts_in_window(projection.source, projection.target)[batch])
         return total
 
 
@@ -205,10 +209,12 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
     maps = [(p, keras_projection(p, None, population.size)) for p in result.network.into(population.name)]
     sizes = [n for p, _ in maps for n in (p.geometry.n_in, p.geometry.n_out)]
     largest = 0.0
-    for counts in _count_batches(result, {population.name, *(p.source for p, _ in maps)}, max(sizes)):
-        expected = np.maximum.reduce([apply(counts[p.source]) for p, apply in maps])
-        residual = (counts[population.name].reshape(expected.shape) - expected) * parameters.threshold
-        largest = _largest(largest, residual)
+    names = {population.name, *(p.source for p, _ in maps)}
+    for part in result.parts():
+        for counts in _count_batches(part, names, max(sizes)):
+            expected = np.maximum.reduce([apply(counts[p.source]) for p, apply in maps])
+            residual = (counts[population.name].reshape(expected.shape) - expected) * parameters.threshold
+            largest = _largest(largest, residual)
     return _checked(result, parameters, row, largest)
 
 
@@ -218,7 +224,7 @@ def _count_batches(result: Result, names: set[str], size: int) -> Iterator[dict[
     A source is silent before its window, so the counts in its window are those since the start. A max-pooling unit is
     never clamped: its count follows its sources from the first step.
     """
-    known = [result.spike_counts]
+    known: list[Mapping[str, NDArray[Any]]] = [{name: result.spike_counts[name] for name in names}]
     if all(name in result.count_history for name in names):
         known += [{name: result.count_history[name][k] for name in names} for k in range(len(result.checkpoints))]
     for counts in known:

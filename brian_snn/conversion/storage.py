@@ -5,11 +5,12 @@ Nothing in the file is code, and loading it needs neither Keras nor pickle.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,24 @@ def save_network(network: Network, path: str | Path) -> None:
         If it cannot be written.
     """
     path = Path(path)
+    try:
+        _write(path, _encode(network))
+    except OSError as error:
+        raise OutputError(f"network file {path}: it cannot be written ({error.strerror or error}).") from error
+
+
+def network_digest(network: Network) -> str:
+    """Return a hash of everything in a network but its provenance."""
+    arrays = _encode(replace(network, provenance={}))
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + str(arrays[name].dtype).encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+def _encode(network: Network) -> Arrays:
+    """Return the arrays of a network by name, the structure as JSON among them."""
     arrays: Arrays = {}
     structure = {
         "format": _FORMAT,
@@ -56,10 +75,7 @@ def save_network(network: Network, path: str | Path) -> None:
         "projections": [_projection_record(p, k, arrays) for k, p in enumerate(network.projections)],
     }
     arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
-    try:
-        _write(path, arrays)
-    except OSError as error:
-        raise OutputError(f"network file {path}: it cannot be written ({error.strerror or error}).") from error
+    return arrays
 
 
 def _write(path: Path, arrays: Arrays) -> None:

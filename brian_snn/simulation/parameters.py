@@ -87,10 +87,35 @@ def input_currents(network: Network, parameters: Parameters, images: NDArray[np.
     return {name: on_grid(current, network.grid) for name, current in currents.items()}
 
 
-def check_range(network: Network, parameters: Parameters, currents: dict[str, FloatArray], settings: Settings) -> None:
+def largest_drives(network: Network, parameters: Parameters) -> dict[str, float]:
+    """Return the largest charge that spikes can bring to a neuron of each population in a step.
+
+    The worst case: every source spikes, and all of it has the same sign.
+    """
+    indices = {id(projection): index for index, projection in enumerate(network.projections)}
+    drives = dict.fromkeys((population.name for population in network.populations), 0.0)
+    for projection in network.projections:
+        weights = parameters.weights[indices[id(projection)]]
+        if projection.source != INPUT and weights is not None:
+            drives[projection.target] += _largest_drive(projection, weights)
+    return drives
+
+
+def check_range(
+    network: Network,
+    parameters: Parameters,
+    drives: dict[str, float],
+    currents: dict[str, FloatArray],
+    settings: Settings,
+) -> None:
     """Prove that no potential and no sum of charges can leave the range in which float64 is exact.
 
-    The bound is the worst case: every source spikes in every step and all of it has the same sign.
+    Parameters
+    ----------
+    drives : dict of str to float
+        From `largest_drives`.
+    currents : dict of str to (n_images, *shape) float array
+        From `input_currents`.
 
     Raises
     ------
@@ -98,14 +123,9 @@ def check_range(network: Network, parameters: Parameters, currents: dict[str, Fl
         Naming the population whose charge could pass the limit.
     """
     limit = LARGEST_POTENTIAL * network.grid * 2.0**24
-    indices = {id(projection): index for index, projection in enumerate(network.projections)}
     for population in network.populations:
-        per_step = float(np.abs(currents.get(population.name, parameters.bias[population.name])).max(initial=0.0))
-        for projection in network.into(population.name):
-            weights = parameters.weights[indices[id(projection)]]
-            if projection.source != INPUT and weights is not None:
-                per_step += _largest_drive(projection, weights)
-        bound = abs(parameters.v_init) + settings.steps * per_step
+        current = np.abs(currents.get(population.name, parameters.bias[population.name])).max(initial=0.0)
+        bound = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
         if bound >= limit:
             raise SettingError(
                 f"population {population.name!r} could gather a charge of {bound:.3g} in {settings.steps} steps; sums "

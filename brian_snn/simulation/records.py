@@ -6,6 +6,7 @@ backends produce the same structured array, one element per image; `collect` tur
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from brian_snn.conversion.graph import INPUT, Network
 from brian_snn.errors import SettingError
 from brian_snn.simulation.parameters import Parameters
 from brian_snn.simulation.result import estimate_logits, window_start
-from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.topology import Topology
 
 
@@ -36,9 +37,7 @@ class Plan:
     stops: tuple[Stop, ...]
 
 
-def make_plan(
-    network: Network, settings: Settings, checkpoints: tuple[int, ...], record_counts: tuple[str, ...]
-) -> Plan:
+def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], record_counts: Sequence[str]) -> Plan:
     """Return when to pause and what to copy.
 
     Raises
@@ -99,10 +98,10 @@ def collect(
     settings: Settings,
     parameters: Parameters,
     plan: Plan,
-    checkpoints: tuple[int, ...],
-    record_counts: tuple[str, ...],
+    recording: Recording,
 ) -> dict[str, Any]:
     """Return the fields of a `Result` that come from the records."""
+    checkpoints = recording.checkpoints
     n_images = len(records)
     names = records.dtype.names or ()
 
@@ -135,7 +134,7 @@ def collect(
         "early_counts": {(name, step): counts_at(name, step) for name, step in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array([logits_at(step) for step in checkpoints]) if checkpoints else None,
-        "count_history": {name: np.array([counts_at(name, step) for step in checkpoints]) for name in record_counts},
+        "count_history": {name: np.array([counts_at(name, step) for step in checkpoints]) for name in recording.counts},
         "total_counts": {
             name: np.array([records[f"stop{numbers[step]}_total_{k}"] for step in checkpoints])
             for name, k in positions.items()

@@ -6,8 +6,10 @@ that a saved result can be verified on its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity, second
@@ -58,23 +60,34 @@ class Result:
         V(t) for t = 1..T, for the populations asked for.
     timings_s : dict of str to float
         Seconds spent in each stage.
+    pieces : tuple of Result
+        The shards of a result on disk; see `parts`.
     """
 
     network: Network
     settings: Settings
     images: NDArray[np.generic]
-    spike_counts: dict[str, IntArray]
-    potentials: dict[str, FloatArray]
-    charge: dict[str, FloatArray]
-    surplus: dict[str, FloatArray]
-    early_counts: dict[tuple[str, int], IntArray] = field(default_factory=dict)
+    spike_counts: Mapping[str, IntArray]
+    potentials: Mapping[str, FloatArray]
+    charge: Mapping[str, FloatArray]
+    surplus: Mapping[str, FloatArray]
+    early_counts: Mapping[tuple[str, int], IntArray] = field(default_factory=dict)
     checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
     output_history: FloatArray | None = None
-    count_history: dict[str, IntArray] = field(default_factory=dict)
-    total_counts: dict[str, IntArray] = field(default_factory=dict)
-    spike_trains: dict[str, IntArray] = field(default_factory=dict)
-    potential_traces: dict[str, FloatArray] = field(default_factory=dict)
+    count_history: Mapping[str, IntArray] = field(default_factory=dict)
+    total_counts: Mapping[str, IntArray] = field(default_factory=dict)
+    spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
+    potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
     timings_s: dict[str, float] = field(default_factory=dict)
+    pieces: tuple[Result, ...] = ()
+
+    def parts(self) -> tuple[Result, ...]:
+        """Return the result in pieces of a few images each, in order, so that memory need not hold all of it.
+
+        A result that `brian_snn.load_result` opened, or that `simulate` wrote into a folder, has a part for each of its
+        shards; any other is its own only part. Arrays of a part are read when they are asked for.
+        """
+        return self.pieces or (self,)
 
     def window_start(self, name: str) -> int:
         """Return the number of steps during which the population was clamped."""
@@ -120,14 +133,15 @@ class Result:
     @property
     def synaptic_events(self) -> NDArray[np.int64]:
         """Spikes times fan-out, summed over all synapses for each image, (n_images,)."""
-        events = np.zeros(len(self.images), np.int64)
+        events = [np.zeros(len(part.images), np.int64) for part in self.parts()]
         for population in self.network.populations:
             fan = sum(
                 (fan_out(p, population.size) for p in self.network.out_of(population.name)),
                 start=np.zeros(population.size, np.int64),
             )
-            events += self.spike_counts[population.name].reshape(len(events), -1) @ fan
-        return events
+            for sums, part in zip(events, self.parts(), strict=True):
+                sums += part.spike_counts[population.name].reshape(len(sums), -1) @ fan
+        return np.concatenate(events)
 
     def save(self, folder: str | Path) -> None:
         """Write the result, its network and its images into a new folder; `brian_snn.load_result` reads it back.
@@ -140,6 +154,62 @@ class Result:
         from brian_snn.simulation.storage import save_result
 
         save_result(self, Path(folder))
+
+
+#: Fields that hold an array for each population, or each (population, step).
+ARRAYS_BY_NAME = (
+    "spike_counts",
+    "potentials",
+    "charge",
+    "surplus",
+    "early_counts",
+    "count_history",
+    "total_counts",
+    "spike_trains",
+    "potential_traces",
+)
+
+_AXIS_OF_IMAGES = {"count_history": 1, "total_counts": 1, "output_history": 1}
+
+
+def join_arrays(field_name: str, arrays: Sequence[NDArray[Any]], first_images: Sequence[int]) -> NDArray[Any]:
+    """Return one field of consecutive images from that of its pieces.
+
+    Parameters
+    ----------
+    field_name : str
+        The field of `Result`.
+    arrays : sequence of array
+        One for each piece.
+    first_images : sequence of int
+        Number of the first image of each piece; spikes say which image they belong to.
+    """
+    if field_name == "spike_trains":
+        arrays = [
+            train + np.array([first, 0, 0], train.dtype) for train, first in zip(arrays, first_images, strict=True)
+        ]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=_AXIS_OF_IMAGES.get(field_name, 0))
+
+
+def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
+    """Put the results of consecutive images together in memory."""
+    firsts = np.cumsum([0, *(len(part.images) for part in parts[:-1])]).tolist()
+    fields: dict[str, Any] = {
+        name: {
+            key: join_arrays(name, [getattr(part, name)[key] for part in parts], firsts)
+            for key in getattr(parts[0], name)
+        }
+        for name in ARRAYS_BY_NAME
+    }
+    if parts[0].output_history is not None:
+        fields["output_history"] = join_arrays("output_history", [_history(part) for part in parts], firsts)
+    return replace(parts[0], images=images, timings_s=timings_s, **fields)
+
+
+def _history(part: Result) -> FloatArray:
+    """Return the output at the checkpoints of a part that has some."""
+    assert part.output_history is not None, "all parts of a result have the same recordings"
+    return part.output_history
 
 
 def estimate_logits(

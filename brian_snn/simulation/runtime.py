@@ -17,7 +17,7 @@ from brian_snn.conversion.graph import IntArray
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.network import BrianObjects, brian_network
 from brian_snn.simulation.records import Plan, Stop, record_dtype
-from brian_snn.simulation.runs import RunInputs, RunOutputs
+from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.shared import RuntimeKernel
 from brian_snn.simulation.topology import Topology
 
@@ -25,13 +25,13 @@ _STATE = ("n_spikes", "charge", "surplus", "drive", "hit")
 
 
 def run_runtime(
-    topology: Topology, plan: Plan, inputs: RunInputs, progress: Callable[[int, int], None] | None
+    topology: Topology, plan: Plan, constants: RunConstants, inputs: RunInputs, on_image: Callable[[], None]
 ) -> RunOutputs:
-    """Simulate all images in one run, one after the other, and return what was recorded."""
+    """Simulate the images of a shard in one run, one after the other, and return what was recorded."""
     with _runtime_device():
         objects = brian_network(topology)
-        _set_parameters(topology, objects, inputs)
-        loop = _ImageLoop(topology, objects, plan, inputs, progress)
+        _set_parameters(topology, objects, constants)
+        loop = _ImageLoop(topology, objects, plan, constants, inputs, on_image)
         objects.network.add(
             NetworkOperation(loop.before_step, clock=objects.clock, when="start", name="before_step"),
             # After the monitors, which record at the end of a step too.
@@ -58,12 +58,14 @@ class _ImageLoop:
         topology: Topology,
         objects: BrianObjects,
         plan: Plan,
+        constants: RunConstants,
         inputs: RunInputs,
-        progress: Callable[[int, int], None] | None,
+        on_image: Callable[[], None],
     ) -> None:
         self.records = np.zeros(inputs.n_images, record_dtype(topology, plan))
         self._layers = list(zip(range(len(topology.layers)), topology.layers, objects.groups, strict=True))
-        self._clock, self._plan, self._inputs, self._progress = objects.clock, plan, inputs, progress
+        self._clock, self._plan, self._on_image = objects.clock, plan, on_image
+        self._constants, self._inputs = constants, inputs
 
     def before_step(self) -> None:
         """Put every neuron back to its start where an image begins."""
@@ -75,8 +77,8 @@ class _ImageLoop:
                 if name in group.variables:
                     setattr(group, name, 0)
             if layer.has_membrane:
-                group.v = self._inputs.v_init
-                group.clamp_steps = image * self._plan.steps + self._inputs.clamp_steps[position]
+                group.v = self._constants.v_init
+                group.clamp_steps = image * self._plan.steps + self._constants.clamp_steps[position]
             if layer.sees_image:
                 group.current = self._inputs.currents[position][image]
 
@@ -91,8 +93,7 @@ class _ImageLoop:
             for position, layer, group in self._layers:
                 for name in layer.model.outputs:
                     record[f"{name}_{position}"] = np.asarray(getattr(group, name)[:])
-            if self._progress:
-                self._progress(image + 1, self._inputs.n_images)
+            self._on_image()
 
     def _record_stop(self, number: int, stop: Stop, record: NDArray[np.void]) -> None:
         """Copy what the plan asks for at a stop."""
@@ -125,15 +126,15 @@ def _runtime_device() -> Iterator[None]:
                 runtime_device.defaultclock.dt = runtime_dt
 
 
-def _set_parameters(topology: Topology, objects: BrianObjects, inputs: RunInputs) -> None:
+def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunConstants) -> None:
     """Set what is the same for every image."""
     for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
         if layer.has_membrane:
-            group.v_thr, group.v_start = inputs.threshold, inputs.v_init
+            group.v_thr, group.v_start = constants.threshold, constants.v_init
             if not layer.sees_image:
-                group.current = inputs.bias[position]
+                group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):
-        weights = inputs.weights[link.index]
+        weights = constants.weights[link.index]
         if isinstance(carrier, RuntimeKernel):
             carrier.weights = weights
         elif weights is not None and len(carrier):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -83,6 +84,32 @@ class Settings:
             raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
         if not (math.isfinite(self.dt_s) and self.dt_s > 0):
             raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a simulation keeps besides what it always keeps.
+
+    Parameters
+    ----------
+    spikes, potentials : sequence of str
+        Populations whose spike trains, or V(t), are kept for every image.
+    counts : sequence of str
+        Populations whose spike counts are noted, neuron by neuron, at the checkpoints.
+    checkpoints : sequence of int
+        Steps after which the output and the total spike counts are noted.
+    """
+
+    spikes: Sequence[str] = ()
+    potentials: Sequence[str] = ()
+    counts: Sequence[str] = ()
+    checkpoints: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        """Make tuples of whatever sequences were given; checkpoints in ascending order, each once."""
+        for name in ("spikes", "potentials", "counts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "checkpoints", tuple(sorted({int(step) for step in self.checkpoints})))
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -1,9 +1,12 @@
-"""`simulate`: from a converted network and images to a `Result`."""
+"""`simulate` and `stream`: from a converted network and images to a `Result`, whole or shard by shard."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +14,23 @@ from brian2 import Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import ArrayLike, NDArray
 
-from brian_snn.conversion.graph import INPUT, Network
-from brian_snn.datasets import check_images
-from brian_snn.errors import SettingError
-from brian_snn.simulation.build_cache import get_build
-from brian_snn.simulation.parameters import Parameters, check_range, input_currents, scaled_parameters
-from brian_snn.simulation.records import collect, make_plan
-from brian_snn.simulation.result import Result, window_start
-from brian_snn.simulation.runs import RunInputs, RunOutputs
-from brian_snn.simulation.runtime import run_runtime
-from brian_snn.simulation.settings import Backend, MaxPool, ProjectionMode, Readout, Reset, Schedule, Settings
-from brian_snn.simulation.standalone import run_standalone
-from brian_snn.simulation.topology import topology
-
-Progress = Callable[[int, int], None]
+from brian_snn.conversion.graph import Network
+from brian_snn.datasets import check_image_array
+from brian_snn.simulation.execution import Means, Progress, execute
+from brian_snn.simulation.job import Job, Shard, cut, make_job
+from brian_snn.simulation.result import Result, join
+from brian_snn.simulation.run_folder import open_run
+from brian_snn.simulation.settings import (
+    Backend,
+    MaxPool,
+    ProjectionMode,
+    Readout,
+    Recording,
+    Reset,
+    Schedule,
+    Settings,
+)
+from brian_snn.simulation.storage import load_result
 
 
 def simulate(
@@ -48,32 +54,41 @@ def simulate(
     checkpoints: Sequence[int] = (),
     progress: Progress | None = None,
     build_progress: Progress | None = None,
+    output: str | Path | None = None,
+    resume: bool = True,
+    shard_size: int | None = None,
+    client: Any = None,
 ) -> Result:
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
 
     Every image starts from V(0) with all counts at zero. The numbers in the result are exact: the same on both
-    backends, on any machine and for any number of workers.
+    backends, on any machine, for any number of workers and any size of shards.
 
     Parameters
     ----------
     network : Network
         From `brian_snn.convert` or `brian_snn.load_network`.
     images : (n_images, *network.input_shape) array
-        As the Keras model takes them.
+        As the Keras model takes them; a memory map is read piece by piece.
     steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
     workers : int
         Number of processes that share the images; the runtime backend has one.
-    record_spikes, record_potentials : sequence of str
-        Populations whose spike trains, or V(t), are kept for every image.
-    checkpoints : sequence of int
-        Steps after which the output and the total spike counts are noted.
-    record_counts : sequence of str
-        Populations whose spike counts are noted, neuron by neuron, at the checkpoints.
+    record_spikes, record_potentials, record_counts, checkpoints
+        See `brian_snn.Recording`.
     progress, build_progress : callable, optional
         Called with (done, total) images, and (done, total) compiled files.
+    output : path, optional
+        Folder to write the result into, shard by shard, so that memory does not grow with the number of images. The
+        result returned reads from it.
+    resume : bool
+        Whether to go on where an earlier call with the same network, images and settings left `output`.
+    shard_size : int, optional
+        Images that are simulated, and written, at a time; by default some 64 MB worth.
+    client : dask.distributed.Client, optional
+        Cluster whose workers run the shards.
 
     Returns
     -------
@@ -88,80 +103,85 @@ def simulate(
     DimensionMismatchError
         If dt is not a time.
     CompilerError, SimulationError, OutputError
-        If the compiler or the compiled program fails, or a disk is full.
+        If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
     fail_for_dimension_mismatch(dt, second, "dt must be a time")
     settings = Settings(
         steps, reset, threshold, v_init, clamp, float(dt), readout, projection, max_pool, schedule, backend
     )
-    if isinstance(workers, bool) or int(workers) != workers or workers < 1:
-        raise SettingError(f"workers is {workers!r}; it must be a whole number of at least 1.")
-    checked = check_images(images, network.input_shape, "images")
-    steps_to_note = tuple(sorted({int(step) for step in checkpoints}))
-    plan = make_plan(network, settings, steps_to_note, tuple(record_counts))
-    layout = topology(network, settings, tuple(record_spikes), tuple(record_potentials))
-
-    clock = _Stopwatch()
-    parameters = scaled_parameters(network, settings)
-    inputs = _run_inputs(network, settings, parameters, checked)
-    clock.lap("prepare")
-    if backend == "standalone":
-        build = get_build(layout, build_progress)
-        clock.lap("compile" if build.is_new else "find_build")
-        outputs = run_standalone(build, layout, plan, inputs, workers, progress)
-    else:
-        outputs = run_runtime(layout, plan, inputs, progress)
-    clock.lap("run")
-    fields = collect(outputs.records, network, settings, parameters, plan, steps_to_note, tuple(record_counts))
-    return Result(
-        network=network,
-        settings=settings,
-        images=np.asarray(images),
-        timings_s=clock.laps_s,
-        **_recordings(network, settings, outputs),
-        **fields,
-    )
+    recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
+    means = Means(workers, shard_size, client, progress, build_progress)
+    prepared = _prepare(network, images, settings, recording)
+    if output is not None:
+        return _write(prepared, means, Path(output), resume)
+    return join(list(_in_order(prepared, means)), prepared.images, prepared.laps_s)
 
 
-def _run_inputs(network: Network, settings: Settings, parameters: Parameters, images: NDArray[np.float64]) -> RunInputs:
-    """Compute the input currents and lay all numbers out by position; refuse what could leave the exact range."""
-    currents = input_currents(network, parameters, images)
-    check_range(network, parameters, currents, settings)
-    populations = list(enumerate(network.populations))
-    return RunInputs(
-        n_images=len(images),
-        threshold=parameters.threshold,
-        v_init=parameters.v_init,
-        clamp_steps=tuple(window_start(p, settings) for _, p in populations),
-        bias={k: parameters.bias[p.name].ravel() for k, p in populations},
-        currents={k: currents[p.name].reshape(len(images), -1) for k, p in populations if p.name in currents},
-        weights={k: w for k, w in parameters.weights.items() if network.projections[k].source != INPUT},
-    )
+def stream(
+    network: Network,
+    images: ArrayLike,
+    settings: Settings | None = None,
+    recording: Recording | None = None,
+    means: Means | None = None,
+) -> Iterator[Result]:
+    """Simulate images and yield a `Result` for each shard of them, in the order of the images.
+
+    What `simulate` returns in one piece comes piece by piece, to be verified, reduced and dropped: memory does not grow
+    with the number of images.
+
+    Parameters
+    ----------
+    network, images
+        As for `simulate`, which also lists what is raised.
+    settings : Settings, optional
+        How to simulate.
+    recording : Recording, optional
+        What to keep besides counts, potentials and charges.
+    means : Means, optional
+        With how many processes, or on which cluster.
+
+    Yields
+    ------
+    result : Result
+        Of the images of the next shard.
+    """
+    yield from _in_order(_prepare(network, images, settings or Settings(), recording or Recording()), means or Means())
 
 
-def _recordings(network: Network, settings: Settings, outputs: RunOutputs) -> dict[str, Any]:
-    """Name the spike trains and traces by population; trains sorted by image, step, neuron."""
-    populations = network.populations
-    trains = {
-        populations[k].name: rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
-        for k, rows in outputs.spikes.items()
-    }
-    traces = {
-        populations[k].name: trace.reshape(len(trace), settings.steps, *populations[k].shape)
-        for k, trace in outputs.traces.items()
-    }
-    return {"spike_trains": trains, "potential_traces": traces}
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A checked simulation and the seconds that it took so far, by stage."""
+
+    job: Job
+    images: NDArray[np.generic]
+    laps_s: dict[str, float]
 
 
-class _Stopwatch:
-    """Seconds between laps, by name."""
+def _prepare(network: Network, images: ArrayLike, settings: Settings, recording: Recording) -> _Prepared:
+    """Check the images and prepare all that they have in common."""
+    start = time.perf_counter()
+    checked = check_image_array(images, network.input_shape, "images")
+    job = make_job(network, settings, recording)
+    return _Prepared(job, checked, {"prepare": time.perf_counter() - start})
 
-    def __init__(self) -> None:
-        self.laps_s: dict[str, float] = {}
-        self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
-        """Note the time since the last lap."""
-        now = time.perf_counter()
-        self.laps_s[name] = now - self._last
-        self._last = now
+def _in_order(prepared: _Prepared, means: Means) -> Iterator[Result]:
+    """Yield the results of the shards in the order of the images."""
+    shards = cut(prepared.job, len(prepared.images), means.workers, means.shard_size)
+    waiting: dict[Shard, Result] = {}
+    todo = deque(shards)
+    for shard, result in execute(prepared.job, prepared.images, shards, means, prepared.laps_s):
+        waiting[shard] = result
+        while todo and todo[0] in waiting:
+            yield waiting.pop(todo.popleft())
+
+
+def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool) -> Result:
+    """Write the shards that a folder lacks and return the result that reads from it."""
+    job, images = prepared.job, prepared.images
+    size = means.shard_size or len(cut(job, len(images), means.workers)[0])
+    with open_run(folder, job, images, size, resume) as run:
+        for shard, result in execute(job, images, run.missing(), means, prepared.laps_s):
+            run.write(shard, result)
+        run.finish(prepared.laps_s)
+    return load_result(folder)

@@ -1,41 +1,49 @@
-"""Run a compiled simulation: one process a shard of images, all sharing one binary.
+"""Run compiled simulations: processes of one binary that take shard after shard of images.
 
 Weights, thresholds, clamp times and biases go to the binary through Brian2's own command line (``name=file``), the
-hook behind ``device.run(run_args=...)``; images, steps and stops through the plan that the loop over images reads.
-Nothing of it is compiled in.
+hook behind ``device.run(run_args=...)``, once for each process; then the loop that was inserted into its main() takes
+shards from its standard input. Nothing of it is compiled in.
 """
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.errors import OutputError, SimulationError
+from brian_snn.errors import BrianSnnError, OutputError, SimulationError
 from brian_snn.simulation.build_cache import Build
 from brian_snn.simulation.connectivity import synaptic_weights
+from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.records import Plan, record_dtype
-from brian_snn.simulation.runs import RunInputs, RunOutputs, join
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.shared import input_of_source, weights_by_target
 from brian_snn.simulation.topology import Link, Topology
+
+#: Shards that a process holds: the one it runs and the next, so that it never waits for Python.
+_AHEAD = 2
 
 
 def run_standalone(
     build: Build,
-    topology: Topology,
-    plan: Plan,
-    inputs: RunInputs,
+    job: Job,
+    images: NDArray[np.generic],
+    shards: Sequence[Shard],
     workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> RunOutputs:
-    """Simulate all images and return what was recorded, in the order of the images.
+    on_image: Callable[[], None],
+) -> Iterator[tuple[Shard, Result]]:
+    """Simulate shards in processes side by side and yield each as it is done, in no particular order.
 
     Raises
     ------
@@ -44,21 +52,200 @@ def run_standalone(
     OutputError
         If the temporary folder cannot hold the results.
     """
-    shards = np.array_split(np.arange(inputs.n_images), min(workers, inputs.n_images))
     try:
         with tempfile.TemporaryDirectory(prefix="brian_snn_") as name:
-            folder = Path(name)
-            arguments = _write_parameters(folder, topology, inputs)
-            folders = [_write_shard(folder, number, plan, inputs, shard) for number, shard in enumerate(shards)]
-            _run_processes(build, folders, arguments, inputs.n_images, progress)
-            return join([_read_shard(f, topology, plan, len(s)) for f, s in zip(folders, shards, strict=True)])
+            crew = _Crew(build, job, images, shards, on_image, Path(name))
+            try:
+                yield from crew.work(min(workers, len(shards)))
+            finally:
+                crew.stop()
+    except BrianSnnError:
+        raise
     except OSError as error:
         raise OutputError(
             f"cannot write in {tempfile.gettempdir()}: {error.strerror or error}. Is the disk full?"
         ) from error
 
 
-def _write_parameters(folder: Path, topology: Topology, inputs: RunInputs) -> list[str]:
+class CompiledProcess:
+    """One process of a compiled simulation.
+
+    Parameters
+    ----------
+    build : Build
+        The binary.
+    job : Job
+        What it simulates.
+    folder : Path
+        An empty folder for its files; those of a shard are deleted once they are read.
+    """
+
+    def __init__(self, build: Build, job: Job, folder: Path) -> None:
+        self._job, self._folder = job, folder
+        arguments = _write_parameters(folder, job.layout, job.constants)
+        _write_plan(folder, job.plan)
+        command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
+        with (folder / "errors.txt").open("wb") as errors:
+            self._process = _start(command, build.folder, errors)
+
+    def submit(self, inputs: RunInputs) -> None:
+        """Hand a shard to the process, behind those that it has."""
+        shard = self._shard_folder(inputs)
+        shard.mkdir()
+        for position, currents in inputs.currents.items():
+            np.ascontiguousarray(currents, np.float64).tofile(shard / f"current_{position}.bin")
+        assert self._process.stdin is not None, "the process was started with a pipe"
+        try:
+            self._process.stdin.write(f"{inputs.n_images} {shard}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
+
+    def collect(self, inputs: RunInputs, on_image: Callable[[], None]) -> RunOutputs:
+        """Wait for the oldest shard handed over and return what was recorded."""
+        assert self._process.stdout is not None, "the process was started with a pipe"
+        for line in self._process.stdout:
+            if line == "image\n":
+                on_image()
+            elif line == "shard\n":
+                break
+        else:
+            self._fail()
+        # Brian2 reports an array of the wrong size on standard error and goes on; here that is an error.
+        if (self._folder / "errors.txt").stat().st_size:
+            self._fail()
+        shard = self._shard_folder(inputs)
+        outputs = _read_shard(shard, self._job.layout, self._job.plan, inputs.n_images)
+        for path in shard.iterdir():
+            path.unlink()
+        return outputs
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Close the pipes to a process that has ended, once no thread reads them."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was still to be written is lost with the process.
+            with suppress(BrokenPipeError):
+                assert pipe is not None, "the process was started with pipes"
+                pipe.close()
+
+    def _shard_folder(self, inputs: RunInputs) -> Path:
+        """Return the folder of a shard."""
+        return self._folder / f"shard_{inputs.first}"
+
+    def _fail(self) -> NoReturn:
+        """Raise what the process died of."""
+        self._process.kill()
+        code = self._process.wait()
+        lines = (self._folder / "errors.txt").read_text("utf-8", errors="replace").strip().splitlines()
+        raise SimulationError(
+            f"the compiled simulation stopped with exit code {code}: {lines[-1] if lines else 'no message'}"
+        )
+
+
+class _Crew:
+    """Threads that each drive a process; what they finish goes through one queue of bounded length."""
+
+    def __init__(
+        self,
+        build: Build,
+        job: Job,
+        images: NDArray[np.generic],
+        shards: Sequence[Shard],
+        on_image: Callable[[], None],
+        folder: Path,
+    ) -> None:
+        self._build, self._job, self._images, self._folder = build, job, images, folder
+        self._on_image = on_image
+        self._n_shards = len(shards)
+        self._todo = iter(shards)
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._done: queue.Queue[tuple[Shard, Result] | BaseException] = queue.Queue(_AHEAD)
+        self._threads: list[threading.Thread] = []
+        self._processes: list[CompiledProcess] = []
+
+    def work(self, workers: int) -> Iterator[tuple[Shard, Result]]:
+        """Start the threads and yield shards until all are done."""
+        for number in range(workers):
+            folder = self._folder / str(number)
+            folder.mkdir()
+            self._processes.append(CompiledProcess(self._build, self._job, folder))
+        self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in self._processes]
+        for thread in self._threads:
+            thread.start()
+        for _ in range(self._n_shards):
+            done = self._done.get()
+            if isinstance(done, BaseException):
+                raise done
+            yield done
+
+    def stop(self) -> None:
+        """Kill what still runs and wait until no thread is left."""
+        self._stopped.set()
+        for process in self._processes:
+            process.kill()
+        for thread in self._threads:
+            while thread.is_alive():
+                with suppress(queue.Empty):
+                    self._done.get(timeout=0.05)
+                thread.join(timeout=0.05)
+        for process in self._processes:
+            process.close()
+
+    def _drive(self, process: CompiledProcess) -> None:
+        """Keep one process busy until no shard is left."""
+        under_way: deque[tuple[Shard, RunInputs]] = deque()
+        try:
+            while not self._stopped.is_set():
+                shard = self._next_shard()
+                if shard is not None:
+                    inputs = run_inputs(self._job, self._images[shard.start : shard.stop], shard.start)
+                    process.submit(inputs)
+                    under_way.append((shard, inputs))
+                if not under_way:
+                    return
+                if shard is None or len(under_way) == _AHEAD:
+                    shard, inputs = under_way.popleft()
+                    outputs = process.collect(inputs, self._count_image)
+                    images = self._images[shard.start : shard.stop]
+                    self._done.put((shard, shard_result(self._job, images, outputs)))
+        except BaseException as error:
+            if not self._stopped.is_set():
+                self._done.put(error)
+
+    def _next_shard(self) -> Shard | None:
+        """Return a shard that no thread has taken yet."""
+        with self._lock:
+            return next(self._todo, None)
+
+    def _count_image(self) -> None:
+        """Report an image, one thread at a time."""
+        with self._lock:
+            self._on_image()
+
+
+def _start(command: list[str], folder: Path, errors: IO[bytes]) -> subprocess.Popen[str]:
+    """Start the binary. In a session of its own Ctrl-C does not reach it: it is stopped from here."""
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SimulationError(f"the compiled simulation {command[0]} does not start: {error.strerror}.") from error
+
+
+def _write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:
     """Write all arrays that are the same for every image and return the binary's arguments."""
     arguments = []
 
@@ -70,13 +257,13 @@ def _write_parameters(folder: Path, topology: Topology, inputs: RunInputs) -> li
     for position, layer in enumerate(topology.layers):
         if layer.has_membrane:
             group = f"population_{position}"
-            arguments.append(f"{group}.v_thr={inputs.threshold!r}")
-            arguments.append(f"{group}.v_start={inputs.v_init!r}")
-            arguments.append(f"{group}.clamp_steps={inputs.clamp_steps[position]}")
+            arguments.append(f"{group}.v_thr={constants.threshold!r}")
+            arguments.append(f"{group}.v_start={constants.v_init!r}")
+            arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
             if not layer.sees_image:
-                pass_array(f"{group}.current", inputs.bias[position])
+                pass_array(f"{group}.current", constants.bias[position])
     for link in topology.links:
-        for variable, values in _link_arrays(link, inputs.weights[link.index], topology.layers[link.source].size):
+        for variable, values in _link_arrays(link, constants.weights[link.index], topology.layers[link.source].size):
             if values.size:
                 pass_array(f"projection_{link.index}.{variable}", values)
     return arguments
@@ -96,68 +283,15 @@ def _link_arrays(link: Link, weights: FloatArray | None, n_source: int) -> list[
     return arrays
 
 
-def _write_shard(folder: Path, number: int, plan: Plan, inputs: RunInputs, images: NDArray[np.int_]) -> Path:
-    """Write the plan and the input currents of one process."""
-    shard = folder / f"shard_{number}"
-    shard.mkdir()
-    lines = [f"{len(images)} {plan.steps} {len(plan.stops)}"]
+def _write_plan(folder: Path, plan: Plan) -> None:
+    """Write when to pause."""
+    lines = [f"{plan.steps} {len(plan.stops)}"]
     lines += [" ".join(map(str, (stop.step, len(stop.snapshots), *stop.snapshots))) for stop in plan.stops]
-    (shard / "plan.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    for position, currents in inputs.currents.items():
-        np.ascontiguousarray(currents[images], np.float64).tofile(shard / f"current_{position}.bin")
-    return shard
-
-
-def _start(build: Build, folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
-    """Start the binary on the files of one folder."""
-    command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
-    with (folder / "errors.txt").open("wb") as errors:
-        return subprocess.Popen(command, cwd=build.folder, stdout=subprocess.PIPE, stderr=errors, text=True)
-
-
-def _run_processes(
-    build: Build,
-    folders: list[Path],
-    arguments: list[str],
-    n_images: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Run one process a folder, side by side, and report each image as it is done."""
-    processes = [_start(build, folder, arguments) for folder in folders]
-    lock = threading.Lock()
-    done = 0
-
-    def follow(process: subprocess.Popen[str]) -> None:
-        nonlocal done
-        assert process.stdout is not None, "the process was started with a pipe"
-        for line in process.stdout:
-            if line.strip() == "image":
-                with lock:
-                    done += 1
-                    if progress:
-                        progress(done, n_images)
-
-    followers = [threading.Thread(target=follow, args=(process,), daemon=True) for process in processes]
-    try:
-        for follower in followers:
-            follower.start()
-        codes = [process.wait() for process in processes]
-        for follower in followers:
-            follower.join()
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    for folder, code in zip(folders, codes, strict=True):
-        errors = (folder / "errors.txt").read_text("utf-8", errors="replace").strip()
-        # Brian2 reports an array of the wrong size on standard error and goes on; here that is an error.
-        if code or errors:
-            last = errors.splitlines()[-1] if errors else "no message"
-            raise SimulationError(f"the compiled simulation stopped with exit code {code}: {last}")
+    (folder / "plan.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> RunOutputs:
-    """Read what one process wrote."""
+    """Read what a process wrote about one shard."""
     records = np.fromfile(folder / "images.bin", record_dtype(topology, plan))
     if len(records) != n_images:
         raise SimulationError(f"the compiled simulation wrote {len(records)} images instead of {n_images}.")

@@ -1,8 +1,8 @@
-"""Write a `Result` to a folder and read it back.
+"""Results on disk: write a `Result` to a folder and read it back, shard by shard.
 
-A result folder holds ``network.npz``, ``result.json`` (settings, format, versions, timings) and ``arrays.npz``.
-Nothing in it is ever unpickled. A folder is written beside its place and renamed, so that it is there whole or not at
-all.
+A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, settings, recording, hashes, timings),
+``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the first, and
+``labels.npy`` if the images came with labels. Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
@@ -11,32 +11,30 @@ import dataclasses
 import json
 import shutil
 import zipfile
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import load_network, save_network
 from brian_snn.errors import BrianSnnError, DataError, OutputError
-from brian_snn.simulation.result import Result
+from brian_snn.simulation.job import Shard
+from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
+DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
 
-_BY_POPULATION = (
-    "spike_counts",
-    "potentials",
-    "charge",
-    "surplus",
-    "count_history",
-    "total_counts",
-    "spike_trains",
-    "potential_traces",
-)
+_READ_ERRORS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 def save_result(result: Result, folder: Path) -> None:
-    """Write a result into a folder that does not exist yet or is empty.
+    """Write a result into a folder that does not exist yet or is empty; it is there whole or not at all.
 
     Raises
     ------
@@ -50,14 +48,14 @@ def save_result(result: Result, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        save_network(result.network, partial / "network.npz")
-        _write_arrays(partial / "arrays.npz", _named_arrays(result))
-        description = {
-            "format": FORMAT,
-            "settings": dataclasses.asdict(result.settings),
-            "timings_s": result.timings_s,
-        }
-        (partial / "result.json").write_text(json.dumps(description, indent=1), "utf-8")
+        size = len(result.parts()[0].images)
+        description = {"settings": dataclasses.asdict(result.settings), "shard_size": size}
+        begin_folder(partial, result.network, result.images, description)
+        first = 0
+        for part in result.parts():
+            write_shard(partial, range(first, first + len(part.images)), part, compresslevel=1)
+            first += len(part.images)
+        write_description(partial, description | {"timings_s": result.timings_s})
         if folder.exists():
             folder.rmdir()
         partial.rename(folder)
@@ -69,72 +67,216 @@ def save_result(result: Result, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load_result(folder: str | Path) -> Result:
-    """Read a result that `Result.save` wrote.
+def begin_folder(folder: Path, network: Network, images: NDArray[np.generic], description: dict[str, Any]) -> None:
+    """Write everything but the shards into an empty folder; the description comes last."""
+    save_network(network, folder / NETWORK)
+    np.save(folder / IMAGES, images, allow_pickle=False)
+    (folder / SHARDS).mkdir()
+    write_description(folder, description)
+
+
+def write_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write ``result.json``, replacing it in one step."""
+    partial = folder / f"{DESCRIPTION}.partial"
+    partial.write_text(json.dumps({"format": FORMAT} | description, indent=1), "utf-8")
+    partial.replace(folder / DESCRIPTION)
+
+
+def shard_path(folder: Path, first: int) -> Path:
+    """Return the file of the shard that begins with an image."""
+    return folder / SHARDS / f"{first:09d}.npz"
+
+
+def write_shard(folder: Path, shard: Shard, part: Result, compresslevel: int = 0) -> None:
+    """Write the arrays of a shard; the file is there whole or not at all.
+
+    Parameters
+    ----------
+    compresslevel : int
+        0 stores the arrays as they are, which is the fastest; 1 shrinks counts and potentials on a grid well enough.
+    """
+    path = shard_path(folder, shard.start)
+    partial = path.with_suffix(".partial")
+    method = zipfile.ZIP_DEFLATED if compresslevel else zipfile.ZIP_STORED
+    with zipfile.ZipFile(partial, "w", method, compresslevel=compresslevel or None) as archive:
+        for name, values in _named_arrays(part).items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
+    partial.replace(path)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read ``result.json``.
 
     Raises
     ------
     DataError
-        If the folder is not a result, or is damaged; the message names the file.
+        If the folder is not a result, is damaged, or was written by a version with another format.
     """
-    folder = Path(folder)
-    if not (folder / "result.json").is_file():
-        raise DataError(f"{folder} is not a result folder: it has no result.json. Make one with `brian-snn simulate`.")
+    if not (folder / DESCRIPTION).is_file():
+        raise DataError(
+            f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."
+        )
     try:
-        description = json.loads((folder / "result.json").read_text("utf-8"))
+        description = dict(json.loads((folder / DESCRIPTION).read_text("utf-8")))
         if description["format"] != FORMAT:
-            raise DataError(f"{folder} has result format {description['format']}; this version reads {FORMAT}.")
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-            fields = _fields(dict(arrays))
-        settings = Settings(**description["settings"])
-        timings = dict(description["timings_s"])
+            raise DataError(
+                f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
+            )
+        return description
     except BrianSnnError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _READ_ERRORS as error:
         raise DataError(f"{folder} is damaged ({error}); simulate again.") from error
-    return Result(network=load_network(folder / "network.npz"), settings=settings, timings_s=timings, **fields)
 
 
-def _named_arrays(result: Result) -> dict[str, np.ndarray[Any, Any]]:
-    """Flatten the arrays of a result into one dictionary; populations by number, since their names may hold slashes."""
-    numbers = {population.name: number for number, population in enumerate(result.network.populations)}
-    arrays = {
-        "images": np.asarray(result.images),
-        "checkpoints": result.checkpoints,
-        "names": np.array(list(numbers), dtype=np.str_),
+def load_result(folder: str | Path) -> Result:
+    """Read a result that `Result.save` or ``simulate(output=...)`` wrote.
+
+    One that is a single shard is read into memory. The arrays of any other are read when they are asked for, and cannot
+    be written to; see `Result.parts`.
+
+    Raises
+    ------
+    DataError
+        If the folder is not a result, is damaged, or lacks shards; the message names the file.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    network = load_network(folder / NETWORK)
+    try:
+        settings = Settings(**description["settings"])
+        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        size = int(description["shard_size"])
+        firsts = range(0, len(images), size)
+        missing = [first for first in firsts if not shard_path(folder, first).is_file()]
+        if missing and "timings_s" not in description:
+            raise DataError(
+                f"{folder} holds {len(firsts) - len(missing)} of {len(firsts)} shards of its images; simulate with the "
+                "same options and output to complete it."
+            )
+        files = [
+            _ShardFile(shard_path(folder, first), range(first, min(first + size, len(images)))) for first in firsts
+        ]
+        timings = dict(description.get("timings_s", {}))
+        whole = dataclasses.replace(_result(network, settings, images, files), timings_s=timings)
+        if len(files) == 1:
+            return _in_memory(whole)
+        parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f]) for f in files)
+        return dataclasses.replace(whole, pieces=parts)
+    except BrianSnnError:
+        raise
+    except _READ_ERRORS as error:
+        raise DataError(f"{folder} is damaged ({error}); simulate again.") from error
+
+
+def _in_memory(result: Result) -> Result:
+    """Return a result whose arrays have been read, each a writable one."""
+    fields: dict[str, Any] = {
+        name: {key: np.array(values) for key, values in getattr(result, name).items()} for name in ARRAYS_BY_NAME
     }
+    return dataclasses.replace(result, images=np.array(result.images), **fields)
+
+
+# --- arrays in a shard ----------------------------------------------------------------------------------------------
+
+
+def _named_arrays(result: Result) -> dict[str, NDArray[Any]]:
+    """Flatten the arrays of a result into one dictionary; populations by number, since their names may hold slashes.
+
+    Potentials, charges and surpluses that are all zero are left out.
+    """
+    numbers = {population.name: number for number, population in enumerate(result.network.populations)}
+    arrays: dict[str, NDArray[Any]] = {"checkpoints": result.checkpoints}
     if result.output_history is not None:
         arrays["output_history"] = result.output_history
-    for field in _BY_POPULATION:
-        for name, values in getattr(result, field).items():
-            arrays[f"{field}:{numbers[name]}"] = values
-    for (name, step), values in result.early_counts.items():
-        arrays[f"early_counts:{numbers[name]}:{step}"] = values
+    for field in ARRAYS_BY_NAME:
+        for key, values in getattr(result, field).items():
+            if field in _MAY_BE_ABSENT and not np.any(values):
+                continue
+            # Counts up to a step are keyed by the population and the step.
+            name, *step = key if isinstance(key, tuple) else (key,)
+            arrays[":".join(map(str, (field, numbers[name], *step)))] = values
     return arrays
 
 
-def _fields(arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """Undo `_named_arrays`."""
-    names = [str(name) for name in arrays["names"]]
-    fields: dict[str, Any] = {
-        "images": arrays["images"],
-        "checkpoints": arrays["checkpoints"],
-        "output_history": arrays.get("output_history"),
-        "early_counts": {},
-    }
-    fields.update({field: {} for field in _BY_POPULATION})
-    for key, values in arrays.items():
-        field, *rest = key.split(":")
-        if field == "early_counts":
-            fields[field][names[int(rest[0])], int(rest[1])] = values
-        elif field in _BY_POPULATION:
-            fields[field][names[int(rest[0])]] = values
-    return fields
+_MAY_BE_ABSENT = ("potentials", "charge", "surplus")
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Write an .npz file with the fastest compression: counts and potentials on a grid shrink well even so."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
+@dataclass(frozen=True, eq=False)
+class _ShardFile:
+    """The arrays of a shard on disk, read one at a time."""
+
+    path: Path
+    shard: Shard
+
+    def names(self) -> list[str]:
+        """Return the names of the arrays."""
+        with self._errors(), zipfile.ZipFile(self.path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Return one array."""
+        with self._errors(), np.load(self.path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name])
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Name the file in what goes wrong with it."""
+        try:
+            yield
+        except _READ_ERRORS as error:
+            raise DataError(f"{self.path} is damaged ({error}); delete it and simulate again.") from error
+
+
+class _StoredArrays(Mapping[Any, NDArray[Any]]):
+    """One field of a result on disk: arrays by population, read and joined when they are asked for."""
+
+    def __init__(
+        self, field: str, names: Mapping[Hashable, str], files: Sequence[_ShardFile], network: Network
+    ) -> None:
+        self._field, self._names, self._files, self._network = field, names, files, network
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return the array of a population for all images; a copy, so that it is read-only."""
+        name = self._names[key]
+        start = self._files[0].shard.start
+        arrays = [self._read(file, key, name) for file in self._files]
+        array = join_arrays(self._field, arrays, [file.shard.start - start for file in self._files])
+        array.setflags(write=False)
+        return array
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the keys."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self._names)
+
+    def _read(self, file: _ShardFile, key: Any, name: str) -> NDArray[Any]:
+        """Return one shard's array; one that was left out is all zeros."""
+        if name in file.names():
+            return file.read(name)
+        return np.zeros((len(file.shard), *self._network[key].shape))
+
+
+def _result(network: Network, settings: Settings, images: NDArray[np.generic], files: Sequence[_ShardFile]) -> Result:
+    """Return a result that reads from some shards."""
+    names = [population.name for population in network.populations]
+    keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
+    for field in _MAY_BE_ABSENT:
+        keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
+    stored = files[0].names()
+    for name in stored:
+        field, *rest = name.split(":")
+        if field in keys:
+            population = names[int(rest[0])]
+            keys[field][(population, int(rest[1])) if len(rest) > 1 else population] = name
+    firsts = [file.shard.start - files[0].shard.start for file in files]
+    history = None
+    if "output_history" in stored:
+        history = join_arrays("output_history", [file.read("output_history") for file in files], firsts)
+    fields: dict[str, Any] = {field: _StoredArrays(field, keys[field], files, network) for field in ARRAYS_BY_NAME}
+    checkpoints = files[0].read("checkpoints")
+    return Result(network, settings, images, checkpoints=checkpoints, output_history=history, **fields)

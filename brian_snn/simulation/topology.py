@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,7 @@ class Topology:
 
 
 def topology(
-    network: Network, settings: Settings, record_spikes: tuple[str, ...] = (), record_potentials: tuple[str, ...] = ()
+    network: Network, settings: Settings, record_spikes: Sequence[str] = (), record_potentials: Sequence[str] = ()
 ) -> Topology:
     """Return the topology of a network under the given settings.
 

@@ -1,0 +1,102 @@
+"""Run the shards of a simulation: in this process, in processes side by side, or on a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.errors import SettingError
+from brian_snn.simulation.build_cache import get_build
+from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.runtime import run_runtime
+from brian_snn.simulation.standalone import run_standalone
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a simulation is run. Nothing here changes its result.
+
+    Parameters
+    ----------
+    workers : int
+        Processes side by side.
+    shard_size : int, optional
+        Images simulated at a time by one of them; by default some 64 MB worth.
+    client : dask.distributed.Client, optional
+        Cluster whose workers take the place of the processes.
+    progress, build_progress : callable, optional
+        Called with (done, total) images, and (done, total) compiled files.
+
+    Raises
+    ------
+    SettingError
+        If a number is outside its range.
+    """
+
+    workers: int = 1
+    shard_size: int | None = None
+    client: Any = None
+    progress: Progress | None = None
+    build_progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("workers", "shard_size"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+                raise SettingError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+
+
+def execute(
+    job: Job, images: NDArray[np.generic], shards: Sequence[Shard], means: Means, laps_s: dict[str, float]
+) -> Iterator[tuple[Shard, Result]]:
+    """Simulate shards of the images and yield each as it is done, in no particular order.
+
+    Parameters
+    ----------
+    images : (n_images, *input_shape) array
+        All images of the simulation, checked.
+    shards : sequence of range
+        Those to simulate; what is missing of the images counts as done already.
+    laps_s : dict of str to float
+        Filled with the seconds spent in ``find_build`` or, for a new one, ``compile``, and in ``run``.
+    """
+    done = len(images) - sum(map(len, shards))
+
+    def on_image() -> None:
+        nonlocal done
+        done += 1
+        if means.progress:
+            means.progress(done, len(images))
+
+    start = time.perf_counter()
+    if job.settings.backend == "runtime":
+        work = _in_process(job, images, shards, on_image)
+    else:
+        build = get_build(job.layout, means.build_progress)
+        laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
+        start = time.perf_counter()
+        work = run_standalone(build, job, images, shards, means.workers, on_image)
+    if means.progress and done:
+        means.progress(done, len(images))
+    yield from work
+    laps_s["run"] = time.perf_counter() - start
+
+
+def _in_process(
+    job: Job, images: NDArray[np.generic], shards: Sequence[Shard], on_image: Callable[[], None]
+) -> Iterator[tuple[Shard, Result]]:
+    """Run shards with Brian2's runtime device."""
+    for shard in shards:
+        piece = images[shard.start : shard.stop]
+        inputs = run_inputs(job, piece, shard.start)
+        outputs = run_runtime(job.layout, job.plan, job.constants, inputs, on_image)
+        yield shard, shard_result(job, piece, outputs)

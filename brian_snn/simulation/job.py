@@ -1,0 +1,136 @@
+"""A simulation without its images, and its images in shards.
+
+`make_job` collects what all images have in common; a shard of images then needs nothing else, so shards can be run one
+after the other, side by side, or on other machines, in any order. What comes out is the same bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.graph import INPUT, Network
+from brian_snn.simulation.parameters import Parameters, check_range, input_currents, largest_drives, scaled_parameters
+from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
+from brian_snn.simulation.result import Result, window_start
+from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
+from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.topology import Topology, topology
+
+#: The records of a shard take about this much memory, and its images are at most this many.
+_SHARD_BYTES, _SHARD_IMAGES = 2**26, 256
+
+#: A shard: the numbers of its images in the whole simulation.
+Shard = range
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What every shard of a simulation has in common.
+
+    Parameters
+    ----------
+    network, settings, recording
+        What to simulate, how, and what to keep.
+    layout : Topology
+        What the compiled program depends on.
+    plan : Plan
+        When to pause.
+    parameters : Parameters
+        Weights, biases and thresholds on the grid.
+    drives : dict of str to float
+        The largest charge that spikes can bring to a neuron of each population in a step.
+    """
+
+    network: Network
+    settings: Settings
+    recording: Recording
+    layout: Topology
+    plan: Plan
+    parameters: Parameters
+    drives: dict[str, float]
+
+    @property
+    def constants(self) -> RunConstants:
+        """The numbers that are the same for every image, laid out by position."""
+        network, parameters = self.network, self.parameters
+        populations = list(enumerate(network.populations))
+        return RunConstants(
+            threshold=parameters.threshold,
+            v_init=parameters.v_init,
+            clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
+            bias={k: parameters.bias[p.name].ravel() for k, p in populations},
+            weights={k: w for k, w in parameters.weights.items() if network.projections[k].source != INPUT},
+        )
+
+
+def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
+    """Prepare a simulation.
+
+    Raises
+    ------
+    SettingError
+        If the threshold is below the grid, or a population to record does not exist or has nothing to record.
+    """
+    plan = make_plan(network, settings, recording.checkpoints, recording.counts)
+    layout = topology(network, settings, recording.spikes, recording.potentials)
+    parameters = scaled_parameters(network, settings)
+    return Job(network, settings, recording, layout, plan, parameters, largest_drives(network, parameters))
+
+
+def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) -> list[Shard]:
+    """Return the images of a simulation in shards, each worth a few seconds at most and a bounded piece of memory."""
+    if job.settings.backend == "runtime":
+        workers = 1
+    if shard_size is None:
+        fits = _SHARD_BYTES // record_dtype(job.layout, job.plan).itemsize
+        shard_size = max(1, min(fits, _SHARD_IMAGES, -(-n_images // workers)))
+    return [range(first, min(first + shard_size, n_images)) for first in range(0, n_images, shard_size)]
+
+
+def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
+    """Compute the input currents of a shard; refuse what could leave the exact range.
+
+    Parameters
+    ----------
+    images : (n_images, *input_shape) array
+        The images of the shard.
+    first : int
+        Number of the first of them in the whole simulation.
+
+    Raises
+    ------
+    SettingError
+        If a potential could pass the range in which float64 is exact; names the population.
+    """
+    currents = input_currents(job.network, job.parameters, np.asarray(images, np.float64))
+    check_range(job.network, job.parameters, job.drives, currents, job.settings)
+    by_position = {
+        k: currents[p.name].reshape(len(images), -1)
+        for k, p in enumerate(job.network.populations)
+        if p.name in currents
+    }
+    return RunInputs(first, len(images), by_position)
+
+
+def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs) -> Result:
+    """Return what a run recorded as a `Result` of the shard's images."""
+    fields = collect(outputs.records, job.network, job.settings, job.parameters, job.plan, job.recording)
+    return Result(job.network, job.settings, images, **_recordings(job, outputs), **fields)
+
+
+def _recordings(job: Job, outputs: RunOutputs) -> dict[str, Any]:
+    """Name the spike trains and traces by population; trains sorted by image, step, neuron."""
+    populations = job.network.populations
+    trains = {
+        populations[k].name: rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+        for k, rows in outputs.spikes.items()
+    }
+    traces = {
+        populations[k].name: trace.reshape(len(trace), job.settings.steps, *populations[k].shape)
+        for k, trace in outputs.traces.items()
+    }
+    return {"spike_trains": trains, "potential_traces": traces}

@@ -1,0 +1,177 @@
+"""A simulation that is written shard by shard, and goes on where it stopped.
+
+The folder is a result folder from the first moment (see `brian_snn.simulation.storage`); what makes it incomplete is
+only that shards are missing. Ctrl-C, a crash or a power cut lose the shards in flight and nothing else. The same
+simulation, started again, finds the shards that there are; any other is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.storage import network_digest
+from brian_snn.errors import BrianSnnError, OutputError
+from brian_snn.simulation.job import Job, Shard
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.storage import (
+    DESCRIPTION,
+    IMAGES,
+    LABELS,
+    NETWORK,
+    SHARDS,
+    begin_folder,
+    read_description,
+    shard_path,
+    write_description,
+    write_shard,
+)
+
+#: Kept in the folder while a process writes into it.
+LOCK = ".lock"
+
+#: What a result folder holds.
+OWN = frozenset({DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS})
+
+
+class RunFolder:
+    """An open result folder and what it is to hold."""
+
+    def __init__(self, path: Path, description: dict[str, Any], n_images: int) -> None:
+        self._path, self._description = path, description
+        size = description["shard_size"]
+        self._shards = [range(first, min(first + size, n_images)) for first in range(0, n_images, size)]
+
+    def missing(self) -> list[Shard]:
+        """Return the shards that are still to be simulated."""
+        return [shard for shard in self._shards if not shard_path(self._path, shard.start).is_file()]
+
+    def write(self, shard: Shard, part: Result) -> None:
+        """Write a shard."""
+        write_shard(self._path, shard, part)
+
+    def finish(self, timings_s: dict[str, float]) -> None:
+        """Note the time that it took, that of earlier calls included."""
+        earlier = self._description.get("timings_s", {})
+        total = {name: earlier.get(name, 0.0) + timings_s.get(name, 0.0) for name in {**earlier, **timings_s}}
+        write_description(self._path, self._description | {"timings_s": total})
+
+
+@contextmanager
+def open_run(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool) -> Iterator[RunFolder]:
+    """Begin a result folder, or open the one that the same simulation began.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that does not exist, is empty, or was begun by the same simulation.
+    shard_size : int
+        Images per shard of a new folder; one that was begun keeps its own.
+    resume : bool
+        Whether a folder that was begun may be gone on with.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything else or is being written by another process; the message says what differs.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path / LOCK, timeout=0):
+            try:
+                yield _open(path, job, images, shard_size, resume)
+            finally:
+                _tidy(path)
+                # Inside the lock: whoever comes next makes a file of their own.
+                (path / LOCK).unlink(missing_ok=True)
+    except filelock.Timeout as error:
+        raise OutputError(
+            f"{path} is being written by another process; wait for it or choose another folder."
+        ) from error
+    except BrianSnnError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool) -> RunFolder:
+    """Begin the folder or check that it is ours."""
+    wanted = _description(job, images)
+    if not (path / DESCRIPTION).is_file():
+        if {found.name for found in path.iterdir()} - {LOCK}:
+            raise OutputError(f"{path} holds files that no simulation wrote; name another folder for the output.")
+        description = wanted | {"shard_size": shard_size}
+        begin_folder(path, job.network, images, description)
+        return RunFolder(path, description, len(images))
+    begun = read_description(path)
+    if not resume:
+        raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
+    differences = list(_differences(begun, wanted))
+    if differences:
+        raise OutputError(
+            f"{path} was begun with {differences[0]}; go on with the same options, name another folder, or delete this "
+            "one (--force)."
+        )
+    return RunFolder(path, begun, len(images))
+
+
+def _description(job: Job, images: NDArray[np.generic]) -> dict[str, Any]:
+    """Return what tells one simulation from another."""
+    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return {
+        "settings": dataclasses.asdict(job.settings),
+        "recording": {name: list(value) for name, value in dataclasses.asdict(job.recording).items()},
+        "network_sha256": network_digest(job.network),
+        "images_sha256": digest.hexdigest(),
+    }
+
+
+def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """Yield what differs, in words."""
+    for group in ("settings", "recording"):
+        for name, value in wanted[group].items():
+            before = begun.get(group, {}).get(name)
+            if before != value:
+                yield f"{name} = {before!r}, not {value!r}"
+    for name in ("network", "images"):
+        if begun.get(f"{name}_sha256") != wanted[f"{name}_sha256"]:
+            yield f"another {name}" if name == "network" else "other images"
+
+
+def discard(path: Path) -> None:
+    """Delete a result folder, finished or not.
+
+    Raises
+    ------
+    OutputError
+        If it holds anything that no simulation wrote; nothing is deleted then.
+    """
+    foreign = {found.name for found in path.iterdir()} - OWN - {LOCK}
+    if foreign or not (path / DESCRIPTION).is_file():
+        raise OutputError(
+            f"{path} holds files that no simulation wrote ({', '.join(sorted(foreign))}); name another folder."
+        )
+    shutil.rmtree(path)
+
+
+def _tidy(path: Path) -> None:
+    """Delete half-written shards, and everything if there is no shard at all."""
+    for leftover in (path / SHARDS).glob("*.partial"):
+        leftover.unlink()
+    if (path / SHARDS).is_dir() and not any((path / SHARDS).iterdir()):
+        for name in OWN:
+            (path / name).unlink(missing_ok=True) if name != SHARDS else (path / SHARDS).rmdir()

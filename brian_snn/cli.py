@@ -1,4 +1,4 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify | figure``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | cache | figure``.
 
 A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
 Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
@@ -203,6 +203,9 @@ def _simulate_options(parser: ArgumentParser) -> None:
         help="images to simulate and write at a time; some 64 MB worth by default",
     )
     parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers simulate, such as tcp://host:8786"
+    )
+    parser.add_argument(
         "--resume",
         action=BooleanOptionalAction,
         default=True,
@@ -212,6 +215,11 @@ def _simulate_options(parser: ArgumentParser) -> None:
         "--checkpoints", nargs="+", type=int, default=(), metavar="STEP", help="steps at which to keep the output"
     )
     _add_output(parser, "folder")
+
+
+def _cache_options(parser: ArgumentParser) -> None:
+    """Add the options of ``cache``."""
+    parser.add_argument("action", choices=("list", "clear"), help="list: show the builds; clear: delete them")
 
 
 def _verify_options(parser: ArgumentParser) -> None:
@@ -256,6 +264,13 @@ def _simulate(arguments: Namespace) -> int:
     from brian_snn import commands
 
     return commands.simulate(arguments, settings_from(arguments))
+
+
+def _cache(arguments: Namespace) -> int:
+    """Run ``cache``."""
+    from brian_snn import commands
+
+    return commands.cache(arguments)
 
 
 def _verify(arguments: Namespace) -> int:
@@ -306,5 +321,6 @@ COMMANDS = (
     Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
+    Command("cache", "Show or delete the compiled networks that are kept for the next run.", _cache_options, _cache),
     Command("figure", "Draw a figure of the supplement from real weights and a photo.", _figure_options, _figure),
 )

@@ -19,6 +19,8 @@ from brian_snn.errors import Interrupted, SettingError
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert_file
 from brian_snn.reports import activity_rows, population_rows, projection_note
+from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
+from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.run_folder import discard
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate as simulate_network
@@ -67,6 +69,7 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
             output=folder,
             resume=arguments.resume,
             shard_size=arguments.shard_size,
+            client=connect(arguments.scheduler) if arguments.scheduler else None,
         )
         bars.finish(result.timings_s)
     if data.labels is not None:
@@ -107,6 +110,41 @@ def verify(arguments: Namespace) -> int:
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
     return 0 if holds(report) else FAILED
+
+
+def cache(arguments: Namespace) -> int:
+    """Show the compiled networks in the cache, or delete them."""
+    console = new_console()
+    folder = cache_folder()
+    if arguments.action == "clear":
+        deleted, busy = clear_builds()
+        size = sum(build.size_bytes for build in deleted)
+        console.print(f"deleted {len(deleted)} builds, {_megabytes(size)}, in {folder}")
+        for build in busy:
+            console.print(f"kept {build.folder.name}: it is being made or used right now")
+        return 0
+    builds = list_builds()
+    if builds:
+        console.print(table([_cache_row(build) for build in builds], ("build", "last used", "Brian2")))
+    console.print(f"{len(builds)} builds, {_megabytes(sum(build.size_bytes for build in builds))}, in {folder}")
+    return 0
+
+
+def _cache_row(build: CachedBuild) -> dict[str, object]:
+    """Return the row of a build."""
+    return {
+        "build": build.folder.name[:12],
+        "layers": build.layers if build.complete else "unusable",
+        "neurons": f"{build.neurons:,}" if build.complete else "",
+        "size": _megabytes(build.size_bytes),
+        "Brian2": build.brian2,
+        "last used": f"{build.last_used:%Y-%m-%d %H:%M}",
+    }
+
+
+def _megabytes(n_bytes: int) -> str:
+    """Return a number of bytes in MB."""
+    return f"{n_bytes / 1e6:.1f} MB"
 
 
 def first_images(data: Dataset, n_images: int | None) -> Dataset:

@@ -1,17 +1,23 @@
 """Builds are made once, whole or not at all, and made again where something is wrong with them."""
 
+import json
 import os
 import subprocess
 import sys
 
+import filelock
 import numpy as np
 import pytest
 
 from brian_snn import simulate
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import CompilerError, OutputError
-from brian_snn.simulation.build_cache import get_build
-from brian_snn.simulation.settings import Settings
+from brian_snn.simulation import build_cache, shipping
+from brian_snn.simulation.build_cache import clear_builds, get_build, list_builds
+from brian_snn.simulation.job import make_job
+from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.shipping import ShippedBuild, pack
+from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
 
 
@@ -50,6 +56,54 @@ def test_a_damaged_build_is_made_again(cache):
     (folder / "main").write_bytes(b"half")
     assert get_build(LAYOUT).is_new
     assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+
+
+@pytest.mark.slow
+def test_a_build_of_an_older_format_is_made_again(cache):
+    manifest = get_build(LAYOUT).folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
+    assert get_build(LAYOUT).is_new
+
+
+@pytest.mark.slow
+def test_builds_are_listed_and_cleared(cache):
+    folder = get_build(LAYOUT).folder
+    (cache / "0123.partial").mkdir()
+    (cache / "0123.partial" / "main.cpp").write_text("half a fi")
+    listed = {build.folder.name: build for build in list_builds()}
+    assert set(listed) == {folder.name, "0123.partial"}
+    assert (listed[folder.name].complete, listed[folder.name].layers, listed[folder.name].neurons) == (True, 1, 1)
+    assert not listed["0123.partial"].complete
+    assert listed[folder.name].size_bytes == sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    with filelock.FileLock(cache / "0123.lock"):
+        deleted, busy = clear_builds()
+    assert [build.folder for build in deleted] == [folder]
+    assert [build.folder.name for build in busy] == ["0123.partial"]
+    assert [build.folder.name for build in list_builds()] == ["0123.partial"]
+
+
+@pytest.mark.slow
+def test_a_shipped_build_runs_where_there_is_no_compiler(cache, monkeypatch, tmp_path):
+    shipped = pack(get_build(LAYOUT).folder)
+    monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(build_cache, "compile_project", None)
+    assert get_build(LAYOUT, shipped=shipped).is_new
+    monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "bare"))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    build = get_build(LAYOUT, shipped=shipped)
+    job = make_job(tiny(), Settings(4), Recording())
+    images = np.ones((1, 1))
+    ((_, result),) = run_standalone(build, job, images, [range(1)], 1, lambda: None)
+    assert result.charge["out"].item() == 1.0
+
+
+def test_a_shipped_build_for_another_processor_is_refused(cache, monkeypatch):
+    shipped = ShippedBuild("key", shipping.system(), frozenset({"avx1024"}), b"")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(CompilerError, match="needs a processor with avx1024"):
+        get_build(LAYOUT, shipped=shipped)
 
 
 @pytest.mark.slow

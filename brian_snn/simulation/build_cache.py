@@ -7,6 +7,7 @@ whatever was left by a killed build is removed by the next one.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -14,7 +15,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import brian2
@@ -23,7 +27,13 @@ import platformdirs
 
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
 from brian_snn.simulation.compiler import Progress, compile_project, compiler_identity, find_compiler
+from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Topology
+
+#: Version of the manifest; a build with another one is made again.
+_FORMAT = 2
+
+_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,33 @@ class Build:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class CachedBuild:
+    """What `list_builds` says of a build.
+
+    Parameters
+    ----------
+    folder : Path
+    size_bytes : int
+        On disk.
+    last_used : datetime
+    complete : bool
+        False for what a killed compilation or another version left behind, which the next build replaces.
+    layers, neurons : int
+        Of its topology; 0 if incomplete.
+    brian2 : str
+        Version of Brian2 that generated it.
+    """
+
+    folder: Path
+    size_bytes: int
+    last_used: datetime
+    complete: bool
+    layers: int = 0
+    neurons: int = 0
+    brian2: str = ""
+
+
 def cache_folder() -> Path:
     """Return the folder of all builds: ``$BRIAN_SNN_CACHE``, else the platform's cache folder for this user."""
     configured = os.environ.get("BRIAN_SNN_CACHE")
@@ -42,13 +79,16 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("brian_snn", appauthor=False)) / "builds"
 
 
-def get_build(topology: Topology, progress: Progress | None = None) -> Build:
+def get_build(topology: Topology, progress: Progress | None = None, shipped: ShippedBuild | None = None) -> Build:
     """Return the build of a topology, compiling it if there is none yet.
 
     Parameters
     ----------
     progress : callable, optional
         Called with the number of files compiled and their total.
+    shipped : ShippedBuild, optional
+        A build made on another machine: used where the compiler would make the same one, and where there is no
+        compiler but a processor that can run it.
 
     Raises
     ------
@@ -57,15 +97,22 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
     OutputError
         If the cache folder cannot be written.
     """
-    compiler = find_compiler()
-    folder = cache_folder() / _key(topology, compiler)
+    compiler = _compiler_unless(shipped)
+    key = build_key(topology, compiler) if compiler or shipped is None else shipped.key
+    folder = cache_folder() / key
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
-            if _is_complete(folder):
-                return Build(folder, is_new=False)
-            _build(topology, folder, compiler, progress)
-            return Build(folder, is_new=True)
+            is_new = not _is_complete(folder)
+            if is_new:
+                with _partial(folder) as partial:
+                    if shipped is not None and shipped.key == key:
+                        shipped.unpack(partial)
+                    else:
+                        _build(topology, partial, compiler, progress)
+            # The list of builds shows when each was used last.
+            os.utime(folder / "manifest.json")
+            return Build(folder, is_new)
     except BrianSnnError:
         raise
     except OSError as error:
@@ -75,20 +122,79 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
         ) from error
 
 
-def _build(topology: Topology, folder: Path, compiler: str, progress: Progress | None) -> None:
-    """Generate and compile beside `folder`, then rename."""
-    partial = folder.with_name(folder.name + ".partial")
+def list_builds() -> list[CachedBuild]:
+    """Return the builds in the cache folder, the one used last first."""
+    folders = [path for path in cache_folder().glob("*") if path.is_dir()]
+    return sorted(map(_describe, folders), key=lambda build: build.last_used, reverse=True)
+
+
+def clear_builds() -> tuple[list[CachedBuild], list[CachedBuild]]:
+    """Delete all builds and what killed ones left behind; return those deleted and those that are being made now."""
+    deleted, busy = [], []
+    for build in list_builds():
+        lock = build.folder.with_name(build.folder.name.removesuffix(_PARTIAL) + ".lock")
+        try:
+            with filelock.FileLock(lock, timeout=0):
+                shutil.rmtree(build.folder)
+                lock.unlink(missing_ok=True)
+            deleted.append(build)
+        except filelock.Timeout:
+            busy.append(build)
+        except OSError as error:
+            raise OutputError(f"{build.folder} cannot be deleted: {error.strerror or error}.") from error
+    return deleted, busy
+
+
+def _compiler_unless(shipped: ShippedBuild | None) -> str:
+    """Return the compiler; an empty string if there is none but a shipped build can run here."""
+    try:
+        return find_compiler()
+    except CompilerError as error:
+        if shipped is None:
+            raise
+        missing = shipped.missing_features()
+        if missing:
+            raise CompilerError(f"{error} The build that was sent along needs a processor with {missing}.") from error
+        return ""
+
+
+def _describe(folder: Path) -> CachedBuild:
+    """Return what there is to say of a build."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    complete = _is_complete(folder)
+    used = datetime.fromtimestamp((folder / "manifest.json" if complete else folder).stat().st_mtime)
+    if not complete:
+        return CachedBuild(folder, size, used, False)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    return CachedBuild(folder, size, used, True, manifest["layers"], manifest["neurons"], manifest["brian2"])
+
+
+@contextmanager
+def _partial(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder` to build in; rename it if all went well."""
+    partial = folder.with_name(folder.name + _PARTIAL)
     for leftover in (partial, folder):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir()
     try:
-        _generate(topology, partial)
-        compile_project(partial, compiler, progress)
-        manifest = {"binary_bytes": (partial / "main").stat().st_size, "brian2": brian2.__version__}
-        (partial / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+        yield partial
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _build(topology: Topology, partial: Path, compiler: str, progress: Progress | None) -> None:
+    """Generate and compile."""
+    _generate(topology, partial)
+    compile_project(partial, compiler, progress)
+    manifest = {
+        "format": _FORMAT,
+        "binary_bytes": (partial / "main").stat().st_size,
+        "brian2": brian2.__version__,
+        "layers": len(topology.layers),
+        "neurons": sum(layer.size for layer in topology.layers),
+    }
+    (partial / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 
 
 def _generate(topology: Topology, folder: Path) -> None:
@@ -106,23 +212,27 @@ def _is_complete(folder: Path) -> bool:
     """Whether the folder holds a binary of the size that was noted when it was built."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        return bool((folder / "main").stat().st_size == manifest["binary_bytes"])
+        whole = (folder / "main").stat().st_size == manifest["binary_bytes"]
+        return bool(whole and manifest["format"] == _FORMAT)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _key(topology: Topology, compiler: str) -> str:
+def build_key(topology: Topology, compiler: str) -> str:
     """Hash all that the binary depends on."""
     digest = hashlib.sha256(topology.digest().encode())
     digest.update(brian2.__version__.encode())
     digest.update(compiler_identity(compiler).encode())
-    package = Path(__file__).parent.parent
-    for path in sorted(
-        [
-            *package.glob("simulation/**/*.py"),
-            *package.glob("simulation/templates/*"),
-            package / "conversion" / "linear_maps.py",
-        ]
-    ):
-        digest.update(path.read_bytes())
+    digest.update(code_digest().encode())
     return digest.hexdigest()[:32]
+
+
+@functools.cache
+def code_digest() -> str:
+    """Hash the code of this package that turns a topology into C++, and that runs it."""
+    package = Path(__file__).parent.parent
+    paths = [*package.glob("simulation/**/*.py"), *package.glob("simulation/templates/*")]
+    digest = hashlib.sha256()
+    for path in sorted([*paths, package / "conversion" / "linear_maps.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import SettingError
 from brian_snn.simulation.build_cache import get_build
+from brian_snn.simulation.cluster import run_on_cluster
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runtime import run_runtime
@@ -54,6 +55,11 @@ class Means:
             if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
                 raise SettingError(f"{name} is {value!r}; it must be a whole number of at least 1.")
 
+    @property
+    def parallel(self) -> int:
+        """Number of shards that can be simulated at the same time."""
+        return self.workers if self.client is None else max(1, sum(self.client.nthreads().values()))
+
 
 def execute(
     job: Job, images: NDArray[np.generic], shards: Sequence[Shard], means: Means, laps_s: dict[str, float]
@@ -71,20 +77,28 @@ def execute(
     """
     done = len(images) - sum(map(len, shards))
 
-    def on_image() -> None:
+    def on_images(n_more: int = 1) -> None:
         nonlocal done
-        done += 1
+        done += n_more
         if means.progress:
             means.progress(done, len(images))
 
+    laps_s["run"] = 0.0
+    if not shards:
+        return
     start = time.perf_counter()
     if job.settings.backend == "runtime":
-        work = _in_process(job, images, shards, on_image)
+        if means.client is not None:
+            raise SettingError("the runtime backend runs in this process; a cluster needs backend='standalone'.")
+        work = _in_process(job, images, shards, on_images)
     else:
         build = get_build(job.layout, means.build_progress)
         laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
         start = time.perf_counter()
-        work = run_standalone(build, job, images, shards, means.workers, on_image)
+        if means.client is None:
+            work = run_standalone(build, job, images, shards, means.workers, on_images)
+        else:
+            work = run_on_cluster(means.client, build, job, images, shards, on_images)
     if means.progress and done:
         means.progress(done, len(images))
     yield from work

@@ -167,7 +167,7 @@ def _prepare(network: Network, images: ArrayLike, settings: Settings, recording:
 
 def _in_order(prepared: _Prepared, means: Means) -> Iterator[Result]:
     """Yield the results of the shards in the order of the images."""
-    shards = cut(prepared.job, len(prepared.images), means.workers, means.shard_size)
+    shards = cut(prepared.job, len(prepared.images), means.parallel, means.shard_size)
     waiting: dict[Shard, Result] = {}
     todo = deque(shards)
     for shard, result in execute(prepared.job, prepared.images, shards, means, prepared.laps_s):
@@ -179,7 +179,7 @@ def _in_order(prepared: _Prepared, means: Means) -> Iterator[Result]:
 def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
-    size = means.shard_size or len(cut(job, len(images), means.workers)[0])
+    size = means.shard_size or len(cut(job, len(images), means.parallel)[0])
     with open_run(folder, job, images, size, resume) as run:
         for shard, result in execute(job, images, run.missing(), means, prepared.laps_s):
             run.write(shard, result)

@@ -1,0 +1,140 @@
+"""Run the shards of a simulation on the workers of a Dask cluster.
+
+A shard is one task. What all shards have in common is a task of its own, so that the cluster itself makes it again
+where a worker that held it has died; so is a shard that a worker did not bring to its end. Each shard's result reaches
+this process once, whoever computed it, and the numbers are the same bit for bit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.errors import BrianSnnError, SettingError, SimulationError
+from brian_snn.simulation.build_cache import Build, code_digest, get_build
+from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.runs import RunOutputs
+from brian_snn.simulation.shipping import ShippedBuild, pack
+from brian_snn.simulation.standalone import CompiledProcess
+
+#: How long to wait for the first worker of a cluster.
+_PATIENCE_S = 300
+
+
+def connect(address: str) -> Any:
+    """Return a client of the Dask scheduler at an address such as ``tcp://host:8786``.
+
+    Raises
+    ------
+    SettingError
+        If Dask is not installed or there is no scheduler.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SettingError(
+            "a scheduler was named, but Dask is not installed; pip install 'brian_snn[distributed]'."
+        ) from error
+    try:
+        return Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"no Dask scheduler answers at {address!r} ({error}); start one with `dask scheduler`."
+        ) from error
+
+
+def run_on_cluster(
+    client: Any,
+    build: Build,
+    job: Job,
+    images: NDArray[np.generic],
+    shards: Sequence[Shard],
+    on_images: Callable[[int], None],
+) -> Iterator[tuple[Shard, Result]]:
+    """Simulate shards on a cluster and yield each as it is done, in no particular order.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of a cluster whose workers have this version of brian_snn.
+    build : Build
+        The build of this machine, sent along.
+    on_images : callable
+        Called with the number of images of each shard.
+
+    Raises
+    ------
+    SimulationError
+        If a shard failed, or took the workers that tried it down with it.
+    """
+    from distributed import as_completed
+
+    client.wait_for_workers(1, timeout=_PATIENCE_S)
+    n_ahead = 2 * sum(client.nthreads().values())
+    todo = iter(shards)
+    with warnings.catch_warnings():
+        # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        common = client.submit(_hold, job, pack(build.folder), code_digest(), pure=False)
+        shard_of: dict[Any, Shard] = {}
+
+        def submit(shard: Shard) -> Any:
+            future = client.submit(_run_shard, common, images[shard.start : shard.stop], shard.start, pure=False)
+            shard_of[future] = shard
+            return future
+
+        futures = as_completed([submit(shard) for shard in itertools.islice(todo, n_ahead)])
+        try:
+            for future in futures:
+                shard = shard_of.pop(future)
+                outputs = _outcome(future, shard)
+                following = next(todo, None)
+                if following is not None:
+                    futures.add(submit(following))
+                on_images(len(shard))
+                yield shard, shard_result(job, images[shard.start : shard.stop], outputs)
+        finally:
+            client.cancel([*shard_of, common], force=True)
+
+
+def _outcome(future: Any, shard: Shard) -> RunOutputs:
+    """Return what a task computed, or raise what it failed of."""
+    try:
+        outputs: RunOutputs = future.result()
+    except BrianSnnError:
+        raise
+    except Exception as error:
+        raise SimulationError(
+            f"images {shard.start} to {shard.stop - 1} failed on the cluster: {type(error).__name__}: {error}"
+        ) from error
+    return outputs
+
+
+def _hold(job: Job, shipped: ShippedBuild, code: str) -> tuple[Job, ShippedBuild, str]:
+    """Keep what all shards have in common on a worker."""
+    return job, shipped, code
+
+
+def _run_shard(common: tuple[Job, ShippedBuild, str], images: NDArray[np.generic], first: int) -> RunOutputs:
+    """Simulate a shard on a worker, with a build of its own, or with the one sent along where that is the same."""
+    job, shipped, code = common
+    if code != code_digest():
+        raise SimulationError("a worker has another version of brian_snn than the client; install the same on both.")
+    build = get_build(job.layout, shipped=shipped)
+    inputs = run_inputs(job, images, first)
+    with tempfile.TemporaryDirectory(prefix="brian_snn_") as folder:
+        process = CompiledProcess(build, job, Path(folder))
+        try:
+            process.submit(inputs)
+            return process.collect(inputs, lambda: None)
+        finally:
+            process.kill()
+            process.close()

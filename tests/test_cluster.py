@@ -1,0 +1,106 @@
+"""Shards on a Dask cluster of several processes: the numbers of the plain loop, whatever becomes of the workers."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from brian_snn import simulate
+from brian_snn.errors import SettingError, SimulationError
+from brian_snn.simulation import cluster
+from tests.small_network import STEPS, loop_result, small_images, small_network
+
+distributed = pytest.importorskip("distributed")
+
+N_IMAGES = 12
+
+
+@pytest.fixture(scope="module")
+def client(build_cache):
+    # Workers are processes of their own; they find the build cache of the tests through the environment.
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def network():
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return small_images(N_IMAGES)
+
+
+@pytest.fixture(scope="module")
+def expected(network, images):
+    return loop_result(network, images, reset="zero")
+
+
+def differences(result, expected):
+    return [
+        (field, name)
+        for field in ("spike_counts", "potentials", "charge", "surplus")
+        for name, values in getattr(result, field).items()
+        if not np.array_equal(values, getattr(expected, field)[name])
+    ]
+
+
+@pytest.mark.slow
+def test_a_cluster_computes_what_the_loop_does(client, network, images, expected):
+    seen = []
+    result = simulate(
+        network, images, STEPS, "zero", client=client, shard_size=5, progress=lambda done, total: seen.append(done)
+    )
+    assert differences(result, expected) == []
+    assert sorted(seen) == seen and seen[-1] == N_IMAGES
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(client, network, images, expected, tmp_path):
+    victims = list(client.run(os.getpid).values())
+    seen = []
+
+    def kill(done, total):
+        seen.append(done)
+        if len(seen) == 2:
+            os.kill(victims[0], signal.SIGKILL)
+
+    result = simulate(
+        network, images, STEPS, "zero", client=client, shard_size=1, progress=kill, output=tmp_path / "run"
+    )
+    assert differences(result, expected) == []
+    assert seen == list(range(1, N_IMAGES + 1))
+    assert victims[0] not in client.run(os.getpid).values()
+
+
+@pytest.mark.slow
+def test_a_shard_that_fails_says_which(client, network, images, monkeypatch):
+    def crash(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(cluster, "_run_shard", crash)
+    with pytest.raises(SimulationError, match="images 0 to 11 failed on the cluster: MemoryError: no room"):
+        simulate(network, images, STEPS, "zero", client=client, shard_size=12)
+
+
+@pytest.mark.slow
+def test_workers_with_another_version_are_refused(client, network, images, monkeypatch):
+    monkeypatch.setattr(cluster, "code_digest", lambda: "another")
+    with pytest.raises(SimulationError, match="another version of brian_snn"):
+        simulate(network, images, STEPS, "zero", client=client)
+
+
+def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch):
+    def refuse(address, **_):
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
+    with pytest.raises(SettingError, match=r"tcp://127\.0\.0\.1:9.*connection refused"):
+        cluster.connect("tcp://127.0.0.1:9")

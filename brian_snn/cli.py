@@ -1,4 +1,4 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify | cache | figure``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | sweep | cache | figure``.
 
 A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
 Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
@@ -202,9 +202,7 @@ def _simulate_options(parser: ArgumentParser) -> None:
         metavar="N",
         help="images to simulate and write at a time; some 64 MB worth by default",
     )
-    parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers simulate, such as tcp://host:8786"
-    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER_HELP)
     parser.add_argument(
         "--resume",
         action=BooleanOptionalAction,
@@ -215,6 +213,16 @@ def _simulate_options(parser: ArgumentParser) -> None:
         "--checkpoints", nargs="+", type=int, default=(), metavar="STEP", help="steps at which to keep the output"
     )
     _add_output(parser, "folder")
+
+
+def _sweep_options(parser: ArgumentParser) -> None:
+    """Add the options of ``sweep``."""
+    parser.add_argument("sweep", type=Path, help="TOML file: what stays the same, and in [grid] lists of what does not")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes to run side by side")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER_HELP)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="folder of the table; a sweep goes on in it"
+    )
 
 
 def _cache_options(parser: ArgumentParser) -> None:
@@ -266,6 +274,13 @@ def _simulate(arguments: Namespace) -> int:
     return commands.simulate(arguments, settings_from(arguments))
 
 
+def _sweep(arguments: Namespace) -> int:
+    """Run ``sweep``."""
+    from brian_snn import sweep
+
+    return sweep.run(arguments)
+
+
 def _cache(arguments: Namespace) -> int:
     """Run ``cache``."""
     from brian_snn import commands
@@ -310,6 +325,7 @@ def _fail(message: str) -> int:
 
 
 _DATA_HELP = "{}: .npz, .npy, an IDX file (.gz or not), or a folder with x_test.npz, y_test.npz, x_norm.npz"
+_SCHEDULER_HELP = "Dask scheduler whose workers simulate, such as tcp://host:8786"
 _PERCENTILE_HELP = (
     "percentile of the positive activations that becomes lambda, the activation coded by the highest rate"
 )
@@ -321,6 +337,7 @@ COMMANDS = (
     Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
+    Command("sweep", "Simulate a grid of settings and models into one table.", _sweep_options, _sweep),
     Command("cache", "Show or delete the compiled networks that are kept for the next run.", _cache_options, _cache),
     Command("figure", "Draw a figure of the supplement from real weights and a photo.", _figure_options, _figure),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class Means:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
                 raise SettingError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+
+    def showing(self, progress: Progress, build_progress: Progress) -> Means:
+        """Return the same means with other callbacks."""
+        return replace(self, progress=progress, build_progress=build_progress)
 
     @property
     def parallel(self) -> int:

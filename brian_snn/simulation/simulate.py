@@ -111,7 +111,20 @@ def simulate(
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
     means = Means(workers, shard_size, client, progress, build_progress)
-    prepared = _prepare(network, images, settings, recording)
+    return simulate_settings(network, images, settings, recording, means, output, resume)
+
+
+def simulate_settings(
+    network: Network,
+    images: ArrayLike,
+    settings: Settings,
+    recording: Recording | None = None,
+    means: Means | None = None,
+    output: str | Path | None = None,
+    resume: bool = True,
+) -> Result:
+    """Do what `simulate` does, its arguments in records."""
+    prepared, means = _prepare(network, images, settings, recording or Recording()), means or Means()
     if output is not None:
         return _write(prepared, means, Path(output), resume)
     return join(list(_in_order(prepared, means)), prepared.images, prepared.laps_s)

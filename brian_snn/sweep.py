@@ -1,0 +1,287 @@
+"""``brian-snn sweep``: a grid of simulations into one tidy table.
+
+The grid is a TOML file: what stays the same at its top, and under ``[grid]`` a list of values for everything that does
+not. Each point of the grid is simulated, verified and reduced to one row; its row is kept in the output folder as soon
+as it is known, so that an interrupted sweep goes on where it stopped, and one with more values simulates only what is
+new. Networks of one topology share a compiled binary, whatever else differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+import tomllib
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brian_snn.analysis.operations import ann_operations, snn_operations
+from brian_snn.analysis.verify import verify
+from brian_snn.cli import FAILED
+from brian_snn.commands import first_images
+from brian_snn.console import Stages, new_console, table
+from brian_snn.conversion.graph import Network
+from brian_snn.conversion.keras_reader import load_model
+from brian_snn.datasets import Dataset, load_images
+from brian_snn.errors import DataError, OutputError, SettingError
+from brian_snn.outputs import staged_file
+from brian_snn.pipeline import convert
+from brian_snn.simulation.cluster import connect
+from brian_snn.simulation.execution import Means
+from brian_snn.simulation.result import Result
+from brian_snn.simulation.run_folder import discard
+from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.simulate import simulate_settings
+
+#: Options of the conversion and their defaults.
+CONVERSION = {"percentile": 99.9, "normalisation": "layer", "grid": 2.0**-24}
+
+_FILES = ("model", "calibration", "data")
+_MAY_VARY = ("model", *CONVERSION, *(field.name for field in fields(Settings)))
+_FIXED = (*_FILES, "images", "verify", *_MAY_VARY)
+
+_ROWS, _RUNNING = "points", "running"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of simulations.
+
+    Parameters
+    ----------
+    folder : Path
+        What the paths of models are relative to.
+    calibration, data : Path
+        Images that set lambda, and images with labels to simulate.
+    images : int or None
+        Simulate the first so many images only.
+    verify : bool
+        Whether every point is checked against the rate equations and Keras.
+    points : tuple of dict
+        What varies and what does not: ``model`` and the options of conversion and simulation, complete.
+    varies : tuple of str
+        Names of what varies.
+    """
+
+    folder: Path
+    calibration: Path
+    data: Path
+    images: int | None
+    verify: bool
+    points: tuple[dict[str, Any], ...]
+    varies: tuple[str, ...]
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep from a TOML file; its paths are relative to the file.
+
+    Raises
+    ------
+    SettingError
+        If the file is no TOML, an entry is unknown or missing, or a value is outside its range; names file and entry.
+    """
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SettingError(f"{path}: there is no such file.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"{path}: it is no TOML file ({error}).") from error
+    grid = given.pop("grid", {}) if isinstance(given.get("grid"), dict) else {}
+    for entries, allowed, where in ((given, _FIXED, "the top"), (grid, _MAY_VARY, "[grid]")):
+        for name in entries:
+            if name not in allowed:
+                raise SettingError(f"{path}: {name!r} is unknown at {where}; it may hold {', '.join(allowed)}.")
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise SettingError(f"{path}: {name} in [grid] is {values!r}; a list of values was expected.")
+        if name in given:
+            raise SettingError(f"{path}: {name} stands at the top and in [grid]; one of them is enough.")
+    for name in _FILES:
+        if name not in given and name not in grid:
+            raise SettingError(f"{path}: {name} is missing; name a file.")
+    return _sweep(path, given, grid)
+
+
+def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Sweep:
+    """Check the values and multiply out the grid."""
+
+    def file(name: str) -> Path:
+        return path.parent / str(given[name])
+
+    constant = {name: value for name, value in given.items() if name in _MAY_VARY}
+    points = []
+    for values in itertools.product(*grid.values()):
+        point: dict[str, Any] = CONVERSION | constant | dict(zip(grid, values, strict=True))
+        try:
+            settings = Settings(**{f.name: point[f.name] for f in fields(Settings) if f.name in point})
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"{path}: {error}") from error
+        points.append(point | asdict(settings))
+    return Sweep(
+        path.parent,
+        file("calibration"),
+        file("data"),
+        given.get("images"),
+        bool(given.get("verify", True)),
+        tuple(points),
+        tuple(grid),
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Run a sweep, show its table, and return 0, or 1 if a point fails its verification."""
+    console = new_console()
+    sweep = read_sweep(arguments.sweep)
+    folder = arguments.output
+    _check_folder(folder)
+    means = Means(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
+    models = _Models(sweep)
+    rows = []
+    for number, point in enumerate(sweep.points, 1):
+        path = folder / _ROWS / f"{_digest(sweep, point)}.json"
+        if not path.is_file():
+            what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
+            with Stages(console) as stages:
+                row = _simulate_point(
+                    stages, f"{number}/{len(sweep.points)} {what}", models, sweep, point, means, folder
+                )
+            with staged_file(path) as staged:
+                staged.write_text(json.dumps(row, indent=1), "utf-8")
+        rows.append(json.loads(path.read_text("utf-8")))
+    frame = pd.DataFrame(rows)
+    for name, write in (("sweep.csv", frame.to_csv), ("sweep.parquet", frame.to_parquet)):
+        with staged_file(folder / name) as staged:
+            write(staged, index=False)
+    console.print(table(list(_shown(frame, sweep)), sweep.varies))
+    console.print(f"wrote {folder / 'sweep.csv'} and {folder / 'sweep.parquet'}")
+    return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
+
+
+class _Models:
+    """The models of a sweep, their networks and their own accuracy, each made once."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._networks: dict[tuple[Any, ...], Network] = {}
+        self._data: dict[str, Dataset] = {}
+        self._accuracy: dict[str, float] = {}
+
+    def network(self, point: dict[str, Any]) -> Network:
+        """Return the converted model of a point."""
+        key = (point["model"], *(point[name] for name in CONVERSION))
+        if key not in self._networks:
+            model = load_model(self._sweep.folder / point["model"])
+            shape = tuple(model.input_shape[1:])
+            calibration = load_images(self._sweep.calibration, shape, role="calibration")
+            self._networks[key] = convert(model, calibration.images, **{name: point[name] for name in CONVERSION})
+            self._learn(point["model"], model, shape)
+        return self._networks[key]
+
+    def data(self, point: dict[str, Any]) -> Dataset:
+        """Return the images and labels for the model of a point; its network must be made first."""
+        return self._data[point["model"]]
+
+    def accuracy(self, point: dict[str, Any]) -> float:
+        """Return the accuracy of the trained model of a point; its network must be made first."""
+        return self._accuracy[point["model"]]
+
+    def _learn(self, path: str, model: Any, shape: tuple[int, ...]) -> None:
+        """Load the images for a model and let it classify them."""
+        data = first_images(load_images(self._sweep.data, shape), self._sweep.images)
+        if data.labels is None:
+            raise DataError(f"{self._sweep.data}: it has no labels; a sweep needs them for the accuracy.")
+        scores = model.predict(data.images, verbose=0).reshape(len(data.images), -1)
+        self._data[path] = data
+        self._accuracy[path] = float(np.mean(scores.argmax(axis=1) == data.labels))
+
+
+def _simulate_point(
+    stages: Stages, name: str, models: _Models, sweep: Sweep, point: dict[str, Any], means: Means, folder: Path
+) -> dict[str, Any]:
+    """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
+    network, data = models.network(point), models.data(point)
+    settings = Settings(**{field.name: point[field.name] for field in fields(Settings)})
+    running = folder / _RUNNING / _digest(sweep, point)
+    bars = stages.simulation(name, len(data.images))
+    start = time.perf_counter()
+    result = simulate_settings(
+        network, data.images, settings, means=means.showing(bars.ran, bars.built), output=running
+    )
+    bars.finish(result.timings_s)
+    row = point | {"ann_accuracy": models.accuracy(point)} | _measured(result, data, sweep.verify)
+    row["seconds"] = round(time.perf_counter() - start, 3)
+    discard(running)
+    running.parent.rmdir()
+    return row
+
+
+def _measured(result: Result, data: Dataset, check: bool) -> dict[str, Any]:
+    """Return what a row says of a simulation."""
+    assert data.labels is not None, "checked when they were loaded"
+    n_images = len(result.images)
+    spikes = sum(int(part.spike_counts[p.name].sum()) for part in result.parts() for p in result.network.populations)
+    operations = np.concatenate([snn_operations(part) for part in result.parts()])
+    row: dict[str, Any] = {
+        "n_images": n_images,
+        "accuracy": float(np.mean(result.predictions == data.labels)),
+        "spikes_per_image": spikes / n_images,
+        "operations_per_image": float(operations.mean()),
+        "ann_operations": ann_operations(result.network),
+    }
+    if check:
+        report = verify(result)
+        row |= {
+            "verified": bool(report["holds"].all()),
+            "identities": int(report["neurons"].sum()),
+            "max_residual_charge": float(report["max_residual_charge"].max()),
+        }
+    return row
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the output folder, or raise if it holds anything that is not a sweep's."""
+    own = {_ROWS, _RUNNING, "sweep.csv", "sweep.parquet"}
+    try:
+        (folder / _ROWS).mkdir(parents=True, exist_ok=True)
+        foreign = {path.name for path in folder.iterdir()} - own
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); name another folder.") from error
+    if foreign:
+        raise OutputError(
+            f"{folder}: holds files of something else ({', '.join(sorted(foreign))}); name another folder."
+        )
+
+
+def _digest(sweep: Sweep, point: dict[str, Any]) -> str:
+    """Return a name for a point: a hash of its options and of the content of its files."""
+    digest = hashlib.sha256(json.dumps([point, sweep.images, sweep.verify], sort_keys=True).encode())
+    for path in (sweep.folder / point["model"], sweep.calibration, sweep.data):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                with file.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _short(value: Any) -> str:
+    """Return a value for the screen; of a path its last part."""
+    return Path(value).name if isinstance(value, str) else f"{value:g}"
+
+
+def _shown(frame: pd.DataFrame, sweep: Sweep) -> Iterator[dict[str, str]]:
+    """Yield the rows of the table on the screen."""
+    for _, row in frame.iterrows():
+        shown = {name: _short(row[name]) for name in sweep.varies}
+        shown["accuracy"] = f"{100 * row['accuracy']:.2f} %"
+        shown["trained network"] = f"{100 * row['ann_accuracy']:.2f} %"
+        shown["operations per image"] = f"{row['operations_per_image']:,.0f}"
+        if sweep.verify:
+            shown["largest residual"] = f"{row['max_residual_charge']:g}"
+        yield shown

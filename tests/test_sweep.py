@@ -1,0 +1,112 @@
+"""A sweep is the table of its single simulations, and no simulation is done twice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import brian_snn
+from brian_snn import sweep
+from brian_snn.analysis.operations import snn_operations
+from brian_snn.cli import main
+from brian_snn.errors import SettingError
+from tests.models import mlp
+
+GRID = """
+calibration = "x.npz"
+data = "x.npz"
+backend = "runtime"
+images = 8
+{top}
+
+[grid]
+{grid}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with two models and labelled images."""
+    folder = tmp_path_factory.mktemp("sweep")
+    rng = np.random.default_rng(3)
+    model = mlp()
+    model.save(folder / "a.keras")
+    model.set_weights([1.5 * w for w in model.get_weights()])
+    model.save(folder / "b.keras")
+    np.savez(folder / "x.npz", x_test=rng.uniform(0, 1, (10, *model.input_shape[1:])), y_test=rng.integers(0, 4, 10))
+    return folder
+
+
+def write(folder, grid, top='model = "a.keras"'):
+    (folder / "sweep.toml").write_text(GRID.format(grid=grid, top=top))
+    return folder / "sweep.toml"
+
+
+def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
+    grid = 'model = ["a.keras", "b.keras"]\nreset = ["subtraction", "zero"]\npercentile = [90.0, 100]\nsteps = [5, 9]'
+    assert main(["sweep", str(write(folder, grid, top="")), "-o", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "sweep.csv")
+    assert len(table) == 16
+    assert table.drop_duplicates(["model", "reset", "percentile", "steps"]).shape[0] == 16
+    with np.load(folder / "x.npz") as data:
+        images, labels = data["x_test"], data["y_test"]
+    for _, row in table.iterrows():
+        network = brian_snn.convert(folder / row["model"], images, percentile=row["percentile"])
+        result = brian_snn.simulate(network, images[:8], int(row["steps"]), row["reset"], backend="runtime")
+        assert row["accuracy"] == np.mean(result.predictions == labels[:8])
+        assert row["operations_per_image"] == snn_operations(result).mean()
+        assert row["verified"] and row["max_residual_charge"] == 0
+        assert row["identities"] == brian_snn.verify(result)["neurons"].sum()
+    parquet = pd.read_parquet(tmp_path / "out" / "sweep.parquet")
+    pd.testing.assert_frame_equal(parquet, table, check_dtype=False)
+
+
+def test_more_values_simulate_only_what_is_new(folder, tmp_path, monkeypatch):
+    simulated, simulate = [], sweep.simulate_settings
+    monkeypatch.setattr(sweep, "simulate_settings", lambda *a, **kw: simulated.append(a[2].steps) or simulate(*a, **kw))
+    out = ["-o", str(tmp_path / "out")]
+    assert main(["sweep", str(write(folder, "steps = [3, 5]")), *out]) == 0
+    assert main(["sweep", str(write(folder, "steps = [3, 4, 5]")), *out]) == 0
+    assert simulated == [3, 5, 4]
+    assert pd.read_csv(tmp_path / "out" / "sweep.csv")["steps"].tolist() == [3, 4, 5]
+
+
+def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
+    simulate = sweep.simulate_settings
+
+    def interrupt(network, images, settings, **options):
+        if settings.steps == 5:
+            raise KeyboardInterrupt
+        return simulate(network, images, settings, **options)
+
+    command = ["sweep", str(write(folder, "steps = [3, 5]")), "-o", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "simulate_settings", interrupt)
+        assert main(command) == 2
+    assert len(list((tmp_path / "out" / "points").iterdir())) == 1
+    assert main(command) == 0
+    assert pd.read_csv(tmp_path / "out" / "sweep.csv")["steps"].tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("top", "grid", "message"),
+    [
+        ('model = "a.keras"', "stepps = [1]", r"'stepps' is unknown at \[grid\]"),
+        ('model = "a.keras"\nsteep = 1', "steps = [1]", "'steep' is unknown at the top"),
+        ('model = "a.keras"', "steps = 1", r"steps in \[grid\] is 1; a list"),
+        ('model = "a.keras"\nsteps = 2', "steps = [1]", r"steps stands at the top and in \[grid\]"),
+        ('model = "a.keras"', "steps = [0]", "steps is 0"),
+        ('model = "a.keras"', 'reset = ["soft"]', "reset is 'soft'"),
+        ('model = "a.keras"', 'threshold = ["high"]', "sweep.toml"),
+        ("", "steps = [1]", "model is missing"),
+        ("model =", "steps = [1]", "no TOML file"),
+    ],
+)
+def test_a_bad_entry_is_named(folder, top, grid, message):
+    with pytest.raises(SettingError, match=message):
+        sweep.read_sweep(write(folder, grid, top))
+
+
+def test_a_folder_of_something_else_is_refused(folder, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["sweep", str(write(folder, "steps = [1]")), "-o", str(tmp_path)]) == 2
+    assert "notes.txt" in capsys.readouterr().err

@@ -54,6 +54,7 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
     _clear_way(folder, arguments.force)
     network = load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape), arguments.images)
+    client = connect(arguments.scheduler) if arguments.scheduler else None
     with Stages(console) as stages, resumable(folder):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         result = simulate_network(
@@ -69,7 +70,7 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
             output=folder,
             resume=arguments.resume,
             shard_size=arguments.shard_size,
-            client=connect(arguments.scheduler) if arguments.scheduler else None,
+            client=client,
         )
         bars.finish(result.timings_s)
     if data.labels is not None:

@@ -3,6 +3,7 @@
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
 
@@ -11,6 +12,7 @@ from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Pro
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.digits import plot_images
+from brian_snn.plotting.error_account import TERM_STYLES, plot_error_account
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.raster import plot_raster
 from brian_snn.plotting.rate_law import RATE_POINTS, RateLaw, plot_rate_laws
@@ -92,6 +94,59 @@ class TestCorrelation:
 
     def test_pearson_of_a_silent_layer_is_undefined(self):
         assert np.isnan(pearson(np.arange(3.0), np.zeros(3)))
+
+
+def error_table(shares):
+    """Return the columns of an account that are drawn, of two layers; their rms errors are 1 % and 25 %."""
+    rows = [
+        {"population": name, "term": term, "share": share, "relative": share * relative}
+        for name, relative, terms in zip(("conv", "out"), (0.01, 0.25), shares, strict=True)
+        for term, share in [*terms, ("unexplained", 1e-16), ("error", 1.0)]
+    ]
+    return pd.DataFrame(rows)
+
+
+class TestErrorAccount:
+    ACCOUNT = error_table(
+        [
+            [("residual", 0.7), ("saturation", 0.3), ("grid", 1e-5)],
+            [("arrives", 0.75), ("arrives", 0.5), ("clipped", -0.25), ("grid", 1e-5)],
+        ]
+    )
+    ORIGINS = error_table([[("residual", 0.7), ("saturation", 0.3)], [("residual", 0.9), ("saturation", 0.1)]])
+
+    @staticmethod
+    def bars(axes):
+        """Return {(label, row): (from, to)} of all bars that have a length."""
+        bars = {}
+        for container in axes.containers:
+            for row, bar in enumerate(container):
+                if bar.get_width():
+                    ends = sorted((bar.get_x(), bar.get_x() + bar.get_width()))
+                    bars[container.get_label(), row] = tuple(round(end, 9) for end in ends)
+        return bars
+
+    def test_bars_are_shares_end_to_end(self):
+        label = {term: text for term, (_, text) in TERM_STYLES.items()}
+        here, origins = (self.bars(axes) for axes in plot_error_account(self.ACCOUNT, self.ORIGINS).axes)
+        assert here == {
+            (label["saturation"], 0): (0, 30),
+            (label["residual"], 0): (30, 100),
+            (label["arrives"], 1): (0, 125),
+            (label["clipped"], 1): (-25, 0),
+        }
+        assert origins[label["residual"], 1] == (10, 100)
+
+    def test_the_error_of_each_layer_is_beside_its_bar(self):
+        figure = plot_error_account(self.ACCOUNT, self.ORIGINS)
+        (side,) = figure.axes[1].child_axes
+        assert [tick.get_text() for tick in side.get_yticklabels()] == ["1 %", "25 %"]
+        assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["conv", "out"]
+
+    def test_terms_too_small_to_see_are_left_out_of_the_legend(self):
+        (legend,) = plot_error_account(self.ACCOUNT, self.ORIGINS).legends
+        drawn = ("saturation", "residual", "arrives", "clipped")
+        assert [text.get_text() for text in legend.get_texts()] == [TERM_STYLES[term][1] for term in drawn]
 
 
 class TestRateLaws:

@@ -1,1 +1,1 @@
-"""Check the simulated firing rates against the equations, neuron by neuron; count operations."""
+"""Check the simulated firing rates against the equations, account for their errors, count operations."""

@@ -1,0 +1,218 @@
+"""The step after which the class of an image provably cannot change any more, and the one after which it did not.
+
+Let the readout be in the lead with class k after step t, by D_c = V_k(t) - V_c(t) over class c, with R = T - t steps to
+go. Until the end the lead can grow or shrink by
+
+    R (b_k - b_c) + sum_j (W_jk - W_jc) n_j,     lowest_j <= n_j <= highest_j
+
+where n_j is how often source neuron j is still going to spike: between 0 and R times, whatever happens. The class is
+certain as soon as the least of this, with n_j = lowest_j where the weight is positive and highest_j where it is
+negative, leaves every lead above 0. If it does at one step, it does at all later ones: class k stays ahead. Charges and
+weights lie on the grid, so the sums are exact; only the potentials, which the logits are multiplied back to, may be off
+by their rounding.
+
+With certified bounds on the sources' rates (`brian_snn.analysis.bounds`), N_j(T) is known to lie in an interval
+beforehand, and N_j(t) has been counted: n_j lies between the differences. Then class k is certain for step T, although
+another may be ahead for a while before.
+
+An output that spikes is in the lead by its count; the other class may still spike in every step and this one in none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.analysis.bounds import rate_bounds
+from brian_snn.analysis.envelopes import require_covered
+from brian_snn.conversion.graph import INPUT, FloatArray, Network
+from brian_snn.conversion.linear_maps import synapses
+from brian_snn.errors import DataError
+from brian_snn.simulation.parameters import input_currents, scaled_parameters
+from brian_snn.simulation.result import Result
+
+# More than the rounding of a few operations, relative to their operands.
+_ROUNDING = 2.0**-40
+
+
+def earliest_certain_step(result: Result, use_bounds: bool = False) -> NDArray[np.int64]:
+    """Return the earliest checkpoint after which the class provably cannot change until the end of the run.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation with checkpoints.
+    use_bounds : bool
+        Limit what the readout's sources can still send by the certified bounds on their rates; they must be in
+        ``record_counts`` then. Without, each may spike in every step, or in none.
+
+    Returns
+    -------
+    step : (n_images,) int array
+        T where no checkpoint before is certain.
+
+    Raises
+    ------
+    DataError
+        If there are no checkpoints, or counts are needed and were not recorded.
+    SettingError
+        If a setting is not covered by the proof.
+    """
+    require_covered(result.settings)
+    lead = _SpikingLead(result) if _output_spikes(result) else _PotentialLead(result, use_bounds)
+    step = np.full(len(result.images), result.settings.steps, np.int64)
+    for k in reversed(range(len(_history(result)))):
+        step[lead.is_certain(k)] = result.checkpoints[k]
+    return step
+
+
+def settled_step(result: Result) -> NDArray[np.int64]:
+    """Return the earliest checkpoint from which on the class stayed as it was at the end: known with hindsight only.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation with checkpoints.
+
+    Returns
+    -------
+    step : (n_images,) int array
+        T where the class was another at the last checkpoint before.
+
+    Raises
+    ------
+    DataError
+        If there are no checkpoints.
+    """
+    step = np.full(len(result.images), result.settings.steps, np.int64)
+    settled = np.ones(len(result.images), bool)
+    history = _history(result)
+    for k in reversed(range(len(history))):
+        settled &= history[k].argmax(axis=1) == result.predictions
+        step[settled] = result.checkpoints[k]
+    return step
+
+
+def _history(result: Result) -> FloatArray:
+    """Return the estimated logits at the checkpoints, (n_checkpoints, n_images, n_classes)."""
+    if result.output_history is None:
+        raise DataError("the result has no checkpoints; simulate with checkpoints, such as range(5, 201, 5).")
+    return result.output_history.reshape(len(result.checkpoints), len(result.images), -1)
+
+
+def _output_spikes(result: Result) -> bool:
+    """Whether the output spikes."""
+    return result.network.output.kind != "readout" or result.settings.readout == "spikes"
+
+
+def _steps_run(result: Result, k: int) -> int:
+    """Return how many steps of the output's window were over at a checkpoint."""
+    return max(0, int(result.checkpoints[k]) - result.window_start(result.network.output.name))
+
+
+def _all_others(margins: FloatArray, leader: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether all margins but that of the leader over itself are positive."""
+    positive = margins > 0
+    positive[np.arange(len(leader)), leader] = True
+    return np.all(positive, axis=1)
+
+
+class _SpikingLead:
+    """The leads of an output that spikes."""
+
+    def __init__(self, result: Result) -> None:
+        output = result.network.output
+        self._result, self._history = result, _history(result)
+        self._scale = np.broadcast_to(np.asarray(output.scale, np.float64), output.shape).ravel()
+
+    def is_certain(self, k: int) -> NDArray[np.bool_]:
+        """Return whether the class is certain at a checkpoint, (n_images,)."""
+        run, logits = _steps_run(self._result, k), self._history[k]
+        to_go = self._result.window_steps(self._result.network.output.name) - run
+        if not to_go:
+            return np.ones(len(logits), bool)
+        leader, reachable = logits.argmax(axis=1), logits * run + to_go * self._scale
+        best = np.take_along_axis(logits, leader[:, None], axis=1) * run
+        return _all_others(best * (1 - _ROUNDING) - reachable, leader)
+
+
+class _PotentialLead:
+    """The leads of a readout that integrates."""
+
+    def __init__(self, result: Result, use_bounds: bool) -> None:
+        network, output = result.network, result.network.output
+        self._result, self._history = result, _history(result)
+        self._parameters = scaled_parameters(network, result.settings)
+        self._weights = _dense_weights(result)
+        self._current = self._parameters.bias[output.name].reshape(1, -1)
+        if any(p.source == INPUT for p in network.into(output.name)):
+            currents = input_currents(network, self._parameters, result.images)
+            self._current = currents[output.name].reshape(len(result.images), -1)
+        self._limits = _count_limits(result, tuple(self._weights)) if use_bounds else None
+
+    def is_certain(self, k: int) -> NDArray[np.bool_]:
+        """Return whether the class is certain at a checkpoint, (n_images,)."""
+        run = _steps_run(self._result, k)
+        to_go = self._result.window_steps(self._result.network.output.name) - run
+        # Estimated logits are (V - V(0)) / (V_thr n).
+        gathered = self._history[k] * (self._parameters.threshold * run)
+        rounding = 2 * _ROUNDING * np.abs(gathered).max(axis=1, keepdims=True)
+        charges = gathered + to_go * self._current
+        leader = self._history[k].argmax(axis=1)
+        certain = np.ones(len(charges), bool)
+        for best in np.unique(leader) if to_go else ():
+            images = np.flatnonzero(leader == best)
+            margins = charges[images, best, None] - charges[images] - rounding[images]
+            for source, weights in self._weights.items():
+                lowest, highest = self._still_to_come(source, k, to_go, images)
+                ahead = weights[:, best, None] - weights
+                margins = margins + lowest @ np.maximum(ahead, 0.0) + highest @ np.minimum(ahead, 0.0)
+            certain[images] = _all_others(margins, leader[images])
+        return certain
+
+    def _still_to_come(
+        self, source: str, k: int, to_go: int, images: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the least and the most spikes that each neuron of a source can still send, (n, size)."""
+        size = self._result.network[source].size
+        if self._limits is None:
+            return np.zeros((len(images), size)), np.full((len(images), size), float(to_go))
+        lowest, highest = (limit[images] for limit in self._limits[source])
+        counted = self._result.count_history[source][k][images].reshape(len(images), -1)
+        if int(self._result.checkpoints[k]) < self._result.window_start(self._result.network.output.name):
+            # What comes before the readout starts to listen does not count.
+            return np.zeros(lowest.shape), np.full(lowest.shape, float(to_go))
+        return np.clip(lowest - counted, 0, to_go), np.clip(highest - counted, 0, to_go)
+
+
+def _count_limits(result: Result, sources: tuple[str, ...]) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return the least and the most spikes of each source neuron in the whole run, (n_images, size)."""
+    for source in sources:
+        if source not in result.count_history:
+            raise DataError(
+                f"population {source!r}: its spike counts at the checkpoints are needed; simulate with its name in "
+                "record_counts."
+            )
+    limits = rate_bounds(result.network, result.images, result.settings)
+    return {
+        source: tuple(  # type: ignore[misc]
+            np.rint(limit * result.window_steps(source)).reshape(len(result.images), -1) for limit in limits[source]
+        )
+        for source in sources
+    }
+
+
+def _dense_weights(result: Result) -> dict[str, FloatArray]:
+    """Return the weights of each source onto the readout as a matrix, (size of the source, n_classes)."""
+    network: Network = result.network
+    parameters = scaled_parameters(network, result.settings)
+    matrices: dict[str, FloatArray] = {}
+    for index, projection in enumerate(network.projections):
+        if projection.target != network.output.name or projection.source == INPUT:
+            continue
+        n_source, weights = network[projection.source].size, parameters.weights[index]
+        assert weights is not None, "a readout is no max pooling"
+        pre, post, which = synapses(projection, n_source)
+        matrix = matrices.setdefault(projection.source, np.zeros((n_source, network.output.size)))
+        np.add.at(matrix, (pre, post), weights.ravel()[which])
+    return matrices

@@ -44,8 +44,8 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
         One row per population, in units of r_max: ``bound``, the largest certified |r / r_max - a| of any neuron and
         image, with a = activation / lambda, and ``mean_bound``; ``measured`` and ``mean_measured``, the same of the
         errors measured; ``tightness``, the largest quotient of the two; ``silent``, the share of neurons that are
-        proved never to spike, and ``undecided``, of which nothing but 0 <= r <= r_max is proved; ``holds``, whether
-        every rate lies between its limits.
+        proved never to spike, and ``undecided``, of which nothing but 0 <= r <= r_max is proved (both nan for an output
+        that does not spike); ``holds``, whether every rate lies between its limits.
 
     Raises
     ------
@@ -64,7 +64,9 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
         for population, lowest, highest in _limits(result.network, result.images[batch], result.settings):
             tally = tallies.setdefault(population.name, _Tally())
             tally.add(measured.rate(population.name, batch), measured.target(population.name, batch), lowest, highest)
-    return pd.DataFrame([{"population": name} | tally.row() for name, tally in tallies.items()])
+    table = pd.DataFrame([{"population": name} | tally.row() for name, tally in tallies.items()])
+    table.loc[table["population"].map(measured.integrates_only), ["silent", "undecided"]] = np.nan
+    return table
 
 
 def rate_bounds(

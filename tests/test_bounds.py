@@ -250,11 +250,14 @@ def test_without_activations_the_targets_are_those_of_the_network():
 
 def test_small_batches_change_nothing(monkeypatch):
     result, activations = simulated(clamp=2)
-    before = bounds(result, activations)
+    before, limits = bounds(result, activations), rate_bounds(result.network, result.images, result.settings)
     monkeypatch.setattr(bounds_module, "_BATCH_NUMBERS", 1)
     after = bounds(result, activations)
     numbers = [column for column in before if column != "population"]
     np.testing.assert_allclose(after[numbers].astype(float), before[numbers].astype(float), rtol=1e-12)
+    (name, found), *others = rate_bounds(result.network, result.images, result.settings, ["mixed"]).items()
+    assert (name, others) == ("mixed", [])
+    np.testing.assert_allclose(found, limits["mixed"], rtol=1e-12)
 
 
 def test_settings_without_a_proof_are_refused():

@@ -7,7 +7,7 @@ and the grid leave over; for reset to zero it does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,7 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
 
 
 def rate_bounds(
-    network: Network, images: NDArray[np.generic], settings: Settings
+    network: Network, images: NDArray[np.generic], settings: Settings, names: Collection[str] | None = None
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Return limits that no rate can leave, proved without a simulation.
 
@@ -81,6 +81,8 @@ def rate_bounds(
     images : (n_images, *input_shape) array
     settings : Settings
         Of the simulation that is bounded.
+    names : collection of str, optional
+        Populations whose limits are kept; all by default.
 
     Returns
     -------
@@ -92,8 +94,14 @@ def rate_bounds(
     SettingError
         If a setting is not covered by the derivation.
     """
-    limits = _limits(network, images, settings)
-    return {p.name: (low.reshape(-1, *p.shape), high.reshape(-1, *p.shape)) for p, low, high in limits}
+    wanted = [p for p in network.populations if names is None or p.name in names]
+    limits = {p.name: (np.empty((len(images), *p.shape)), np.empty((len(images), *p.shape))) for p in wanted}
+    for batch in _batches(network, len(images)):
+        for population, lowest, highest in _limits(network, images[batch], settings):
+            if population.name in limits:
+                for kept, found in zip(limits[population.name], (lowest, highest), strict=True):
+                    kept[batch] = found.reshape(-1, *population.shape)
+    return limits
 
 
 def _limits(

@@ -193,7 +193,7 @@ def _count_limits(result: Result, sources: tuple[str, ...]) -> dict[str, tuple[F
                 f"population {source!r}: its spike counts at the checkpoints are needed; simulate with its name in "
                 "record_counts."
             )
-    limits = rate_bounds(result.network, result.images, result.settings)
+    limits = rate_bounds(result.network, result.images, result.settings, sources)
     return {
         source: tuple(  # type: ignore[misc]
             np.rint(limit * result.window_steps(source)).reshape(len(result.images), -1) for limit in limits[source]

@@ -34,7 +34,7 @@ SETTING_HELP = {
     "dt_s": ("MS", "time step in ms; the highest firing rate is one spike per step"),
     "readout": ("", "whether the output layer integrates its potential or spikes"),
     "projection": ("", "how spikes travel: as explicit Brian2 Synapses, or as suits the size of the network"),
-    "max_pool": ("", "how max pooling spikes; exact: its count is the largest of its inputs' counts at every step"),
+    "max_pool": ("", "how max pooling spikes: as often as the largest of its inputs, or whenever the leading one does"),
     "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
     "backend": ("", "compiled C++, or in process without a compiler (slower)"),
 }

@@ -210,15 +210,19 @@ class Loop:
     def same_step(self, step):
         """Advance one step; spikes reach their targets within it."""
         for population in self.network.populations:
-            name = population.name
-            if population.kind == "max_pool":
-                largest = self.pool(name, self.counts)
-                self.spikes[name], self.counts[name] = largest - self.counts[name], largest
-                continue
-            arrives = sum((self.spikes[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
-            self.add(population, arrives + self.current[name], step)
-            self.fire(population, step)
-            self.reset(population)
+            self.advance(population, step)
+
+    def advance(self, population, step):
+        """Advance one population whose sources have made the step."""
+        name = population.name
+        if population.kind == "max_pool":
+            largest = self.pool(name, self.counts)
+            self.spikes[name], self.counts[name] = largest - self.counts[name], largest
+            return
+        arrives = sum((self.spikes[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
+        self.add(population, arrives + self.current[name], step)
+        self.fire(population, step)
+        self.reset(population)
 
     def brian2(self, step):
         """Advance one step in Brian2's own order: all integrate, all are thresholded, all send, all are reset."""
@@ -242,10 +246,10 @@ class Loop:
             self.reset(population)
 
 
-def loop_result(network, images, **options):
+def loop_result(network, images, loop_class=Loop, **options):
     """Return the `Result` of a simulation by the loop, with everything recorded."""
     settings = Settings(**{"steps": STEPS, **options})
-    loop = Loop(network, images, settings)
+    loop = loop_class(network, images, settings)
     shapes = {p.name: (len(images), *p.shape) for p in network.populations}
     history, trains = [], {name: [] for name in shapes}
     for step in range(1, settings.steps + 1):

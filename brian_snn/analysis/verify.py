@@ -206,6 +206,9 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
     if result.settings.schedule == "brian2":
         note = "with Brian2's own schedule a max-pooling unit lags its inputs by a step"
         return replace(row, applicable=False, max_residual_charge=np.nan, max_residual_hz=np.nan, note=note)
+    if result.settings.max_pool == "gate":
+        note = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
+        return replace(row, applicable=False, max_residual_charge=np.nan, max_residual_hz=np.nan, note=note)
     maps = [(p, keras_projection(p, None, population.size)) for p in result.network.into(population.name)]
     sizes = [n for p, _ in maps for n in (p.geometry.n_in, p.geometry.n_out)]
     largest = 0.0

@@ -19,6 +19,7 @@ from brian2.core.variables import Variable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brian_snn.simulation.network import BrianObjects, brian_network
+from brian_snn.simulation.neurons import STARTS_AT_ZERO
 from brian_snn.simulation.topology import Layer, Topology
 
 _C_TYPES = {"n_spikes": "int32_t"}
@@ -72,7 +73,7 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         found = monitors[position].variables
         return {key: str(device.get_array_name(found[v], access_data=False)) for key, v in variables.items()}
 
-    zeroed = [name(v) for v in ("n_spikes", "charge", "surplus", "drive", "hit") if v in variables]
+    zeroed = [name(v) for v in STARTS_AT_ZERO if v in variables]
     return {
         "position": position,
         "size": layer.size,

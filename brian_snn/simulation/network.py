@@ -37,7 +37,7 @@ def brian_network(topology: Topology) -> BrianObjects:
     """
     clock = Clock(dt=1 * ms, name="snn_clock")
     groups = tuple(_group(topology, position, clock) for position in range(len(topology.layers)))
-    links = tuple((_shared if link.shared else _synapses)(topology, link, groups, clock) for link in topology.links)
+    links = tuple(_carrier(topology, link, groups, clock) for link in topology.links)
     spikes = {
         position: SpikeMonitor(groups[position], name=f"spikes_{position}", when="end")
         for position, layer in enumerate(topology.layers)
@@ -78,6 +78,15 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
     return group
 
 
+def _carrier(
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> Synapses | SharedProjection | RuntimeKernel:
+    """Make what carries the spikes of one link."""
+    # Brian2's NumPy code has no maximum over synapses: it would warn and loop over them in Python.
+    takes_maximum = "lead" in groups[link.target].variables and isinstance(get_device(), RuntimeDevice)
+    return (_shared if link.shared or takes_maximum else _synapses)(topology, link, groups, clock)
+
+
 def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock) -> Synapses:
     """Make the explicit synapses of one link."""
     model = topology.layers[link.target].model
@@ -87,7 +96,7 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         "w : 1 (constant)" if model.has_weights else "",
         on_pre=model.on_spike_from,
         clock=clock,
-        namespace={},
+        namespace={"first_source": link.first_source, "n_neurons": link.n_neurons},
         name=f"projection_{link.index}",
     )
     synapses.pre.when = population_slots(link.target, topology.schedule).receive

@@ -26,6 +26,9 @@ _DRIVE = "drive : 1\n"
 _COUNT = "n_spikes : integer\n"
 _SURPLUS = "surplus : 1\n"
 
+#: State variables that start an image at 0, wherever a model has them.
+STARTS_AT_ZERO = ("n_spikes", "charge", "surplus", "drive", "hit", "lead", "passed")
+
 
 @dataclass(frozen=True)
 class NeuronModel:
@@ -36,7 +39,8 @@ class NeuronModel:
     equations : str
         State variables.
     on_spike_from : str
-        What a synapse does to its target when its source spikes; weights are called ``w``.
+        What a synapse does to its target when its source spikes; weights are called ``w``, and ``first_source`` and
+        ``n_neurons`` are those of `brian_snn.simulation.topology.Link`.
     has_weights : bool
         Whether `on_spike_from` uses ``w``.
     integrate : str
@@ -107,5 +111,27 @@ def exact_max_pool(schedule: Schedule) -> NeuronModel:
         integrate="",
         threshold="hit > 0",
         reset="n_spikes += 1\nhit = 0",
+        outputs=("n_spikes",),
+    )
+
+
+def gated_max_pool() -> NeuronModel:
+    """Return the paper's max pooling: a gate lets the spikes of the input with the highest rate estimate pass.
+
+    The estimate of a rate is N_j(t) / t, the spike of this step included, so the leader is the input with the largest
+    count; of several, the first in the order of the network's neurons. A spike passes if its sender leads after it.
+    Where inputs lead in turn, spikes of more than one of them pass: N(t) >= max_j N_j(t).
+
+    The leader is the input with the largest rank n_neurons N_j - j, which grows only when neuron j spikes. So the
+    largest rank grows exactly when the leader spikes, and the order in which inputs are visited does not matter.
+    """
+    return NeuronModel(
+        equations=_COUNT + "lead : 1\npassed : 1\n",
+        on_spike_from="rank = 1.0 * n_spikes_pre * n_neurons - (first_source + i)\n"
+        "lead_post += (rank - lead_post) * int(rank > lead_post)",
+        has_weights=False,
+        integrate="",
+        threshold="lead > passed",
+        reset="n_spikes += 1\npassed = lead",
         outputs=("n_spikes",),
     )

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from brian_snn.conversion.graph import IntArray
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.network import BrianObjects, brian_network
+from brian_snn.simulation.neurons import STARTS_AT_ZERO
 from brian_snn.simulation.records import Plan, Stop, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.shared import RuntimeKernel
 from brian_snn.simulation.topology import Topology
-
-_STATE = ("n_spikes", "charge", "surplus", "drive", "hit")
 
 
 def run_runtime(
@@ -73,7 +72,7 @@ class _ImageLoop:
         if step:
             return
         for position, layer, group in self._layers:
-            for name in _STATE:
+            for name in STARTS_AT_ZERO:
                 if name in group.variables:
                     setattr(group, name, 0)
             if layer.has_membrane:

@@ -16,7 +16,7 @@ Reset = Literal["subtraction", "zero"]
 Readout = Literal["potential", "spikes"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
-MaxPool = Literal["exact"]
+MaxPool = Literal["exact", "gate"]
 Backend = Literal["standalone", "runtime"]
 
 
@@ -44,7 +44,8 @@ class Settings:
         How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, 8 to 30 bytes and a load from memory each),
         ``shared`` (one kernel for all spikes) or ``auto`` (``synapses`` up to 100,000 of them). Same spikes.
     max_pool : str
-        ``exact``: N_out(t) = max_j N_j(t) at every step.
+        ``exact``: N_out(t) = max_j N_j(t) at every step; ``gate``: the spikes of the input that has spiked most so far
+        pass, of several with the same count those of the first.
     schedule : str
         ``same_step``: a spike crosses the network within a step, as the rate equations assume; ``brian2``: Brian2's own
         order, in which a layer lags its source and a reset to zero wipes out what arrives with the spike.
@@ -84,6 +85,8 @@ class Settings:
             raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
         if not (math.isfinite(self.dt_s) and self.dt_s > 0):
             raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
+        if self.max_pool == "gate" and self.schedule == "brian2":
+            raise SettingError("max_pool is 'gate'; it is defined for the schedule 'same_step' only.")
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class SharedProjection(Group, CodeRunner):
                 "input_names": [name for name in ("drive", "v", "charge") if name in references],
                 "skip_clamped": has_weights and schedule == "brian2",
                 "count_lag": 0 if schedule == "same_step" else 1,
+                "is_gate": "lead_target" in references,
             },
             codeobj_class=TemplateCodeObject,
         )
@@ -83,11 +84,8 @@ def _references(
 ) -> dict[str, tuple[NeuronGroup, str]]:
     """Return the variables of its neurons that a kernel reads or writes: its name for each, group, name there."""
     if not has_weights:
-        return {
-            "n_spikes_source": (source, "n_spikes"),
-            "n_spikes_target": (target, "n_spikes"),
-            "hit": (target, "hit"),
-        }
+        pooled = ("lead",) if "lead" in target.variables else ("hit", "n_spikes")
+        return {"n_spikes_source": (source, "n_spikes")} | {f"{name}_target": (target, name) for name in pooled}
     direct = ("v", "charge", "clamp_steps", "t_in_timesteps")
     return {name: (target, name) for name in (("drive",) if schedule == "same_step" else direct)}
 
@@ -114,6 +112,7 @@ class RuntimeKernel:
         self.weights: FloatArray | None = None
         self._projection = link.as_projection()
         self._source, self._target, self._schedule = source, target, schedule
+        self._first_source, self._n_neurons = link.first_source, link.n_neurons
 
     def deliver(self) -> None:
         """Add what this step's spikes bring to the targets' input."""
@@ -126,9 +125,14 @@ class RuntimeKernel:
         # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
         lag = 0 if self._schedule == "same_step" else 1
         activity[0, spiking] = self._state(self._source, "n_spikes")[spiking] + lag if pools else 1.0
+        gated = pools and "lead" in self._target.variables
+        if gated:
+            activity[0, spiking] = activity[0, spiking] * self._n_neurons - (self._first_source + spiking)
         inputs = gather_inputs(self._projection, activity)
         scatter_outputs(self._projection, apply_map(self._projection.geometry, self.weights, inputs), received)
-        if pools:
+        if gated:
+            np.maximum(self._state(self._target, "lead"), received[0], out=self._state(self._target, "lead"))
+        elif pools:
             self._state(self._target, "hit")[:] += received[0] > self._state(self._target, "n_spikes")
         elif self._schedule == "same_step":
             self._state(self._target, "drive")[:] += received[0]
@@ -154,6 +158,8 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "has_source_index": link.source_index is not None,
         "has_target_index": link.target_index is not None,
         "is_max_pool": geometry.kind == "max_pool",
+        "first_source": link.first_source,
+        "n_neurons": link.n_neurons,
         "weight_per_target": geometry.kind == "average_pool",
         "is_disjoint": _is_disjoint(geometry),
         "joins_windows": _joins_windows(link),

@@ -16,7 +16,7 @@ import numpy as np
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Projection
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
-from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, integrator
+from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, gated_max_pool, integrator
 from brian_snn.simulation.settings import Schedule, Settings
 
 #: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
@@ -40,7 +40,8 @@ class Link:
     """What carries the spikes of one layer to another.
 
     `index` is the projection's place in ``network.projections``; `shared` says whether it is a shared kernel or
-    explicit `Synapses`.
+    explicit `Synapses`. When all neurons of the network are numbered layer by layer, `first_source` is the number of
+    the source's first neuron and `n_neurons` how many there are.
     """
 
     index: int
@@ -50,6 +51,8 @@ class Link:
     geometry: Geometry
     source_index: IntArray | None
     target_index: IntArray | None
+    first_source: int = 0
+    n_neurons: int = 0
 
     def as_projection(self) -> Projection:
         """Return the link as a projection without weights."""
@@ -97,9 +100,7 @@ def topology(
         layers.append(
             Layer(
                 size=population.size,
-                model=exact_max_pool(settings.schedule)
-                if pools
-                else integrator(spikes, settings.reset, settings.schedule, receives),
+                model=_max_pool(settings) if pools else integrator(spikes, settings.reset, settings.schedule, receives),
                 has_membrane=not pools,
                 sees_image=INPUT in sources,
                 record_spikes=population.name in record_spikes,
@@ -116,6 +117,7 @@ def topology(
         if not layers[positions[name]].has_membrane:
             raise SettingError(f"cannot record the potential of {name!r}: max pooling has no membrane.")
     shared = uses_shared_kernels(network, settings)
+    first_neurons = np.cumsum([0, *(layer.size for layer in layers)])
     links = tuple(
         Link(
             index,
@@ -125,11 +127,18 @@ def topology(
             p.geometry,
             _inputs(p, network[p.source].size),
             p.target_index,
+            int(first_neurons[positions[p.source]]),
+            int(first_neurons[-1]),
         )
         for index, p in enumerate(network.projections)
         if p.source != INPUT
     )
     return Topology(tuple(layers), links, settings.schedule)
+
+
+def _max_pool(settings: Settings) -> NeuronModel:
+    """Return the model of max pooling that the settings ask for."""
+    return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
 
 
 def _inputs(projection: Projection, n_source: int) -> IntArray | None:

@@ -55,7 +55,12 @@ USES_VARIABLES { _spikespace }
             const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
             {% if g.is_max_pool %}
             {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
-            {{hit}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
+            {% if is_gate %}
+            const double _rank = {{n_spikes_source}}[_source] * {{g.n_neurons}}.0 - ({{g.first_source}} + _source);
+            if (_rank > {{lead_target}}[{{target}}]) {{lead_target}}[{{target}}] = _rank;
+            {% else %}
+            {{hit_target}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
+            {% endif %}
             {% else %}
             {% if g.weight_per_target %}
             const double* _w = {{weights}} + _target;

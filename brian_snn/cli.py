@@ -37,9 +37,12 @@ SETTING_HELP = {
     "max_pool": ("", "how max pooling spikes: as often as the largest of its inputs, or whenever the leading one does"),
     "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
     "backend": ("", "compiled C++, or in process without a compiler (slower)"),
+    "tau_m_s": ("MS", "time constant in ms with which the potential leaks away; inf for no leak"),
+    "refractory_s": ("MS", "time in ms for which a neuron rests after a spike"),
 }
 
 _MS_PER_S = 1e3
+_TIMES = tuple(field.name for field in fields(Settings) if field.name.endswith("_s"))
 
 
 class _HelpFormatter(ArgumentDefaultsHelpFormatter):
@@ -125,31 +128,30 @@ def add_settings(parser: ArgumentParser, only: Sequence[str] | None = None) -> N
             dest=setting.name,
             # Settings itself refuses an unknown choice, with a better message than argparse's.
             type=str if choices else hints[setting.name],
-            default=default * _MS_PER_S if setting.name == "dt_s" else default,
+            default=default * _MS_PER_S if setting.name in _TIMES else default,
             metavar="|".join(choices) or SETTING_HELP[setting.name][0],
             help=SETTING_HELP[setting.name][1],
         )
 
 
 def option_name(field_name: str) -> str:
-    """Return the option of a field of `Settings`; the time step is given in ms, so its unit is not in its name."""
+    """Return the option of a field of `Settings`; times are given in ms, so their unit is not in their name."""
     return "--" + field_name.removesuffix("_s").replace("_", "-")
 
 
 def settings_from(arguments: Namespace) -> Settings:
     """Return the checked settings that the options give; fields without an option keep their default."""
     given = {field.name: getattr(arguments, field.name) for field in fields(Settings) if hasattr(arguments, field.name)}
-    if "dt_s" in given:
-        given["dt_s"] /= _MS_PER_S
+    given |= {name: given[name] / _MS_PER_S for name in _TIMES if name in given}
     return Settings(**given)
 
 
 def simulate_arguments(settings: Settings) -> dict[str, Any]:
-    """Return the settings as keyword arguments of `brian_snn.simulate`, where the time step has a unit."""
+    """Return the settings as keyword arguments of `brian_snn.simulate`, where times have a unit."""
     from brian2 import second
 
     given = {field.name: getattr(settings, field.name) for field in fields(Settings)}
-    return given | {"dt": given.pop("dt_s") * second}
+    return given | {name.removesuffix("_s"): given.pop(name) * second for name in _TIMES}
 
 
 def _add_workers(parser: ArgumentParser, default: int) -> None:

@@ -149,6 +149,9 @@ def exact_current(matrix, bias, images, threshold):
 class Loop:
     """The state of every population, advanced by one step at a time."""
 
+    #: Further fields of a `Result` that a subclass keeps.
+    books = ()
+
     def __init__(self, network, images, settings):
         """Make matrices and currents."""
         self.network, self.settings, self.n_images = network, settings, len(images)
@@ -273,6 +276,7 @@ def loop_result(network, images, loop_class=Loop, **options):
         early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in starts},
         checkpoints=np.array(CHECKPOINTS, np.int32),
         count_history={name: np.array([shaped(history[c - 1])[name] for c in CHECKPOINTS]) for name in shapes},
+        **{field: shaped(getattr(loop, field)) for field in loop.books},
         total_counts={name: np.array([history[c - 1][name].sum(axis=1) for c in CHECKPOINTS]) for name in shapes},
         spike_trains={name: np.array(sorted(rows), np.int32).reshape(-1, 3) for name, rows in trains.items()},
     )

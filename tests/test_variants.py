@@ -2,15 +2,24 @@
 
 import numpy as np
 import pytest
+from brian2 import DimensionMismatchError, Quantity, ms, mV, second
 
-from brian_snn import simulate, verify
+from brian_snn import Settings, load_result, simulate, verify
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import SettingError
+from brian_snn.simulation.topology import topology
 from tests.small_network import GRID, STEPS, loop_result, small_images, small_network, to_grid
 from tests.test_simulate import FINAL, HISTORY, RECORDED, differences
 from tests.variant_oracles import VariantLoop
 
+LEAK = {"tau_m": 12.5 * ms}
+LEAK_15 = {"tau_m": 15 * ms}
+REST = {"refractory": 2 * ms}
 RUNS = {
+    "leak": LEAK,
+    "leak_zero": {**LEAK, "reset": "zero", "threshold": 1.75, "v_init": 0.25, "clamp": 1},
+    "refractory": {**REST, "readout": "spikes"},
+    "leak_refractory_zero": {**LEAK, **REST, "reset": "zero", "v_init": 0.5, "clamp": 1},
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }
@@ -36,6 +45,23 @@ def pooled_network(windows, biases):
     return Network(populations, (*image, *pools, out), (1,), grid=GRID)
 
 
+def constant_network(currents):
+    """Return a layer of neurons with a constant current each, which the image does not change, and a readout."""
+    size = len(currents)
+    populations = (
+        Population("layer", "spiking", (size,), to_grid(currents), 1),
+        Population("out", "readout", (1,), np.zeros(1), 2),
+    )
+    image = Projection(INPUT, "layer", Geometry("dense", (1,), (size,)), np.zeros((1, size)))
+    out = Projection("layer", "out", Geometry("dense", (size,), (1,)), to_grid(np.full((size, 1), 0.25)))
+    return Network(populations, (image, out), (1,), grid=GRID)
+
+
+def run_constant(currents, steps, **options):
+    """Return the result of one image that says nothing."""
+    return simulate(constant_network(currents), np.zeros((1, 1)), steps, backend="runtime", **options)
+
+
 @pytest.fixture(scope="module")
 def network():
     return small_network()
@@ -46,13 +72,122 @@ def images():
     return small_images()
 
 
+def as_settings(options):
+    """Return the options of `simulate` as those of `Settings`: times in seconds."""
+    times = {name: value for name, value in options.items() if isinstance(value, Quantity)}
+    renamed = {f"{name}_s": float(value) for name, value in times.items()}
+    return {name: value for name, value in options.items() if name not in times} | renamed
+
+
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 @pytest.mark.parametrize("run", RUNS)
 def test_in_process_run_equals_the_loop(network, images, run, projection):
     result = simulate(network, images, STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
-    expected = loop_result(network, images, VariantLoop, **RUNS[run])
-    assert differences(result, expected, (*FINAL, *HISTORY)) == []
+    expected = loop_result(network, images, VariantLoop, **as_settings(RUNS[run]))
+    assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
+
+
+def test_half_a_threshold_at_the_start_rounds_the_count_to_the_nearest():
+    currents = to_grid(np.linspace(-0.3, 1.3, 161))
+    counts = run_constant(currents, 37, v_init=0.5).spike_counts["layer"][0]
+    assert np.array_equal(counts, np.clip(np.floor(currents * 37 + 0.5), 0, 37))
+    counts = run_constant(currents, 37).spike_counts["layer"][0]
+    assert np.array_equal(counts, np.clip(np.floor(currents * 37), 0, 37))
+
+
+class TestLeak:
+    def test_a_leaky_neuron_spikes_with_the_period_of_its_closed_form(self):
+        # V after k steps from zero is z (1 - d**k) / (1 - d); where its limit is below the threshold there is no spike.
+        decay, currents = np.exp(-1 / 15), np.linspace(0.03, 0.9, 30)
+        counts = run_constant(currents, 200, reset="zero", **LEAK_15).spike_counts["layer"][0]
+        with np.errstate(invalid="ignore"):
+            period = np.ceil(np.log(1 - (1 - decay) / currents) / np.log(decay))
+        assert np.array_equal(counts, np.where(np.isnan(period), 0, 200 // np.nan_to_num(period, nan=1)))
+        assert counts.min() == 0 < counts.max()
+
+    def test_below_its_threshold_the_potential_ends_at_its_limit(self):
+        result = run_constant([0.05, -0.4], 600, **LEAK_15)
+        limit = np.array([0.05, -0.4]) / (1 - np.exp(-1 / 15))
+        # Each step rounds the leak by half a grid step, and what was rounded leaks away again.
+        np.testing.assert_allclose(result.potentials["layer"][0], limit, atol=0.5 * GRID / (1 - np.exp(-1 / 15)))
+
+    def test_no_leak_at_all_is_an_infinite_time_constant(self, network, images):
+        endless, plain = (
+            simulate(network, images, STEPS, backend="runtime", **options) for options in ({"tau_m": 1e15 * second}, {})
+        )
+        assert differences(plain, endless, FINAL) == []
+        assert plain.leaked == {} and not any(leaked.any() for leaked in endless.leaked.values())
+
+    def test_one_topology_serves_every_time_constant_and_refractory_period(self, network):
+        one, two, plain = (
+            topology(network, Settings(**times)).digest()
+            for times in ({"tau_m_s": 0.01, "refractory_s": 0.001}, {"tau_m_s": 0.02, "refractory_s": 0.003}, {})
+        )
+        assert one == two != plain
+
+
+class TestRefractory:
+    @pytest.mark.parametrize("steps", [29, 30, 31, 32, 33])
+    def test_the_period_is_the_time_to_threshold_plus_the_refractory_one(self, steps):
+        # Three steps of 0.375 reach the threshold; then two of rest: spikes in steps 3, 8, 13 ...
+        result = run_constant([0.375], steps, reset="zero", **REST)
+        assert result.spike_counts["layer"].item() == (steps + 2) // 5
+        assert result.missed["layer"].item() == 0.375 * (2 * ((steps + 2) // 5) - max(0, 2 - (steps - 3) % 5))
+
+    def test_a_neuron_far_above_its_threshold_spikes_whenever_it_wakes(self):
+        counts = run_constant([5.0], 30, refractory=3 * ms).spike_counts["layer"]
+        assert counts.item() == 8
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"refractory": 1.5 * ms}, r"refractory is 0.0015 s; it must be a whole number of steps of 0.001 s"),
+            ({"refractory": -1 * ms}, "refractory is -0.001 s"),
+            ({"tau_m": 0 * ms}, "tau_m is 0.0 s; it must be a positive time"),
+            ({"tau_m": float("nan") * ms}, "tau_m is nan s"),
+            ({"tau_m": 20 * ms, "schedule": "brian2"}, "tau_m is 0.02; with schedule='brian2' it must be inf"),
+        ],
+    )
+    def test_times_outside_their_range_are_refused(self, options, message):
+        with pytest.raises(SettingError, match=message):
+            run_constant([0.5], 5, **options)
+
+    def test_a_refractory_period_is_a_time(self):
+        with pytest.raises(DimensionMismatchError):
+            run_constant([0.5], 5, refractory=1 * mV)
+
+
+class TestBooks:
+    """What `verify` says of leaky and refractory neurons."""
+
+    @pytest.mark.parametrize("run", ["leak", "leak_zero", "refractory", "leak_refractory_zero"])
+    def test_charge_and_synapses_hold_exactly(self, network, images, run):
+        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        exact = report[report["equation"].isin(["charge", "synapses"])]
+        assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
+
+    @pytest.mark.parametrize(("run", "reason"), [("leak", "leaks"), ("refractory", "refractory")])
+    def test_the_rate_law_says_why_it_does_not_apply(self, network, images, run, reason):
+        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        law = report[(report["equation"] == "S11") & (report["population"] == "conv")].iloc[0]
+        assert not law["applicable"] and reason in law["note"]
+
+    @pytest.mark.parametrize(("field", "equation"), [("leaked", "charge"), ("missed", "synapses")])
+    def test_a_wrong_book_is_found(self, network, images, field, equation):
+        result = simulate(network, images, STEPS, backend="runtime", **RUNS["leak_refractory_zero"])
+        getattr(result, field)["mixed"][1, 3] += GRID
+        report = verify(result)
+        failed = report[~report["holds"]]
+        assert failed[["population", "equation"]].values.tolist() == [["mixed", equation]]
+        assert failed["max_residual_charge"].item() == GRID
+
+    def test_the_books_are_saved(self, network, images, tmp_path):
+        result = simulate(network, images, STEPS, backend="runtime", **RUNS["leak_refractory_zero"])
+        result.save(tmp_path / "run")
+        loaded = load_result(tmp_path / "run")
+        assert loaded.settings == result.settings
+        assert differences(result, loaded, ("leaked", "missed")) == []
 
 
 class TestGate:
@@ -82,5 +217,5 @@ class TestGate:
         assert steps == {"a": [2, 4, 6], "b": [2, 4, 5], "pool": [2, 4, 5, 6]}
 
     def test_brian2s_own_schedule_is_refused(self, network, images):
-        with pytest.raises(SettingError, match="max_pool is 'gate'.*same_step"):
+        with pytest.raises(SettingError, match="max_pool is 'gate'; with schedule='brian2' it must be 'exact'"):
             simulate(network, images, backend="runtime", max_pool="gate", schedule="brian2")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.small_network import Loop
+from tests.small_network import Loop, to_grid
 
 
 class VariantLoop(Loop):
-    """The state of every population under any variant, advanced by `variant_step`."""
+    """The state of every population under any variant, advanced by one step at a time."""
+
+    books = ("leaked", "missed")
 
     def __init__(self, network, images, settings):
         """Find the inputs of every gate."""
         super().__init__(network, images, settings)
+        self.leaked, self.missed, self.rest = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(3))
         self.gates = {p.name: self.gate_inputs(p) for p in network.populations if p.kind == "max_pool"}
 
     def gate_inputs(self, population):
@@ -36,6 +39,30 @@ class VariantLoop(Loop):
                 spikes[image, unit] = self.spikes[leader][image, neuron]
         self.spikes[name] = spikes
         self.counts[name] = self.counts[name] + spikes
+
+    def add(self, population, z, step):
+        """Leak and add charge, where a neuron is neither clamped nor refractory. Steps are counted from 1."""
+        name = population.name
+        if step <= self.start(population):
+            return
+        awake = self.rest[name] == 0
+        if self.fires(population):
+            decay = np.exp(-self.settings.dt_s / self.settings.tau_m_s)
+            loss = np.where(awake, to_grid(self.v[name] * (1 - decay)), 0.0)
+            self.leaked[name] += loss
+            self.v[name] = self.v[name] - loss
+        self.missed[name] += np.where(awake, 0.0, z)
+        super().add(population, np.where(awake, z, 0.0), step)
+
+    def fire(self, population, step):
+        """Compare with the threshold, where a neuron is awake, and let it rest after a spike."""
+        super().fire(population, step)
+        name = population.name
+        spikes = self.spikes[name] * (self.rest[name] == 0)
+        resting_s = np.where(spikes > 0, self.settings.refractory_s, self.rest[name] - self.settings.dt_s)
+        # Times are multiples of dt up to rounding.
+        self.rest[name] = np.where(resting_s > 0.5 * self.settings.dt_s, resting_s, 0.0)
+        self.spikes[name] = spikes
 
     def same_step(self, step):
         """Advance one step; spikes reach their targets within it."""

@@ -258,11 +258,17 @@ def residual_s11(
 
 
 def charge_balance(
-    counts: ArrayLike, charge: ArrayLike, v_end: ArrayLike, v_init: ArrayLike, surplus: ArrayLike, threshold: float
+    counts: ArrayLike,
+    charge: ArrayLike,
+    v_end: ArrayLike,
+    v_init: ArrayLike,
+    surplus: ArrayLike,
+    threshold: float,
+    leaked: ArrayLike = 0.0,
 ) -> FloatArray:
     """Return the residual of the charge balance, which any neuron of any layer keeps with either reset.
 
-        N V_thr - (q - (V(T) - V(0)) - e)
+        N V_thr - (q - (V(T) - V(0)) - e - l)
 
     Parameters
     ----------
@@ -276,13 +282,15 @@ def charge_balance(
         e, the sum over spikes of u - V_thr that a reset to zero discards; 0 for reset by subtraction.
     threshold : float
         V_thr.
+    leaked : (*neurons,) float array
+        l, what a leak took; 0 without one.
 
     Returns
     -------
     residual : (*neurons,) float array
         A charge.
     """
-    kept = np.asarray(charge) - np.subtract(v_end, v_init) - np.asarray(surplus)
+    kept = np.asarray(charge) - np.subtract(v_end, v_init) - np.asarray(surplus) - np.asarray(leaked)
     return np.asarray(counts) * threshold - kept
 
 

@@ -48,8 +48,9 @@ def verify(result: Result) -> pd.DataFrame:
 
     ``S9`` or ``S11``, for reset to zero or by subtraction: the rate law of a neuron with constant input, the current
     recomputed from the image by Keras. In S9 a neuron with z <= 0 must be silent and have V(T) = V(0) + z T instead.
-    ``charge``: N V_thr = q - (V(T) - V(0)) - e, for every neuron of every layer.
-    ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by Keras.
+    ``charge``: N V_thr = q - (V(T) - V(0)) - e - l, for every neuron of every layer; l is what leaked away.
+    ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by Keras. Of a refractory
+    neuron the charge that it missed counts too.
     ``max_pool``: N = max_j N_j at the end, and at every checkpoint and step for which both were recorded.
 
     Parameters
@@ -83,11 +84,14 @@ def verify(result: Result) -> pd.DataFrame:
 
 
 def _require_shapes(result: Result) -> None:
-    """Raise if a population's counts, potentials, charge or surplus are missing or of another shape."""
-    fields = ("spike_counts", "potentials", "charge", "surplus")
+    """Raise if a population's counts, potentials or charges are missing or of another shape."""
+    optional = ("leaked", "missed")
+    fields = ("spike_counts", "potentials", "charge", "surplus", *optional)
     for part, field in itertools.product(result.parts(), fields):
         arrays = getattr(part, field)
         for population in result.network.populations:
+            if field in optional and population.name not in arrays:
+                continue
             expected = (len(part.images), *population.shape)
             given = np.shape(arrays[population.name]) if population.name in arrays else "nothing"
             if given != expected:
@@ -112,10 +116,15 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
                 field[name][batch].reshape(-1, population.size)
                 for field in (part.spike_counts, part.potentials, part.charge, part.surplus)
             )
+            leaked, missed = (
+                field[name][batch].reshape(-1, population.size) if name in field else 0.0
+                for field in (part.leaked, part.missed)
+            )
             current = inputs.current(part, batch)
+            kept = (counts, charge, v_end, parameters.v_init, surplus, parameters.threshold, leaked)
             residuals = {
-                "charge": charge_balance(counts, charge, v_end, parameters.v_init, surplus, parameters.threshold),
-                "synapses": charge - (inputs.charge_of_spikes(part, batch) + current * n_steps),
+                "charge": charge_balance(*kept),
+                "synapses": charge + missed - (inputs.charge_of_spikes(part, batch) + current * n_steps),
             }
             if not note:
                 residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
@@ -137,6 +146,10 @@ def _why_not_rate_law(result: Result, parameters: Parameters, population: Popula
     """Return why the rate law of constant input says nothing about a population; empty if it applies."""
     if any(projection.source != INPUT for projection in result.network.into(population.name)):
         return "its input comes from spikes and changes over time"
+    if population.name in result.leaked:
+        return "its potential leaks; the charge balance has a term for that, the rate law has none"
+    if population.name in result.missed:
+        return "it is refractory after each spike and misses what arrives then"
     if result.settings.reset == "zero" and parameters.v_init != 0:
         return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
     return ""

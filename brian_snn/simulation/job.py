@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import INPUT, Network
-from brian_snn.simulation.parameters import Parameters, check_range, input_currents, largest_drives, scaled_parameters
+from brian_snn.simulation.parameters import (
+    Parameters,
+    check_range,
+    constants,
+    input_currents,
+    largest_drives,
+    scaled_parameters,
+)
 from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
@@ -62,6 +69,7 @@ class Job:
             threshold=parameters.threshold,
             v_init=parameters.v_init,
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
+            named=constants(network, self.settings),
             bias={k: parameters.bias[p.name].ravel() for k, p in populations},
             weights={k: w for k, w in parameters.weights.items() if network.projections[k].source != INPUT},
         )

@@ -10,6 +10,7 @@ from brian2.devices.device import RuntimeDevice
 
 from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.connectivity import connect
+from brian_snn.simulation.functions import FUNCTIONS
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
 from brian_snn.simulation.topology import Layer, Link, Topology
@@ -55,7 +56,7 @@ def brian_network(topology: Topology) -> BrianObjects:
 
 
 def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
-    """Make the neurons of one layer. Names are looked up nowhere but in the group itself."""
+    """Make the neurons of one layer. Names are looked up in the group itself, and functions among ours."""
     layer: Layer = topology.layers[position]
     slots = population_slots(position, topology.schedule)
     model = layer.model
@@ -65,7 +66,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         threshold=model.threshold or None,
         reset=model.reset or None,
         clock=clock,
-        namespace={},
+        namespace=dict(FUNCTIONS),
         name=f"population_{position}",
     )
     if model.threshold:

@@ -2,7 +2,8 @@
 
 Every membrane keeps its own books: ``charge`` is q, the sum of z(t) over the steps in which the neuron was not
 clamped, and ``surplus`` is e, what a reset to zero threw away. Together with the spike count and the potentials they
-make the charge balance an identity between measured numbers.
+make the charge balance an identity between measured numbers. A leak books what it took under ``leaked``, a refractory
+neuron what it did not hear under ``missed``.
 """
 
 from __future__ import annotations
@@ -25,9 +26,19 @@ clamp_steps : integer (shared)
 _DRIVE = "drive : 1\n"
 _COUNT = "n_spikes : integer\n"
 _SURPLUS = "surplus : 1\n"
+_LEAK = """
+leaked : 1
+leak_rate : 1 (shared, constant)
+grid : 1 (shared, constant)
+"""
+_REFRACTORY = """
+missed : 1
+ready_at : integer
+refractory_steps : integer (shared, constant)
+"""
 
 #: State variables that start an image at 0, wherever a model has them.
-STARTS_AT_ZERO = ("n_spikes", "charge", "surplus", "drive", "hit", "lead", "passed")
+STARTS_AT_ZERO = ("n_spikes", "charge", "surplus", "drive", "hit", "lead", "passed", "leaked", "missed", "ready_at")
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,8 @@ class NeuronModel:
         Statements on a spike.
     outputs : tuple of str
         State variables to report at the end of a run.
+    constants : tuple of str
+        Numbers that are the same for all its neurons and set at run time, besides those of every membrane.
     """
 
     equations: str
@@ -60,12 +73,24 @@ class NeuronModel:
     threshold: str
     reset: str
     outputs: tuple[str, ...]
+    constants: tuple[str, ...] = ()
 
 
-def integrator(spikes: bool, reset: Reset, schedule: Schedule, receives_spikes: bool) -> NeuronModel:
-    """Return the integrate-and-fire neuron of Eq. (4).
+def integrator(
+    spikes: bool,
+    reset: Reset,
+    schedule: Schedule,
+    receives_spikes: bool,
+    leaks: bool = False,
+    rests: bool = False,
+) -> NeuronModel:
+    """Return the integrate-and-fire neuron of Eq. (4), with a leak and a refractory period if asked for.
 
-        u(t) = V(t-1) + z(t),    spike if u(t) >= V_thr,    V(t) = u - V_thr (4b)  or  0 (4a)
+        u(t) = V(t-1) - l(t) + z(t),    spike if u(t) >= V_thr,    V(t) = u - V_thr (4b)  or  0 (4a)
+        l(t) = (1 - exp(-dt / tau_m)) V(t-1), rounded to the grid
+
+    The rounding of the leak is what keeps V on the grid, its sums exact, and the charge balance at a residual of 0; it
+    is at most half a grid step. A refractory neuron leaves V as it is.
 
     Parameters
     ----------
@@ -77,22 +102,37 @@ def integrator(spikes: bool, reset: Reset, schedule: Schedule, receives_spikes: 
         With ``brian2`` synapses act on V itself, as in any script written for Brian2's own order.
     receives_spikes : bool
         False where all input is a constant current.
+    leaks, rests : bool
+        Whether V leaks, and whether there is a refractory period; with the schedule ``same_step`` only.
     """
     collects = receives_spikes and schedule == "same_step"
-    z = f"z = {'(drive + current)' if collects else 'current'} * {_ACTIVE}"
-    integrate = [z, "v += z", "charge += z", *(["drive = 0"] if collects else [])]
+    awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
+    z = f"({'drive + current' if collects else 'current'})"
     received = "w * int(t_in_timesteps >= clamp_steps_post)"
     direct = f"v_post += {received}\ncharge_post += {received}"
     keeps_surplus = spikes and reset == "zero"
     resets = {"subtraction": ["v -= v_thr"], "zero": ["surplus += v - v_thr", "v = 0"]}[reset]
+    missed = [f"missed += {z} * {_ACTIVE} * int(t_in_timesteps < ready_at)"]
+    leak = [f"loss = nearest(v * leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
+    integrate = [f"z = {z} * {awake}", "v += z", "charge += z"]
+    equations = _MEMBRANE + _DRIVE * collects + _COUNT * spikes + _SURPLUS * keeps_surplus
     return NeuronModel(
-        equations=_MEMBRANE + _DRIVE * collects + _COUNT * spikes + _SURPLUS * keeps_surplus,
+        equations=equations + _LEAK * leaks + _REFRACTORY * rests,
         on_spike_from="drive_post += w" if schedule == "same_step" else direct,
         has_weights=True,
-        integrate="\n".join(integrate),
-        threshold="v >= v_thr and t_in_timesteps >= clamp_steps" if spikes else "",
-        reset="\n".join([*resets, "n_spikes += 1"]) if spikes else "",
-        outputs=("n_spikes",) * spikes + ("v", "charge") + ("surplus",) * keeps_surplus,
+        integrate="\n".join([*missed * rests, *leak * leaks, *integrate, *["drive = 0"] * collects]),
+        threshold=f"v >= v_thr and t_in_timesteps >= clamp_steps{' and t_in_timesteps >= ready_at' * rests}"
+        if spikes
+        else "",
+        reset="\n".join([*resets, "n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests])
+        if spikes
+        else "",
+        outputs=("n_spikes",) * spikes
+        + ("v", "charge")
+        + ("surplus",) * keeps_surplus
+        + ("leaked",) * leaks
+        + ("missed",) * rests,
+        constants=("leak_rate", "grid") * leaks + ("refractory_steps",) * rests,
     )
 
 

@@ -7,6 +7,7 @@ potential passes 2**29; `check_range` proves that before the first step.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,6 +88,18 @@ def input_currents(network: Network, parameters: Parameters, images: NDArray[np.
     return {name: on_grid(current, network.grid) for name, current in currents.items()}
 
 
+def constants(network: Network, settings: Settings) -> dict[str, float]:
+    """Return the numbers that neuron models name as their run-time constants.
+
+    ``leak_rate`` is 1 - exp(-dt / tau_m) over the grid: times V it is the leak in multiples of the grid.
+    """
+    return {
+        "leak_rate": -math.expm1(-settings.dt_s / settings.tau_m_s) / network.grid,
+        "grid": network.grid,
+        "refractory_steps": settings.refractory_steps,
+    }
+
+
 def largest_drives(network: Network, parameters: Parameters) -> dict[str, float]:
     """Return the largest charge that spikes can bring to a neuron of each population in a step.
 
@@ -109,6 +122,9 @@ def check_range(
     settings: Settings,
 ) -> None:
     """Prove that no potential and no sum of charges can leave the range in which float64 is exact.
+
+    The bound holds for what leaks away or is missed too: a leak takes no more than there is, and a spike leaves no more
+    than there was.
 
     Parameters
     ----------

@@ -105,13 +105,16 @@ def collect(
     n_images = len(records)
     names = records.dtype.names or ()
 
-    def final(variable: str, dtype: type) -> dict[str, NDArray[Any]]:
+    def found(variable: str) -> dict[str, NDArray[Any]]:
         return {
             p.name: records[f"{variable}_{k}"].reshape(n_images, *p.shape).copy()
-            if f"{variable}_{k}" in names
-            else np.zeros((n_images, *p.shape), dtype)
             for k, p in enumerate(network.populations)
+            if f"{variable}_{k}" in names
         }
+
+    def final(variable: str, dtype: type) -> dict[str, NDArray[Any]]:
+        zeros: dict[str, NDArray[Any]] = {p.name: np.zeros((n_images, *p.shape), dtype) for p in network.populations}
+        return zeros | found(variable)
 
     numbers = {stop.step: number for number, stop in enumerate(plan.stops)}
     positions = {population.name: position for position, population in enumerate(network.populations)}
@@ -131,6 +134,8 @@ def collect(
         "potentials": final("v", np.float64),
         "charge": final("charge", np.float64),
         "surplus": final("surplus", np.float64),
+        "leaked": found("leaked"),
+        "missed": found("missed"),
         "early_counts": {(name, step): counts_at(name, step) for name, step in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array([logits_at(step) for step in checkpoints]) if checkpoints else None,

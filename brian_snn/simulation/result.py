@@ -44,6 +44,10 @@ class Result:
         q = sum of z(t) over the window, summed step by step inside the simulation; zeros for max pooling.
     surplus : dict of (n_images, *shape) float array
         e = sum over spikes of u - V_thr that a reset to zero threw away; zeros for reset by subtraction.
+    leaked : dict of (n_images, *shape) float array
+        What the leak took, the sum of l(t) over the window, of every population that leaks.
+    missed : dict of (n_images, *shape) float array
+        Charge that arrived while a neuron was refractory, of every population with a refractory period.
     early_counts : dict of (name, step) to (n_images, *shape) int array
         Spikes of a source up to and including `step`, where a target's window starts at that step (clamp only).
     checkpoints : (n_checkpoints,) int array
@@ -71,6 +75,8 @@ class Result:
     potentials: Mapping[str, FloatArray]
     charge: Mapping[str, FloatArray]
     surplus: Mapping[str, FloatArray]
+    leaked: Mapping[str, FloatArray] = field(default_factory=dict)
+    missed: Mapping[str, FloatArray] = field(default_factory=dict)
     early_counts: Mapping[tuple[str, int], IntArray] = field(default_factory=dict)
     checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
     output_history: FloatArray | None = None
@@ -162,6 +168,8 @@ ARRAYS_BY_NAME = (
     "potentials",
     "charge",
     "surplus",
+    "leaked",
+    "missed",
     "early_counts",
     "count_history",
     "total_counts",

@@ -20,6 +20,8 @@ class RunConstants:
     threshold, v_init : float
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
+    named : dict of float
+        Every run-time constant that a neuron model may name.
     bias : dict of (size,) float array
         Constant current of the layers that do not see the image.
     weights : dict of float array, or None
@@ -29,6 +31,7 @@ class RunConstants:
     threshold: float
     v_init: float
     clamp_steps: tuple[int, ...]
+    named: dict[str, float]
     bias: dict[int, FloatArray]
     weights: dict[int, FloatArray | None]
 

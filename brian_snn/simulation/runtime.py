@@ -130,6 +130,8 @@ def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunCon
     for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
         if layer.has_membrane:
             group.v_thr, group.v_start = constants.threshold, constants.v_init
+            for name in layer.model.constants:
+                setattr(group, name, constants.named[name])
             if not layer.sees_image:
                 group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):

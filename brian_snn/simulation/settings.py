@@ -33,7 +33,8 @@ class Settings:
     threshold : float
         V_thr, in units where a weight of 1 is one threshold of 1. Weights, biases and currents scale with it.
     v_init : float
-        V(0) of every neuron, in the unit of `threshold`.
+        V(0) of every neuron, in the unit of `threshold`. With reset by subtraction the spike count of a constant input
+        is a T / dt rounded down, or with V_thr / 2 to the nearest whole number.
     clamp : int
         Steps per layer: a population at depth d rests at V(0) during the first ``clamp * (d - 1)`` steps.
     dt_s : float
@@ -51,6 +52,14 @@ class Settings:
         order, in which a layer lags its source and a reset to zero wipes out what arrives with the spike.
     backend : str
         ``standalone`` (compiled C++) or ``runtime`` (in process, needs no compiler).
+    tau_m_s : float
+        Time constant of the leak in seconds: V falls by the factor exp(-dt / tau_m) before each step's input arrives.
+        Infinite for none.
+    refractory_s : float
+        After a spike a neuron neither integrates nor leaks nor spikes for this time, in seconds: a whole number of
+        steps. What arrives meanwhile is lost.
+
+    Leak and refractory period belong to neurons: an output that only integrates has neither.
 
     Raises
     ------
@@ -69,6 +78,8 @@ class Settings:
     max_pool: MaxPool = "exact"
     schedule: Schedule = "same_step"
     backend: Backend = "standalone"
+    tau_m_s: float = math.inf
+    refractory_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -85,8 +96,34 @@ class Settings:
             raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
         if not (math.isfinite(self.dt_s) and self.dt_s > 0):
             raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
-        if self.max_pool == "gate" and self.schedule == "brian2":
-            raise SettingError("max_pool is 'gate'; it is defined for the schedule 'same_step' only.")
+        if not self.tau_m_s > 0:
+            raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
+        self._require_whole_steps("refractory", self.refractory_s)
+        self._require_same_step()
+
+    @property
+    def refractory_steps(self) -> int:
+        """Number of steps for which a neuron rests after a spike."""
+        return round(self.refractory_s / self.dt_s)
+
+    def _require_whole_steps(self, name: str, time_s: float) -> None:
+        """Raise where a time is negative or no multiple of the time step."""
+        steps = time_s / self.dt_s
+        # A product of decimal numbers misses a whole number by a few roundings.
+        if not (math.isfinite(steps) and steps >= 0 and abs(steps - round(steps)) < 1e-9 * max(1.0, steps)):
+            raise SettingError(
+                f"{name} is {time_s!r} s; it must be a whole number of steps of {self.dt_s!r} s, 0 for none."
+            )
+
+    def _require_same_step(self) -> None:
+        """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
+        if self.schedule == "same_step":
+            return
+        variants = {"max_pool": "exact", "tau_m_s": math.inf, "refractory_s": 0.0}
+        for name, plain in variants.items():
+            if getattr(self, name) != plain:
+                shown = name.removesuffix("_s")
+                raise SettingError(f"{shown} is {getattr(self, name)!r}; with schedule='brian2' it must be {plain!r}.")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def simulate(
     workers: int = 1,
     schedule: Schedule = "same_step",
     backend: Backend = "standalone",
+    tau_m: Quantity = np.inf * ms,
+    refractory: Quantity = 0 * ms,
     record_spikes: Sequence[str] = (),
     record_potentials: Sequence[str] = (),
     record_counts: Sequence[str] = (),
@@ -74,6 +76,8 @@ def simulate(
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
+    tau_m, refractory : Quantity, time
+        Time constant of the leak, infinite for none, and refractory period, a whole number of steps.
     workers : int
         Number of processes that share the images; the runtime backend has one.
     record_spikes, record_potentials, record_counts, checkpoints
@@ -101,13 +105,25 @@ def simulate(
     DataError
         If the images do not fit the network, or hold NaN or infinite values.
     DimensionMismatchError
-        If dt is not a time.
+        If dt, tau_m or refractory is not a time.
     CompilerError, SimulationError, OutputError
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
-    fail_for_dimension_mismatch(dt, second, "dt must be a time")
+    times = {"dt": dt, "tau_m": tau_m, "refractory": refractory}
+    for name, quantity in times.items():
+        fail_for_dimension_mismatch(quantity, second, f"{name} must be a time")
     settings = Settings(
-        steps, reset, threshold, v_init, clamp, float(dt), readout, projection, max_pool, schedule, backend
+        steps=steps,
+        reset=reset,
+        threshold=threshold,
+        v_init=v_init,
+        clamp=clamp,
+        readout=readout,
+        projection=projection,
+        max_pool=max_pool,
+        schedule=schedule,
+        backend=backend,
+        **{f"{name}_s": float(quantity) for name, quantity in times.items()},
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
     means = Means(workers, shard_size, client, progress, build_progress)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Projection
+from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
 from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, gated_max_pool, integrator
@@ -94,14 +95,11 @@ def topology(
     layers = []
     for population in network.populations:
         sources = [projection.source for projection in network.into(population.name)]
-        pools = population.kind == "max_pool"
-        spikes = population.kind != "readout" or settings.readout == "spikes"
-        receives = any(source != INPUT for source in sources)
         layers.append(
             Layer(
                 size=population.size,
-                model=_max_pool(settings) if pools else integrator(spikes, settings.reset, settings.schedule, receives),
-                has_membrane=not pools,
+                model=_model(population, settings, receives_spikes=any(source != INPUT for source in sources)),
+                has_membrane=population.kind != "max_pool",
                 sees_image=INPUT in sources,
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
@@ -136,9 +134,19 @@ def topology(
     return Topology(tuple(layers), links, settings.schedule)
 
 
-def _max_pool(settings: Settings) -> NeuronModel:
-    """Return the model of max pooling that the settings ask for."""
-    return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
+def _model(population: Population, settings: Settings, receives_spikes: bool) -> NeuronModel:
+    """Return the neuron model of a population."""
+    if population.kind == "max_pool":
+        return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
+    spikes = population.kind != "readout" or settings.readout == "spikes"
+    return integrator(
+        spikes,
+        settings.reset,
+        settings.schedule,
+        receives_spikes,
+        leaks=spikes and math.isfinite(settings.tau_m_s),
+        rests=spikes and settings.refractory_steps > 0,
+    )
 
 
 def _inputs(projection: Projection, n_source: int) -> IntArray | None:

@@ -38,6 +38,8 @@ SETTING_HELP = {
     "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
     "backend": ("", "compiled C++, or in process without a compiler (slower)"),
     "tau_m_s": ("MS", "time constant in ms with which the potential leaks away; inf for no leak"),
+    "input_coding": ("", "whether the image is a constant current, or a random spike train per pixel (0 to 1)"),
+    "seed": ("N", "of the random numbers"),
     "refractory_s": ("MS", "time in ms for which a neuron rests after a spike"),
 }
 

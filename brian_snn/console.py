@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-#: Equations in the order of the columns of the verification table.
+#: Equations in the order of the columns of the verification table; others of a report come behind them.
 EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool")
 
 #: What the verification table shows.
@@ -47,11 +47,12 @@ def table(rows: Sequence[Mapping[str, object]], text_columns: Sequence[str] = ()
 def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
     """Return a row per population of the report of `brian_snn.verify`: the largest residual charge by equation."""
     rows: list[Mapping[str, object]] = []
+    equations = dict.fromkeys([*EQUATIONS, *report["equation"]])
     for population, group in report.groupby("population", sort=False):
         cells = {str(row["equation"]): _residual(row) for _, row in group.iterrows()}
         neurons = f"{int(group['neurons'].max()):,}"
         rows.append(
-            {"population": population, "neurons x images": neurons} | {e: cells.get(e, Text("-")) for e in EQUATIONS}
+            {"population": population, "neurons x images": neurons} | {e: cells.get(e, Text("-")) for e in equations}
         )
     return rows
 

@@ -15,11 +15,14 @@ from tests.variant_oracles import VariantLoop
 LEAK = {"tau_m": 12.5 * ms}
 LEAK_15 = {"tau_m": 15 * ms}
 REST = {"refractory": 2 * ms}
+POISSON = {"input_coding": "poisson", "seed": 7}
 RUNS = {
     "leak": LEAK,
     "leak_zero": {**LEAK, "reset": "zero", "threshold": 1.75, "v_init": 0.25, "clamp": 1},
     "refractory": {**REST, "readout": "spikes"},
     "leak_refractory_zero": {**LEAK, **REST, "reset": "zero", "v_init": 0.5, "clamp": 1},
+    "poisson": {"input_coding": "poisson", "seed": 5},
+    "poisson_clamped_zero": {"input_coding": "poisson", "threshold": 1.75, "reset": "zero", "clamp": 2},
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }
@@ -83,7 +86,7 @@ def as_settings(options):
 @pytest.mark.parametrize("run", RUNS)
 def test_in_process_run_equals_the_loop(network, images, run, projection):
     result = simulate(network, images, STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
-    expected = loop_result(network, images, VariantLoop, **as_settings(RUNS[run]))
+    expected = loop_result(result.network, images, VariantLoop, **as_settings(RUNS[run]))
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
 

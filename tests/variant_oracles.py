@@ -10,14 +10,30 @@ import numpy as np
 from tests.small_network import Loop, to_grid
 
 
+def splitmix64(key, n):
+    """Return the upper 53 bits of output n of SplitMix64, with Python's own whole numbers."""
+    mask = 2**64 - 1
+    x = (key + (n + 1) * 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+    return (x ^ (x >> 31)) >> 11
+
+
+def image_key(seed, purpose, image):
+    """Return the key of an image's stream."""
+    return int(np.random.SeedSequence(seed, spawn_key=(purpose, image)).generate_state(1, np.uint64)[0]) >> 11
+
+
 class VariantLoop(Loop):
     """The state of every population under any variant, advanced by one step at a time."""
 
     books = ("leaked", "missed")
 
     def __init__(self, network, images, settings):
-        """Find the inputs of every gate."""
+        """Find the inputs of every gate and the first draw of every image."""
         super().__init__(network, images, settings)
+        self.pixels = to_grid(images.reshape(len(images), -1))
+        self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
         self.leaked, self.missed, self.rest = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(3))
         self.gates = {p.name: self.gate_inputs(p) for p in network.populations if p.kind == "max_pool"}
 
@@ -64,9 +80,21 @@ class VariantLoop(Loop):
         self.rest[name] = np.where(resting_s > 0.5 * self.settings.dt_s, resting_s, 0.0)
         self.spikes[name] = spikes
 
+    def draw(self, name, step):
+        """Let each pixel spike with its own probability."""
+        n_pixels = self.pixels.shape[1]
+        for image, key in enumerate(self.keys):
+            for pixel, rate in enumerate(self.pixels[image]):
+                drawn = splitmix64(key, (step - 1) * n_pixels + pixel) / 2**53
+                self.spikes[name][image, pixel] = drawn < rate
+        self.counts[name] = self.counts[name] + self.spikes[name]
+
     def same_step(self, step):
         """Advance one step; spikes reach their targets within it."""
         for population in self.network.populations:
+            if population.kind == "poisson":
+                self.draw(population.name, step)
+                continue
             if population.kind == "max_pool" and self.settings.max_pool == "gate":
                 self.gate(population.name)
             else:

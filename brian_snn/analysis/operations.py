@@ -27,7 +27,11 @@ def ann_operations(network: Network) -> int:
     network : Network
         The converted network; folded batch norm and padding cost nothing.
     """
-    return sum(n_synapses(network, p) for p in network.projections if p.geometry.kind != "max_pool")
+    return sum(
+        n_synapses(network, p)
+        for p in network.projections
+        if p.geometry.kind != "max_pool" and network[p.target].kind != "poisson"
+    )
 
 
 def snn_operations(result: Result) -> NDArray[np.int64]:
@@ -124,5 +128,5 @@ def _events(result: Result, name: str) -> NDArray[np.int64]:
 
 
 def _input_operations(network: Network) -> int:
-    """Return the multiply-adds that turn an image into the first layer's current."""
-    return sum(n_synapses(network, p) for p in network.out_of(INPUT))
+    """Return the multiply-adds that turn an image into the first layer's current; none where it comes as spikes."""
+    return sum(n_synapses(network, p) for p in network.out_of(INPUT) if network[p.target].kind != "poisson")

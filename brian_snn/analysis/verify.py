@@ -21,6 +21,7 @@ from brian_snn.analysis.keras_maps import Map, keras_projection
 from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import Parameters, on_grid, scaled_parameters
+from brian_snn.simulation.randomness import Purpose, stream_keys, uniform
 from brian_snn.simulation.result import Result
 
 # Numbers held at a time for one population: 32 MiB of float64.
@@ -51,6 +52,7 @@ def verify(result: Result) -> pd.DataFrame:
     ``charge``: N V_thr = q - (V(T) - V(0)) - e - l, for every neuron of every layer; l is what leaked away.
     ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by Keras. Of a refractory
     neuron the charge that it missed counts too.
+    ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
     ``max_pool``: N = max_j N_j at the end, and at every checkpoint and step for which both were recorded.
 
     Parameters
@@ -78,6 +80,8 @@ def verify(result: Result) -> pd.DataFrame:
     for population in result.network.populations:
         if population.kind == "max_pool":
             rows.append(_max_pool_row(result, parameters, population))
+        elif population.kind == "poisson":
+            rows.append(_poisson_row(result, parameters, population))
         else:
             rows += _membrane_rows(result, parameters, population)
     return pd.DataFrame(rows)
@@ -273,6 +277,26 @@ def _split_by_image(train: NDArray[np.int32], n_images: int) -> list[NDArray[np.
     """Return the spikes of each image."""
     ordered = train[np.argsort(train[:, 0], kind="stable")]
     return np.split(ordered, np.searchsorted(ordered[:, 0], np.arange(1, n_images)))
+
+
+# --- Poisson input --------------------------------------------------------------------------------------------------
+
+
+def _poisson_row(result: Result, parameters: Parameters, population: Population) -> _Row:
+    """Return the row of a population that codes the image: its counts against the draws of its seed."""
+    largest = 0.0
+    for part in result.parts():
+        numbers = range(part.first_image, part.first_image + len(part.images))
+        keys = stream_keys(result.settings.seed, Purpose.POISSON_INPUT, numbers)
+        for key, image, counts in zip(keys, part.images, part.spike_counts[population.name], strict=True):
+            rate = on_grid(np.asarray(image, np.float64).ravel(), result.network.grid)
+            expected = np.zeros(population.size)
+            for steps in _batches(result.settings.steps, population.size):
+                step = np.arange(result.settings.steps)[steps, None]
+                draws = uniform(key, step * population.size + np.arange(population.size))
+                expected += np.sum(draws < rate, axis=0)
+            largest = _largest(largest, (counts.ravel() - expected) * parameters.threshold)
+    return _checked(result, parameters, _Row(population.name, "poisson"), largest)
 
 
 # --- the report -----------------------------------------------------------------------------------------------------

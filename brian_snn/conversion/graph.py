@@ -22,7 +22,7 @@ IntArray = NDArray[np.int32]
 #: The source of a projection that carries the image itself, as numbers, to a first hidden layer.
 INPUT = "<input>"
 
-PopulationKind = Literal["spiking", "max_pool", "readout"]
+PopulationKind = Literal["spiking", "max_pool", "readout", "poisson"]
 GeometryKind = Literal["dense", "conv2d", "depthwise", "average_pool", "identity", "max_pool"]
 Pair = tuple[int, int]
 
@@ -123,7 +123,8 @@ class Population:
     name : str
         Unique in the network.
     kind : str
-        ``spiking`` (a ReLU or an average), ``max_pool``, or ``readout`` (integrates and does not spike).
+        ``spiking`` (a ReLU or an average), ``max_pool``, ``readout`` (integrates and does not spike), or ``poisson`` (a
+        pixel as a spike train; `brian_snn.simulate` adds it).
     shape : tuple of int
         Output shape of the Keras layer, without the batch axis.
     bias : float array of `shape`

@@ -100,7 +100,7 @@ def run_on_cluster(
                 if following is not None:
                     futures.add(submit(following))
                 on_images(len(shard))
-                yield shard, shard_result(job, images[shard.start : shard.stop], outputs)
+                yield shard, shard_result(job, images[shard.start : shard.stop], outputs, shard.start)
         finally:
             client.cancel([*shard_of, common], force=True)
 

@@ -83,6 +83,8 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         "v": name("v"),
         "v_start": name("v_start"),
         "current": name("current"),
+        "noise": name("stream"),
+        "noise_size": "1",
         "outputs": [(name(v), _C_TYPES.get(v, "double")) for v in layer.model.outputs],
         "readout": [name(v) for v in ("n_spikes", "v") if v in layer.model.outputs],
         "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N"}),

@@ -117,4 +117,4 @@ def _in_process(
         piece = images[shard.start : shard.stop]
         inputs = run_inputs(job, piece, shard.start)
         outputs = run_runtime(job.layout, job.plan, job.constants, inputs, on_image)
-        yield shard, shard_result(job, piece, outputs)
+        yield shard, shard_result(job, piece, outputs, shard.start)

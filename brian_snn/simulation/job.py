@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import INPUT, Network
+from brian_snn.conversion.input_layer import with_input_population
 from brian_snn.simulation.parameters import (
     Parameters,
     check_range,
     constants,
     input_currents,
     largest_drives,
+    on_grid,
+    require_rates,
     scaled_parameters,
 )
+from brian_snn.simulation.randomness import random_inputs
 from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
@@ -83,6 +87,8 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     SettingError
         If the threshold is below the grid, or a population to record does not exist or has nothing to record.
     """
+    if settings.input_coding == "poisson":
+        network = with_input_population(network)
     plan = make_plan(network, settings, recording.checkpoints, recording.counts)
     layout = topology(network, settings, recording.spikes, recording.potentials)
     parameters = scaled_parameters(network, settings)
@@ -113,21 +119,30 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     ------
     SettingError
         If a potential could pass the range in which float64 is exact; names the population.
+    DataError
+        If a pixel is no rate for Poisson input.
     """
-    currents = input_currents(job.network, job.parameters, np.asarray(images, np.float64))
+    pixels = np.asarray(images, np.float64)
+    currents = input_currents(job.network, job.parameters, pixels)
     check_range(job.network, job.parameters, job.drives, currents, job.settings)
+    for population in job.network.populations:
+        if population.kind == "poisson":
+            require_rates(pixels)
+            # As rates over r_max; the threshold is the business of those who receive the spikes.
+            currents[population.name] = on_grid(pixels, job.network.grid)
     by_position = {
         k: currents[p.name].reshape(len(images), -1)
         for k, p in enumerate(job.network.populations)
         if p.name in currents
     }
-    return RunInputs(first, len(images), by_position)
+    noise = random_inputs(job.network, job.settings, range(first, first + len(images)))
+    return RunInputs(first, len(images), by_position, noise)
 
 
-def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs) -> Result:
-    """Return what a run recorded as a `Result` of the shard's images."""
+def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs, first: int) -> Result:
+    """Return what a run recorded as a `Result` of the shard's images, the first of which has the number `first`."""
     fields = collect(outputs.records, job.network, job.settings, job.parameters, job.plan, job.recording)
-    return Result(job.network, job.settings, images, **_recordings(job, outputs), **fields)
+    return Result(job.network, job.settings, images, first_image=first, **_recordings(job, outputs), **fields)
 
 
 def _recordings(job: Job, outputs: RunOutputs) -> dict[str, Any]:

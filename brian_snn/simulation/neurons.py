@@ -136,6 +136,23 @@ def integrator(
     )
 
 
+def poisson_input() -> NeuronModel:
+    """Return the neuron that spikes in each step with the probability that its pixel says: rate a r_max.
+
+    Its draws are numbered step by step and neuron by neuron within a step, in the stream of the image.
+    """
+    return NeuronModel(
+        equations=_COUNT + "current : 1\nstream : 1 (shared)\nfirst_step : integer (shared)\n",
+        on_spike_from="",
+        has_weights=False,
+        integrate="",
+        # In float64: whole numbers past 2**31 are exact there, and not in Brian2's integers.
+        threshold="uniform(stream, 1.0 * N * (t_in_timesteps - first_step) + i) < current",
+        reset="n_spikes += 1",
+        outputs=("n_spikes",),
+    )
+
+
 def exact_max_pool(schedule: Schedule) -> NeuronModel:
     """Return the unit that spikes when the largest spike count among its inputs grows: N(t) = max_j N_j(t).
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion import forward
 from brian_snn.conversion.graph import INPUT, FloatArray, Network, Projection
 from brian_snn.conversion.linear_maps import apply_map
-from brian_snn.errors import SettingError
+from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation.settings import Settings
 
 #: Grid multiples below this magnitude have at most 53 bits on the default grid: their sums are exact in float64.
@@ -86,6 +86,16 @@ def input_currents(network: Network, parameters: Parameters, images: NDArray[np.
     )
     currents = forward.input_currents(scaled, images)
     return {name: on_grid(current, network.grid) for name, current in currents.items()}
+
+
+def require_rates(images: FloatArray) -> None:
+    """Raise a DataError unless every pixel is a rate over r_max, in [0, 1]."""
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"images have pixels from {low:g} to {high:g}; Poisson input needs 0 to 1, since a pixel is a firing rate "
+            "over r_max. Scale the images, and convert a model that takes them so."
+        )
 
 
 def constants(network: Network, settings: Settings) -> dict[str, float]:

@@ -62,6 +62,8 @@ class Result:
         Columns image, step (1 is the first), neuron (flat), for the populations asked for; sorted.
     potential_traces : dict of (n_images, steps, *shape) float array
         V(t) for t = 1..T, for the populations asked for.
+    first_image : int
+        Number of the first image in the whole simulation; the random numbers of an image depend on its number.
     timings_s : dict of str to float
         Seconds spent in each stage.
     pieces : tuple of Result
@@ -84,6 +86,7 @@ class Result:
     total_counts: Mapping[str, IntArray] = field(default_factory=dict)
     spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
     potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
+    first_image: int = 0
     timings_s: dict[str, float] = field(default_factory=dict)
     pieces: tuple[Result, ...] = ()
 
@@ -247,4 +250,4 @@ def _integrates_only(output: Population, settings: Settings) -> bool:
 
 def window_start(population: Population, settings: Settings) -> int:
     """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
-    return min(settings.steps, settings.clamp * (population.depth - 1))
+    return min(settings.steps, settings.clamp * max(population.depth - 1, 0))

@@ -46,12 +46,15 @@ class RunInputs:
         Number of the first image in the whole simulation.
     n_images : int
     currents : dict of (n_images, size) float array
-        Current of the layers that see the image, by position.
+        Current of the layers that see the image, by position; of a Poisson layer, its rates over r_max.
+    noise : dict of (n_images, n) float array
+        Random input of a layer, by position: of a Poisson layer, the key of each image's stream.
     """
 
     first: int
     n_images: int
     currents: dict[int, FloatArray]
+    noise: dict[int, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,9 @@ class _ImageLoop:
                 group.clamp_steps = image * self._plan.steps + self._constants.clamp_steps[position]
             if layer.sees_image:
                 group.current = self._inputs.currents[position][image]
+            if "stream" in group.variables:
+                group.stream = self._inputs.noise[position][image]
+                group.first_step = image * self._plan.steps
 
     def after_step(self) -> None:
         """Record at stops and at the end of an image."""

@@ -17,6 +17,7 @@ Readout = Literal["potential", "spikes"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
+InputCoding = Literal["current", "poisson"]
 Backend = Literal["standalone", "runtime"]
 
 
@@ -58,6 +59,11 @@ class Settings:
     refractory_s : float
         After a spike a neuron neither integrates nor leaks nor spikes for this time, in seconds: a whole number of
         steps. What arrives meanwhile is lost.
+    input_coding : str
+        ``current``: the first layer takes the image as a constant current; ``poisson``: each pixel, in [0, 1], is a
+        neuron that spikes in every step with that probability; they are population ``input_spikes`` of the result.
+    seed : int
+        Of the random numbers; those of an image depend on nothing else but its number.
 
     Leak and refractory period belong to neurons: an output that only integrates has neither.
 
@@ -80,6 +86,8 @@ class Settings:
     backend: Backend = "standalone"
     tau_m_s: float = math.inf
     refractory_s: float = 0.0
+    input_coding: InputCoding = "current"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -98,6 +106,8 @@ class Settings:
             raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
         if not self.tau_m_s > 0:
             raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
+        if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
+            raise SettingError(f"seed is {self.seed!r}; it must be a whole number, not negative.")
         self._require_whole_steps("refractory", self.refractory_s)
         self._require_same_step()
 
@@ -119,7 +129,7 @@ class Settings:
         """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
         if self.schedule == "same_step":
             return
-        variants = {"max_pool": "exact", "tau_m_s": math.inf, "refractory_s": 0.0}
+        variants = {"max_pool": "exact", "tau_m_s": math.inf, "refractory_s": 0.0, "input_coding": "current"}
         for name, plain in variants.items():
             if getattr(self, name) != plain:
                 shown = name.removesuffix("_s")
@@ -159,4 +169,5 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "max_pool": get_args(MaxPool),
     "schedule": get_args(Schedule),
     "backend": get_args(Backend),
+    "input_coding": get_args(InputCoding),
 }

@@ -22,6 +22,7 @@ from brian_snn.simulation.result import Result, join
 from brian_snn.simulation.run_folder import open_run
 from brian_snn.simulation.settings import (
     Backend,
+    InputCoding,
     MaxPool,
     ProjectionMode,
     Readout,
@@ -50,6 +51,8 @@ def simulate(
     backend: Backend = "standalone",
     tau_m: Quantity = np.inf * ms,
     refractory: Quantity = 0 * ms,
+    input_coding: InputCoding = "current",
+    seed: int = 0,
     record_spikes: Sequence[str] = (),
     record_potentials: Sequence[str] = (),
     record_counts: Sequence[str] = (),
@@ -72,7 +75,7 @@ def simulate(
         From `brian_snn.convert` or `brian_snn.load_network`.
     images : (n_images, *network.input_shape) array
         As the Keras model takes them; a memory map is read piece by piece.
-    steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend
+    steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend, input_coding, seed
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
@@ -103,7 +106,8 @@ def simulate(
     SettingError
         If a setting is outside its range.
     DataError
-        If the images do not fit the network, or hold NaN or infinite values.
+        If the images do not fit the network, or hold NaN or infinite values, or for Poisson input pixels outside
+        [0, 1].
     DimensionMismatchError
         If dt, tau_m or refractory is not a time.
     CompilerError, SimulationError, OutputError
@@ -123,6 +127,8 @@ def simulate(
         max_pool=max_pool,
         schedule=schedule,
         backend=backend,
+        input_coding=input_coding,
+        seed=seed,
         **{f"{name}_s": float(quantity) for name, quantity in times.items()},
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)

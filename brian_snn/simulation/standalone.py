@@ -94,6 +94,8 @@ class CompiledProcess:
         shard.mkdir()
         for position, currents in inputs.currents.items():
             np.ascontiguousarray(currents, np.float64).tofile(shard / f"current_{position}.bin")
+        for position, noise in inputs.noise.items():
+            np.ascontiguousarray(noise, np.float64).tofile(shard / f"noise_{position}.bin")
         assert self._process.stdin is not None, "the process was started with a pipe"
         try:
             self._process.stdin.write(f"{inputs.n_images} {shard}\n")
@@ -213,7 +215,7 @@ class _Crew:
                     shard, inputs = under_way.popleft()
                     outputs = process.collect(inputs, self._count_image)
                     images = self._images[shard.start : shard.stop]
-                    self._done.put((shard, shard_result(self._job, images, outputs)))
+                    self._done.put((shard, shard_result(self._job, images, outputs, shard.start)))
         except BaseException as error:
             if not self._stopped.is_set():
                 self._done.put(error)

@@ -49,7 +49,11 @@ def save_result(result: Result, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         size = len(result.parts()[0].images)
-        description = {"settings": dataclasses.asdict(result.settings), "shard_size": size}
+        description = {
+            "settings": dataclasses.asdict(result.settings),
+            "shard_size": size,
+            "first_image": result.first_image,
+        }
         begin_folder(partial, result.network, result.images, description)
         first = 0
         for part in result.parts():
@@ -159,10 +163,11 @@ def load_result(folder: str | Path) -> Result:
             _ShardFile(shard_path(folder, first), range(first, min(first + size, len(images)))) for first in firsts
         ]
         timings = dict(description.get("timings_s", {}))
-        whole = dataclasses.replace(_result(network, settings, images, files), timings_s=timings)
+        first_image = int(description.get("first_image", 0))
+        whole = dataclasses.replace(_result(network, settings, images, files, first_image), timings_s=timings)
         if len(files) == 1:
             return _in_memory(whole)
-        parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f]) for f in files)
+        parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
         return dataclasses.replace(whole, pieces=parts)
     except BrianSnnError:
         raise
@@ -261,8 +266,14 @@ class _StoredArrays(Mapping[Any, NDArray[Any]]):
         return np.zeros((len(file.shard), *self._network[key].shape))
 
 
-def _result(network: Network, settings: Settings, images: NDArray[np.generic], files: Sequence[_ShardFile]) -> Result:
-    """Return a result that reads from some shards."""
+def _result(
+    network: Network,
+    settings: Settings,
+    images: NDArray[np.generic],
+    files: Sequence[_ShardFile],
+    first_image: int,
+) -> Result:
+    """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
     names = [population.name for population in network.populations]
     keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
     for field in _MAY_BE_ABSENT:
@@ -279,4 +290,7 @@ def _result(network: Network, settings: Settings, images: NDArray[np.generic], f
         history = join_arrays("output_history", [file.read("output_history") for file in files], firsts)
     fields: dict[str, Any] = {field: _StoredArrays(field, keys[field], files, network) for field in ARRAYS_BY_NAME}
     checkpoints = files[0].read("checkpoints")
-    return Result(network, settings, images, checkpoints=checkpoints, output_history=history, **fields)
+    number = first_image + files[0].shard.start
+    return Result(
+        network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
+    )

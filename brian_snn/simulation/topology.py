@@ -17,7 +17,7 @@ import numpy as np
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
-from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, gated_max_pool, integrator
+from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, gated_max_pool, integrator, poisson_input
 from brian_snn.simulation.settings import Schedule, Settings
 
 #: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
@@ -99,7 +99,7 @@ def topology(
             Layer(
                 size=population.size,
                 model=_model(population, settings, receives_spikes=any(source != INPUT for source in sources)),
-                has_membrane=population.kind != "max_pool",
+                has_membrane=population.kind in ("spiking", "readout"),
                 sees_image=INPUT in sources,
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
@@ -113,7 +113,8 @@ def topology(
             raise SettingError(f"cannot record the spikes of {name!r}: it is a readout that only integrates.")
     for name in record_potentials:
         if not layers[positions[name]].has_membrane:
-            raise SettingError(f"cannot record the potential of {name!r}: max pooling has no membrane.")
+            kind = network[name].kind
+            raise SettingError(f"cannot record the potential of {name!r}: {kind!r} has no membrane.")
     shared = uses_shared_kernels(network, settings)
     first_neurons = np.cumsum([0, *(layer.size for layer in layers)])
     links = tuple(
@@ -138,6 +139,8 @@ def _model(population: Population, settings: Settings, receives_spikes: bool) ->
     """Return the neuron model of a population."""
     if population.kind == "max_pool":
         return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
+    if population.kind == "poisson":
+        return poisson_input()
     spikes = population.kind != "readout" or settings.readout == "spikes"
     return integrator(
         spikes,

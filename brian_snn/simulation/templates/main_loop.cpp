@@ -5,7 +5,8 @@ Working directory: the build. brian::results_dir: the process's own folder, with
 n_stops, and for each stop: step, number of populations to snapshot, their positions. Stops are in ascending order and
 lie before the last step or on it.
 
-Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents. What is
+Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents and the
+random input. What is
 written there is described by `brian_snn.simulation.records`. The standard output says "image" after each image and
 "shard" after each shard, when all of it is on disk. The process ends with its input.
 #}
@@ -36,6 +37,9 @@ written there is described by `brian_snn.simulation.records`. The standard outpu
     std::string shard;
     while (std::cin >> n_images && std::getline(std::cin >> std::ws, shard)) {
         std::ofstream out(shard + "/images.bin", std::ios::binary);
+        {% for layer in layers if layer.noise %}
+        std::ifstream noise_{{layer.position}}(shard + "/noise_{{layer.position}}.bin", std::ios::binary);
+        {% endfor %}
         {% for layer in layers if layer.sees_image %}
         std::ifstream currents_{{layer.position}}(shard + "/current_{{layer.position}}.bin", std::ios::binary);
         {% endfor %}
@@ -59,6 +63,10 @@ written there is described by `brian_snn.simulation.records`. The standard outpu
             {% if layer.sees_image %}
             currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof(double));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
+            {% endif %}
+            {% if layer.noise %}
+            noise_{{layer.position}}.read(reinterpret_cast<char*>({{layer.noise}}), {{layer.noise_size}} * sizeof(double));
+            if (!noise_{{layer.position}}) stop_with("cannot read the random input");
             {% endif %}
             {% endfor %}
             {{timestep}}[0] = 0;

@@ -23,6 +23,8 @@ RUNS = {
     "leak_refractory_zero": {**LEAK, **REST, "reset": "zero", "v_init": 0.5, "clamp": 1},
     "poisson": {"input_coding": "poisson", "seed": 5},
     "poisson_clamped_zero": {"input_coding": "poisson", "threshold": 1.75, "reset": "zero", "clamp": 2},
+    "softmax": {"readout": "softmax", "seed": 11},
+    "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }

@@ -89,13 +89,29 @@ class VariantLoop(Loop):
                 self.spikes[name][image, pixel] = drawn < rate
         self.counts[name] = self.counts[name] + self.spikes[name]
 
+    def compete(self, population, step):
+        """Give the spike of the generator to the neuron whose potential and Gumbel noise are the largest."""
+        name, size = population.name, population.size
+        self.spikes[name][:] = 0
+        for image in range(self.n_images):
+            key = image_key(self.settings.seed, 1, image)
+            drawn = [splitmix64(key, (step - 1) * (size + 1) + k) for k in range(size + 1)]
+            if step > self.start(population) and drawn[0] / 2**53 < self.settings.output_rate:
+                inside = np.array([(number >> 1) * 2 + 1 for number in drawn[1:]]) / 2**53
+                noise = to_grid(self.threshold * -np.log(-np.log(inside)))
+                self.spikes[name][image, np.argmax(self.v[name][image] + noise)] = 1
+        self.counts[name] = self.counts[name] + self.spikes[name]
+
     def same_step(self, step):
         """Advance one step; spikes reach their targets within it."""
         for population in self.network.populations:
             if population.kind == "poisson":
                 self.draw(population.name, step)
                 continue
-            if population.kind == "max_pool" and self.settings.max_pool == "gate":
+            if population.kind == "readout" and self.settings.readout == "softmax":
+                self.advance(population, step)
+                self.compete(population, step)
+            elif population.kind == "max_pool" and self.settings.max_pool == "gate":
                 self.gate(population.name)
             else:
                 self.advance(population, step)

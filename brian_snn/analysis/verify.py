@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s11
 from brian_snn.analysis.keras_maps import Map, keras_projection
+from brian_snn.analysis.redraw import competes, poisson_surplus, softmax_surplus
 from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import Parameters, on_grid, scaled_parameters
-from brian_snn.simulation.randomness import Purpose, stream_keys, uniform
 from brian_snn.simulation.result import Result
 
 # Numbers held at a time for one population: 32 MiB of float64.
@@ -53,6 +53,7 @@ def verify(result: Result) -> pd.DataFrame:
     ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by Keras. Of a refractory
     neuron the charge that it missed counts too.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
+    ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
     ``max_pool``: N = max_j N_j at the end, and at every checkpoint and step for which both were recorded.
 
     Parameters
@@ -80,10 +81,10 @@ def verify(result: Result) -> pd.DataFrame:
     for population in result.network.populations:
         if population.kind == "max_pool":
             rows.append(_max_pool_row(result, parameters, population))
-        elif population.kind == "poisson":
-            rows.append(_poisson_row(result, parameters, population))
-        else:
+        elif population.kind != "poisson":
             rows += _membrane_rows(result, parameters, population)
+        if population.kind == "poisson" or competes(result, population):
+            rows.append(_random_row(result, parameters, population))
     return pd.DataFrame(rows)
 
 
@@ -124,6 +125,9 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
                 field[name][batch].reshape(-1, population.size) if name in field else 0.0
                 for field in (part.leaked, part.missed)
             )
+            if competes(result, population):
+                # Its spikes are no threshold crossings, and take nothing from the potential.
+                counts = np.zeros_like(counts)
             current = inputs.current(part, batch)
             kept = (counts, charge, v_end, parameters.v_init, surplus, parameters.threshold, leaked)
             residuals = {
@@ -279,24 +283,16 @@ def _split_by_image(train: NDArray[np.int32], n_images: int) -> list[NDArray[np.
     return np.split(ordered, np.searchsorted(ordered[:, 0], np.arange(1, n_images)))
 
 
-# --- Poisson input --------------------------------------------------------------------------------------------------
+# --- random spikes --------------------------------------------------------------------------------------------------
 
 
-def _poisson_row(result: Result, parameters: Parameters, population: Population) -> _Row:
-    """Return the row of a population that codes the image: its counts against the draws of its seed."""
+def _random_row(result: Result, parameters: Parameters, population: Population) -> _Row:
+    """Return the row of a population whose spikes come from a generator: its counts against the draws of its seed."""
+    equation, surplus = ("softmax", softmax_surplus) if competes(result, population) else ("poisson", poisson_surplus)
     largest = 0.0
     for part in result.parts():
-        numbers = range(part.first_image, part.first_image + len(part.images))
-        keys = stream_keys(result.settings.seed, Purpose.POISSON_INPUT, numbers)
-        for key, image, counts in zip(keys, part.images, part.spike_counts[population.name], strict=True):
-            rate = on_grid(np.asarray(image, np.float64).ravel(), result.network.grid)
-            expected = np.zeros(population.size)
-            for steps in _batches(result.settings.steps, population.size):
-                step = np.arange(result.settings.steps)[steps, None]
-                draws = uniform(key, step * population.size + np.arange(population.size))
-                expected += np.sum(draws < rate, axis=0)
-            largest = _largest(largest, (counts.ravel() - expected) * parameters.threshold)
-    return _checked(result, parameters, _Row(population.name, "poisson"), largest)
+        largest = _largest(largest, surplus(part, population) * parameters.threshold)
+    return _checked(result, parameters, _Row(population.name, equation), largest)
 
 
 # --- the report -----------------------------------------------------------------------------------------------------
@@ -389,6 +385,8 @@ def _comparison(result: Result, population: Population, activation: FloatArray) 
 
 def _rates_hz(result: Result, population: Population) -> FloatArray:
     """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
-    if population.kind == "readout" and result.settings.readout == "potential":
-        return np.asarray(result.logits.reshape(-1, *population.shape)) / result.settings.dt_s
+    if population.kind == "readout" and result.settings.readout != "spikes":
+        parameters = scaled_parameters(result.network, result.settings)
+        charge = result.potentials[population.name] - parameters.v_init
+        return charge / (parameters.threshold * max(1, result.window_steps(population.name)) * result.settings.dt_s)
     return np.asarray(result.rates(population.name))

@@ -20,6 +20,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brian_snn.simulation.network import BrianObjects, brian_network
 from brian_snn.simulation.neurons import STARTS_AT_ZERO
+from brian_snn.simulation.softmax import SoftmaxCompetition
 from brian_snn.simulation.topology import Layer, Topology
 
 _C_TYPES = {"n_spikes": "int32_t"}
@@ -83,13 +84,26 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         "v": name("v"),
         "v_start": name("v_start"),
         "current": name("current"),
-        "noise": name("stream"),
-        "noise_size": "1",
+        **_noise_context(position, layer, objects, device),
         "outputs": [(name(v), _C_TYPES.get(v, "double")) for v in layer.model.outputs],
         "readout": [name(v) for v in ("n_spikes", "v") if v in layer.model.outputs],
         "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N"}),
         "state_monitor": arrays_of(objects.state_monitors, {"v": "v", "t": "t", "n": "N"}),
     }
+
+
+def _noise_context(
+    position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice
+) -> dict[str, str | None]:
+    """Say where a layer's random input goes, as C++: its address, how many numbers, and a vector to be resized."""
+    if position in objects.competitions:
+        competition = objects.competitions[position]
+        assert isinstance(competition, SoftmaxCompetition), "the standalone device makes the compiled form"
+        vector = str(device.get_array_name(competition.variables["noise"], access_data=False))
+        return {"noise": f"{vector}.data()", "noise_size": f"steps * {layer.size}", "noise_vector": vector}
+    variables = objects.groups[position].variables
+    stream = str(device.get_array_name(variables["stream"])) if "stream" in variables else None
+    return {"noise": stream, "noise_size": "1", "noise_vector": None}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, Network
+from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.input_layer import with_input_population
 from brian_snn.simulation.parameters import (
     Parameters,
@@ -24,14 +24,15 @@ from brian_snn.simulation.parameters import (
     require_rates,
     scaled_parameters,
 )
-from brian_snn.simulation.randomness import random_inputs
+from brian_snn.simulation.randomness import Purpose, stream_keys
 from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.softmax import softmax_noise
 from brian_snn.simulation.topology import Topology, topology
 
-#: The records of a shard take about this much memory, and its images are at most this many.
+#: The records and the noise of a shard take about this much memory, and its images are at most this many.
 _SHARD_BYTES, _SHARD_IMAGES = 2**26, 256
 
 #: A shard: the numbers of its images in the whole simulation.
@@ -100,7 +101,8 @@ def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) ->
     if job.settings.backend == "runtime":
         workers = 1
     if shard_size is None:
-        fits = _SHARD_BYTES // record_dtype(job.layout, job.plan).itemsize
+        draws = sum(layer.size * job.settings.steps for layer in job.layout.layers if layer.model.competes)
+        fits = _SHARD_BYTES // (record_dtype(job.layout, job.plan).itemsize + 8 * draws)
         shard_size = max(1, min(fits, _SHARD_IMAGES, -(-n_images // workers)))
     return [range(first, min(first + shard_size, n_images)) for first in range(0, n_images, shard_size)]
 
@@ -135,8 +137,20 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
         for k, p in enumerate(job.network.populations)
         if p.name in currents
     }
-    noise = random_inputs(job.network, job.settings, range(first, first + len(images)))
-    return RunInputs(first, len(images), by_position, noise)
+    return RunInputs(first, len(images), by_position, _random_inputs(job, range(first, first + len(images))))
+
+
+def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
+    """Return the random input of each layer that has one, by position, for the images of these numbers."""
+    settings, noise = job.settings, {}
+    for position, population in enumerate(job.network.populations):
+        if population.kind == "poisson":
+            noise[position] = stream_keys(settings.seed, Purpose.POISSON_INPUT, images)[:, None]
+        if job.layout.layers[position].model.competes:
+            sizes = (images, settings.steps, population.size)
+            scale = (job.parameters.threshold, job.network.grid)
+            noise[position] = softmax_noise(settings.seed, *sizes, settings.output_rate, *scale)
+    return noise
 
 
 def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs, first: int) -> Result:

@@ -13,6 +13,7 @@ from brian_snn.simulation.connectivity import connect
 from brian_snn.simulation.functions import FUNCTIONS
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
+from brian_snn.simulation.softmax import RuntimeCompetition, SoftmaxCompetition
 from brian_snn.simulation.topology import Layer, Link, Topology
 
 
@@ -20,13 +21,15 @@ from brian_snn.simulation.topology import Layer, Link, Topology
 class BrianObjects:
     """The live objects of a network, in the order of the topology's layers and links.
 
-    A link is `Synapses`, or a shared kernel: `SharedProjection` in C++, `RuntimeKernel` in process.
+    A link is `Synapses`, or a shared kernel: `SharedProjection` in C++, `RuntimeKernel` in process. Competitions and
+    monitors are kept by position of the layer.
     """
 
     network: BrianNetwork
     clock: Clock
     groups: tuple[NeuronGroup, ...]
     links: tuple[Synapses | SharedProjection | RuntimeKernel, ...]
+    competitions: dict[int, SoftmaxCompetition | RuntimeCompetition]
     spike_monitors: dict[int, SpikeMonitor]
     state_monitors: dict[int, StateMonitor]
 
@@ -39,6 +42,11 @@ def brian_network(topology: Topology) -> BrianObjects:
     clock = Clock(dt=1 * ms, name="snn_clock")
     groups = tuple(_group(topology, position, clock) for position in range(len(topology.layers)))
     links = tuple(_carrier(topology, link, groups, clock) for link in topology.links)
+    competitions = {
+        position: _competition(topology, position, groups, clock)
+        for position, layer in enumerate(topology.layers)
+        if layer.model.competes
+    }
     spikes = {
         position: SpikeMonitor(groups[position], name=f"spikes_{position}", when="end")
         for position, layer in enumerate(topology.layers)
@@ -50,9 +58,10 @@ def brian_network(topology: Topology) -> BrianObjects:
         if layer.record_potentials
     }
     carriers = [_brian_object(topology, link, made, clock) for link, made in zip(topology.links, links, strict=True)]
-    network = BrianNetwork(groups, carriers, list(spikes.values()), list(states.values()), name="snn")
+    chosen = [_competing(topology, k, made, clock) for k, made in competitions.items()]
+    network = BrianNetwork(groups, carriers, chosen, list(spikes.values()), list(states.values()), name="snn")
     network.schedule = network_schedule(len(topology.layers), topology.schedule)
-    return BrianObjects(network, clock, groups, links, spikes, states)
+    return BrianObjects(network, clock, groups, links, competitions, spikes, states)
 
 
 def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
@@ -115,6 +124,25 @@ def _shared(
     when = population_slots(link.target, topology.schedule).receive
     has_weights = topology.layers[link.target].model.has_weights
     return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
+
+
+def _competition(
+    topology: Topology, position: int, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> SoftmaxCompetition | RuntimeCompetition:
+    """Make the softmax of an output layer, in the form that the active device runs."""
+    if isinstance(get_device(), RuntimeDevice):
+        return RuntimeCompetition(groups[position])
+    return SoftmaxCompetition(groups[position], clock, population_slots(position, topology.schedule).integrate)
+
+
+def _competing(
+    topology: Topology, position: int, made: SoftmaxCompetition | RuntimeCompetition, clock: Clock
+) -> SoftmaxCompetition | NetworkOperation:
+    """Return what the Brian2 network holds for a softmax."""
+    if not isinstance(made, RuntimeCompetition):
+        return made
+    when = population_slots(position, topology.schedule).integrate
+    return NetworkOperation(made.choose, clock=clock, when=when, order=1, name=f"softmax_{position}")
 
 
 def _brian_object(

@@ -8,7 +8,7 @@ neuron what it did not hear under ``missed``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brian_snn.simulation.settings import Reset, Schedule
 
@@ -38,7 +38,10 @@ refractory_steps : integer (shared, constant)
 """
 
 #: State variables that start an image at 0, wherever a model has them.
-STARTS_AT_ZERO = ("n_spikes", "charge", "surplus", "drive", "hit", "lead", "passed", "leaked", "missed", "ready_at")
+STARTS_AT_ZERO = (
+    *("n_spikes", "charge", "surplus", "leaked", "missed"),
+    *("drive", "hit", "lead", "passed", "ready_at", "chosen"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class NeuronModel:
         Statements on a spike.
     outputs : tuple of str
         State variables to report at the end of a run.
+    competes : bool
+        Whether `brian_snn.simulation.softmax` says which of its neurons spikes, by setting ``chosen`` to 1.
     constants : tuple of str
         Numbers that are the same for all its neurons and set at run time, besides those of every membrane.
     """
@@ -74,6 +79,7 @@ class NeuronModel:
     reset: str
     outputs: tuple[str, ...]
     constants: tuple[str, ...] = ()
+    competes: bool = False
 
 
 def integrator(
@@ -133,6 +139,19 @@ def integrator(
         + ("leaked",) * leaks
         + ("missed",) * rests,
         constants=("leak_rate", "grid") * leaks + ("refractory_steps",) * rests,
+    )
+
+
+def softmax_readout(receives_spikes: bool) -> NeuronModel:
+    """Return the output neuron that integrates, and spikes when a softmax chooses it; its V is not reset."""
+    integrates = integrator(False, "subtraction", "same_step", receives_spikes)
+    return replace(
+        integrates,
+        equations=integrates.equations + _COUNT + "chosen : integer\n",
+        threshold="chosen > 0",
+        reset="n_spikes += 1\nchosen = 0",
+        outputs=("n_spikes", *integrates.outputs),
+        competes=True,
     )
 
 

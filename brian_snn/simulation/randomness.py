@@ -13,8 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from brian_snn.conversion.graph import FloatArray, Network
-from brian_snn.simulation.settings import Settings
+from brian_snn.conversion.graph import FloatArray
 
 #: The same generator in C++, under the name `uniform_number`.
 UNIFORM_CPP = """
@@ -49,15 +48,6 @@ def stream_keys(seed: int, purpose: Purpose, images: range) -> FloatArray:
         np.random.SeedSequence(seed, spawn_key=(purpose, image)).generate_state(1, np.uint64)[0] for image in images
     ]
     return (np.array(words, np.uint64) >> np.uint64(11)).astype(np.float64)
-
-
-def random_inputs(network: Network, settings: Settings, images: range) -> dict[int, FloatArray]:
-    """Return the random input of each layer that has one, by its position, (n_images, n): see `RunInputs.noise`."""
-    return {
-        position: stream_keys(settings.seed, Purpose.POISSON_INPUT, images)[:, None]
-        for position, population in enumerate(network.populations)
-        if population.kind == "poisson"
-    }
 
 
 def uniform(key: ArrayLike, n: ArrayLike) -> FloatArray:

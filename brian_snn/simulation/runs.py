@@ -48,7 +48,8 @@ class RunInputs:
     currents : dict of (n_images, size) float array
         Current of the layers that see the image, by position; of a Poisson layer, its rates over r_max.
     noise : dict of (n_images, n) float array
-        Random input of a layer, by position: of a Poisson layer, the key of each image's stream.
+        Random input of a layer, by position: of a Poisson layer, the key of each image's stream; of a
+        softmax, a row of noise a step.
     """
 
     first: int

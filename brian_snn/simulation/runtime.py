@@ -30,6 +30,8 @@ def run_runtime(
     with _runtime_device():
         objects = brian_network(topology)
         _set_parameters(topology, objects, constants)
+        for position, competition in objects.competitions.items():
+            competition.noise = inputs.noise[position].reshape(-1, topology.layers[position].size)
         loop = _ImageLoop(topology, objects, plan, constants, inputs, on_image)
         objects.network.add(
             NetworkOperation(loop.before_step, clock=objects.clock, when="start", name="before_step"),

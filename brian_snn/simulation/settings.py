@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from brian_snn.errors import SettingError
 
 Reset = Literal["subtraction", "zero"]
-Readout = Literal["potential", "spikes"]
+Readout = Literal["potential", "spikes", "softmax"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
@@ -41,7 +41,9 @@ class Settings:
     dt_s : float
         Time step in seconds; r_max = 1 / dt.
     readout : str
-        ``potential``: the output integrates and does not spike; ``spikes``: it spikes as any other layer.
+        ``potential``: the output integrates and does not spike; ``spikes``: it spikes as any other layer; ``softmax``:
+        it integrates, and each spike of an external Poisson generator goes to one of its neurons, drawn with the
+        softmax of V / V_thr.
     projection : str
         How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, 8 to 30 bytes and a load from memory each),
         ``shared`` (one kernel for all spikes) or ``auto`` (``synapses`` up to 100,000 of them). Same spikes.
@@ -62,6 +64,8 @@ class Settings:
     input_coding : str
         ``current``: the first layer takes the image as a constant current; ``poisson``: each pixel, in [0, 1], is a
         neuron that spikes in every step with that probability; they are population ``input_spikes`` of the result.
+    output_rate : float
+        Rate of that generator over r_max, its probability of a spike per step, at most 1.
     seed : int
         Of the random numbers; those of an image depend on nothing else but its number.
 
@@ -87,6 +91,7 @@ class Settings:
     tau_m_s: float = math.inf
     refractory_s: float = 0.0
     input_coding: InputCoding = "current"
+    output_rate: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +111,8 @@ class Settings:
             raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
         if not self.tau_m_s > 0:
             raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
+        if not 0 < self.output_rate <= 1:
+            raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
         if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
             raise SettingError(f"seed is {self.seed!r}; it must be a whole number, not negative.")
         self._require_whole_steps("refractory", self.refractory_s)
@@ -130,6 +137,8 @@ class Settings:
         if self.schedule == "same_step":
             return
         variants = {"max_pool": "exact", "tau_m_s": math.inf, "refractory_s": 0.0, "input_coding": "current"}
+        if self.readout == "softmax":
+            raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
         for name, plain in variants.items():
             if getattr(self, name) != plain:
                 shown = name.removesuffix("_s")

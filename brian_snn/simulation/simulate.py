@@ -52,6 +52,7 @@ def simulate(
     tau_m: Quantity = np.inf * ms,
     refractory: Quantity = 0 * ms,
     input_coding: InputCoding = "current",
+    output_rate: float = 0.5,
     seed: int = 0,
     record_spikes: Sequence[str] = (),
     record_potentials: Sequence[str] = (),
@@ -75,7 +76,9 @@ def simulate(
         From `brian_snn.convert` or `brian_snn.load_network`.
     images : (n_images, *network.input_shape) array
         As the Keras model takes them; a memory map is read piece by piece.
-    steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend, input_coding, seed
+    steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend
+        See `brian_snn.Settings`.
+    input_coding, output_rate, seed
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
@@ -128,6 +131,7 @@ def simulate(
         schedule=schedule,
         backend=backend,
         input_coding=input_coding,
+        output_rate=output_rate,
         seed=seed,
         **{f"{name}_s": float(quantity) for name, quantity in times.items()},
     )

@@ -17,7 +17,14 @@ import numpy as np
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
-from brian_snn.simulation.neurons import NeuronModel, exact_max_pool, gated_max_pool, integrator, poisson_input
+from brian_snn.simulation.neurons import (
+    NeuronModel,
+    exact_max_pool,
+    gated_max_pool,
+    integrator,
+    poisson_input,
+    softmax_readout,
+)
 from brian_snn.simulation.settings import Schedule, Settings
 
 #: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
@@ -141,6 +148,8 @@ def _model(population: Population, settings: Settings, receives_spikes: bool) ->
         return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
     if population.kind == "poisson":
         return poisson_input()
+    if population.kind == "readout" and settings.readout == "softmax":
+        return softmax_readout(receives_spikes)
     spikes = population.kind != "readout" or settings.readout == "spikes"
     return integrator(
         spikes,

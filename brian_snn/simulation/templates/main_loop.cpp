@@ -32,6 +32,9 @@ written there is described by `brian_snn.simulation.records`. The standard outpu
     };
 
     const double dt = {{dt}}[0];
+    {% for layer in layers if layer.noise_vector %}
+    {{layer.noise_vector}}.resize({{layer.noise_size}});
+    {% endfor %}
 
     long n_images = 0;
     std::string shard;

@@ -38,6 +38,7 @@ SETTING_HELP = {
     "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
     "backend": ("", "compiled C++, or in process without a compiler (slower)"),
     "tau_m_s": ("MS", "time constant in ms with which the potential leaks away; inf for no leak"),
+    "delay_s": ("MS", "time in ms that a spike takes to its targets"),
     "input_coding": ("", "whether the image is a constant current, or a random spike train per pixel (0 to 1)"),
     "output_rate": ("R", "rate of the generator of the softmax, over the highest rate"),
     "seed": ("N", "of the random numbers"),

@@ -215,14 +215,22 @@ class Loop:
         for population in self.network.populations:
             self.advance(population, step)
 
+    def heard(self):
+        """Return the spikes of each population that reach its targets now."""
+        return self.spikes
+
+    def seen(self):
+        """Return how many have."""
+        return self.counts
+
     def advance(self, population, step):
         """Advance one population whose sources have made the step."""
         name = population.name
         if population.kind == "max_pool":
-            largest = self.pool(name, self.counts)
+            largest = self.pool(name, self.seen())
             self.spikes[name], self.counts[name] = largest - self.counts[name], largest
             return
-        arrives = sum((self.spikes[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
+        arrives = sum((self.heard()[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
         self.add(population, arrives + self.current[name], step)
         self.fire(population, step)
         self.reset(population)
@@ -260,7 +268,6 @@ def loop_result(network, images, loop_class=Loop, **options):
         history.append({name: counts.astype(np.int32) for name, counts in loop.counts.items()})
         for name, spikes in loop.spikes.items():
             trains[name] += [(image, step, neuron) for image, neuron in np.argwhere(spikes)]
-    starts = {loop.start(p) for p in network.populations} - {0}
 
     def shaped(arrays):
         return {name: np.asarray(array).reshape(shapes[name]) for name, array in arrays.items()}
@@ -270,10 +277,12 @@ def loop_result(network, images, loop_class=Loop, **options):
         settings=settings,
         images=images,
         spike_counts=shaped(history[-1]),
-        potentials=shaped({n: v if network[n].kind != "max_pool" else np.zeros(shapes[n]) for n, v in loop.v.items()}),
+        potentials=shaped(
+            {n: v if network[n].kind in ("spiking", "readout") else np.zeros(shapes[n]) for n, v in loop.v.items()}
+        ),
         charge=shaped(loop.charge),
         surplus=shaped(loop.surplus),
-        early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in starts},
+        early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in range(1, settings.steps)},
         checkpoints=np.array(CHECKPOINTS, np.int32),
         count_history={name: np.array([shaped(history[c - 1])[name] for c in CHECKPOINTS]) for name in shapes},
         **{field: shaped(getattr(loop, field)) for field in loop.books},

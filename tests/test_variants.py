@@ -25,6 +25,12 @@ RUNS = {
     "poisson_clamped_zero": {"input_coding": "poisson", "threshold": 1.75, "reset": "zero", "clamp": 2},
     "softmax": {"readout": "softmax", "seed": 11},
     "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
+    "delay": {"delay": 3 * ms, "readout": "spikes"},
+    "delay_clamped_zero": {"delay": 2 * ms, "clamp": 2, "reset": "zero", "threshold": 0.5},
+    "everything": {
+        **{"delay": 1 * ms, "clamp": 1, "reset": "zero", "v_init": 0.25, "threshold": 0.75, "max_pool": "gate"},
+        **{"input_coding": "poisson", "readout": "softmax", "seed": 3, **LEAK, **REST},
+    },
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }
@@ -91,6 +97,17 @@ def test_in_process_run_equals_the_loop(network, images, run, projection):
     expected = loop_result(result.network, images, VariantLoop, **as_settings(RUNS[run]))
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("projection", ["synapses", "shared"])
+def test_compiled_run_equals_the_loop(network, images, projection):
+    options = {"projection": projection, "workers": 2, **RUNS["everything"]}
+    result = simulate(network, images, STEPS, **options, **RECORDED)
+    expected = loop_result(result.network, images, VariantLoop, **as_settings(RUNS["everything"]))
+    assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
+    assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
+    assert all(counts.any() for counts in result.spike_counts.values()) and verify(result)["holds"].all()
 
 
 def test_half_a_threshold_at_the_start_rounds_the_count_to_the_nearest():
@@ -193,6 +210,38 @@ class TestBooks:
         loaded = load_result(tmp_path / "run")
         assert loaded.settings == result.settings
         assert differences(result, loaded, ("leaked", "missed")) == []
+
+
+class TestDelay:
+    @pytest.mark.parametrize("projection", ["synapses", "shared"])
+    @pytest.mark.parametrize("steps", [0, 1, 4, 50])
+    def test_a_spike_arrives_a_delay_after_it_was_sent(self, steps, projection):
+        # 0.5 a step: spikes in steps 2, 4, 6 ... of 60, each of which brings the output 0.25.
+        options = {"delay": steps * ms, "projection": projection, "record_potentials": ("out",)}
+        trace = run_constant([0.5], 60, **options).potential_traces["out"][0, :, 0]
+        assert np.array_equal(trace, 0.25 * (np.maximum(np.arange(1, 61) - steps, 0) // 2))
+
+    def test_a_delay_longer_than_the_run_brings_nothing(self, network, images):
+        result = simulate(network, images, 8, backend="runtime", delay=9 * ms)
+        assert not result.spike_counts["pool"].any() and result.spike_counts["conv"].any()
+        assert verify(result)["holds"].all()
+
+    @pytest.mark.parametrize("run", ["delay", "delay_clamped_zero"])
+    def test_charge_synapses_and_max_pooling_hold_exactly(self, network, images, run):
+        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        exact = report[report["equation"].isin(["charge", "synapses", "max_pool"])]
+        assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
+
+    def test_what_is_under_way_at_the_end_does_not_count_as_received(self, network, images):
+        result = simulate(network, images, STEPS, backend="runtime", **RUNS["delay"])
+        train = result.early_counts["mixed", STEPS - 3]
+        assert (train <= result.spike_counts["mixed"]).all() and (train < result.spike_counts["mixed"]).any()
+        assert np.array_equal(result.counts_in_window("mixed", "out"), train)
+
+    @pytest.mark.parametrize("delay", [2.5, -1, 51])
+    def test_delays_outside_their_range_are_refused(self, delay):
+        with pytest.raises(SettingError, match="delay is "):
+            run_constant([0.5], 5, delay=delay * ms)
 
 
 class TestGate:

@@ -35,6 +35,7 @@ class VariantLoop(Loop):
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
         self.leaked, self.missed, self.rest = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(3))
+        self.past_spikes, self.past_counts = ({name: [] for name in self.v} for _ in range(2))
         self.gates = {p.name: self.gate_inputs(p) for p in network.populations if p.kind == "max_pool"}
 
     def gate_inputs(self, population):
@@ -48,13 +49,29 @@ class VariantLoop(Loop):
 
     def gate(self, name):
         """Let the spike of the leading input of each unit pass; `argmax` takes the first of several."""
-        spikes = np.zeros_like(self.counts[name])
+        heard, seen, spikes = self.heard(), self.seen(), np.zeros_like(self.counts[name])
         for image in range(self.n_images):
             for unit, inputs in enumerate(self.gates[name]):
-                leader, neuron = inputs[int(np.argmax([self.counts[s][image, j] for s, j in inputs]))]
-                spikes[image, unit] = self.spikes[leader][image, neuron]
+                leader, neuron = inputs[int(np.argmax([seen[s][image, j] for s, j in inputs]))]
+                spikes[image, unit] = heard[leader][image, neuron]
         self.spikes[name] = spikes
         self.counts[name] = self.counts[name] + spikes
+
+    def delayed(self, past):
+        """Return what was written down a delay ago, zeros before the first step."""
+        steps_ago = round(self.settings.delay_s / self.settings.dt_s) + 1
+        return {
+            name: entries[-steps_ago] if len(entries) >= steps_ago else np.zeros_like(self.v[name])
+            for name, entries in past.items()
+        }
+
+    def heard(self):
+        """Return the spikes of each population that reach its targets now."""
+        return self.delayed(self.past_spikes)
+
+    def seen(self):
+        """Return how many have."""
+        return self.delayed(self.past_counts)
 
     def add(self, population, z, step):
         """Leak and add charge, where a neuron is neither clamped nor refractory. Steps are counted from 1."""
@@ -103,15 +120,16 @@ class VariantLoop(Loop):
         self.counts[name] = self.counts[name] + self.spikes[name]
 
     def same_step(self, step):
-        """Advance one step; spikes reach their targets within it."""
+        """Advance one step; without a delay spikes reach their targets within it."""
         for population in self.network.populations:
+            name = population.name
             if population.kind == "poisson":
-                self.draw(population.name, step)
-                continue
-            if population.kind == "readout" and self.settings.readout == "softmax":
-                self.advance(population, step)
-                self.compete(population, step)
+                self.draw(name, step)
             elif population.kind == "max_pool" and self.settings.max_pool == "gate":
-                self.gate(population.name)
+                self.gate(name)
             else:
                 self.advance(population, step)
+            if population.kind == "readout" and self.settings.readout == "softmax":
+                self.compete(population, step)
+            self.past_spikes[name].append(self.spikes[name].copy())
+            self.past_counts[name].append(self.counts[name].copy())

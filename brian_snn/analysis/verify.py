@@ -54,7 +54,7 @@ def verify(result: Result) -> pd.DataFrame:
     neuron the charge that it missed counts too.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
     ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
-    ``max_pool``: N = max_j N_j at the end, and at every checkpoint and step for which both were recorded.
+    ``max_pool``: N = max_j N_j at the end, and without delay at every checkpoint and step for which both are recorded.
 
     Parameters
     ----------
@@ -235,26 +235,30 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
     largest = 0.0
     names = {population.name, *(p.source for p, _ in maps)}
     for part in result.parts():
-        for counts in _count_batches(part, names, max(sizes)):
+        for counts in _count_batches(part, population.name, names, max(sizes)):
             expected = np.maximum.reduce([apply(counts[p.source]) for p, apply in maps])
             residual = (counts[population.name].reshape(expected.shape) - expected) * parameters.threshold
             largest = _largest(largest, residual)
     return _checked(result, parameters, row, largest)
 
 
-def _count_batches(result: Result, names: set[str], size: int) -> Iterator[dict[str, FloatArray]]:
-    """Yield spike counts of some populations since the start of the run, wherever all of them are known.
+def _count_batches(result: Result, pool: str, names: set[str], size: int) -> Iterator[dict[str, FloatArray]]:
+    """Yield spike counts of a max pooling and its sources since the start of the run, wherever all of them are known.
 
     A source is silent before its window, so the counts in its window are those since the start. A max-pooling unit is
     never clamped: its count follows its sources from the first step.
     """
-    known: list[Mapping[str, NDArray[Any]]] = [{name: result.spike_counts[name] for name in names}]
-    if all(name in result.count_history for name in names):
+    known: list[Mapping[str, NDArray[Any]]] = [
+        {name: result.spike_counts[name] if name == pool else result.arrived_counts(name) for name in names}
+    ]
+    # With a delay the counts at other times are those of spikes sent, some of which are still under way.
+    delayed = result.settings.delay_steps > 0
+    if not delayed and all(name in result.count_history for name in names):
         known += [{name: result.count_history[name][k] for name in names} for k in range(len(result.checkpoints))]
     for counts in known:
         for batch in _batches(len(result.images), size):
             yield {name: np.asarray(counts[name][batch], np.float64) for name in names}
-    if all(name in result.spike_trains for name in names):
+    if not delayed and all(name in result.spike_trains for name in names):
         yield from _counts_per_step(result, names, size)
 
 

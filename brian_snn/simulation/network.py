@@ -74,6 +74,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         model.equations,
         threshold=model.threshold or None,
         reset=model.reset or None,
+        events={"arrival": model.arrival} if model.arrival else {},
         clock=clock,
         namespace=dict(FUNCTIONS),
         name=f"population_{position}",
@@ -83,6 +84,9 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         if not isinstance(get_device(), RuntimeDevice):
             group.thresholder["spike"].codeobj_class = TemplateCodeObject
         group.resetter["spike"].when = slots.reset
+    if model.arrival:
+        group.run_on_event("arrival", "n_arrived += 1", when=slots.reset, order=2)
+        group.set_event_schedule("arrival", when=slots.reset, order=1)
     if model.integrate:
         group.run_regularly(model.integrate, clock=clock, when=slots.integrate)
     return group
@@ -105,6 +109,7 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         groups[link.target],
         "w : 1 (constant)" if model.has_weights else "",
         on_pre=model.on_spike_from,
+        on_event="arrival" if "arrival" in groups[link.source].events else "spike",
         clock=clock,
         namespace={"first_source": link.first_source, "n_neurons": link.n_neurons},
         name=f"projection_{link.index}",

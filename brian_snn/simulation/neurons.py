@@ -40,7 +40,7 @@ refractory_steps : integer (shared, constant)
 #: State variables that start an image at 0, wherever a model has them.
 STARTS_AT_ZERO = (
     *("n_spikes", "charge", "surplus", "leaked", "missed"),
-    *("drive", "hit", "lead", "passed", "ready_at", "chosen"),
+    *("drive", "hit", "lead", "passed", "ready_at", "chosen", "axon", "n_arrived"),
 )
 
 
@@ -67,6 +67,9 @@ class NeuronModel:
         State variables to report at the end of a run.
     competes : bool
         Whether `brian_snn.simulation.softmax` says which of its neurons spikes, by setting ``chosen`` to 1.
+    arrival : str
+        Condition of the event ``arrival``: a spike that it sent a delay ago reaches its targets. Empty without a delay,
+        when the spike itself does.
     constants : tuple of str
         Numbers that are the same for all its neurons and set at run time, besides those of every membrane.
     """
@@ -80,6 +83,7 @@ class NeuronModel:
     outputs: tuple[str, ...]
     constants: tuple[str, ...] = ()
     competes: bool = False
+    arrival: str = ""
 
 
 def integrator(
@@ -172,17 +176,35 @@ def poisson_input() -> NeuronModel:
     )
 
 
-def exact_max_pool(schedule: Schedule) -> NeuronModel:
+def with_axon(model: NeuronModel) -> NeuronModel:
+    """Return the model with an axon, on which a spike travels for d steps before it reaches its targets.
+
+    ``axon`` is a row of bits: bit k says whether there was a spike k steps ago, and bit d, ``arrival_bit`` = 2**d, that
+    one arrives. Bits move up by one in each step, before the threshold. ``n_arrived`` counts arrivals for those who
+    read it, the max pooling units.
+    """
+    move = "axon = 2 * (axon - arrival_bit * int(axon >= arrival_bit))"
+    return replace(
+        model,
+        equations=model.equations + "axon : 1\nn_arrived : integer\narrival_bit : 1 (shared, constant)\n",
+        integrate=f"{model.integrate}\n{move}".strip(),
+        reset=f"{model.reset}\naxon += 1",
+        arrival="axon >= arrival_bit",
+        constants=(*model.constants, "arrival_bit"),
+    )
+
+
+def exact_max_pool(schedule: Schedule, count: str = "n_spikes") -> NeuronModel:
     """Return the unit that spikes when the largest spike count among its inputs grows: N(t) = max_j N_j(t).
 
     A count grows by at most one a step, and so does their maximum. The order in which inputs are visited does not
-    matter: each only tells whether its count has passed the unit's own.
+    matter: each only tells whether its count has passed the unit's own. `count` is the count that it reads.
     """
     # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
-    count = "n_spikes_pre" if schedule == "same_step" else "n_spikes_pre + 1"
+    seen = f"{count}_pre" if schedule == "same_step" else f"{count}_pre + 1"
     return NeuronModel(
         equations=_COUNT + "hit : integer\n",
-        on_spike_from=f"hit_post += int({count} > n_spikes_post)",
+        on_spike_from=f"hit_post += int({seen} > n_spikes_post)",
         has_weights=False,
         integrate="",
         threshold="hit > 0",
@@ -191,7 +213,7 @@ def exact_max_pool(schedule: Schedule) -> NeuronModel:
     )
 
 
-def gated_max_pool() -> NeuronModel:
+def gated_max_pool(count: str = "n_spikes") -> NeuronModel:
     """Return the paper's max pooling: a gate lets the spikes of the input with the highest rate estimate pass.
 
     The estimate of a rate is N_j(t) / t, the spike of this step included, so the leader is the input with the largest
@@ -200,10 +222,11 @@ def gated_max_pool() -> NeuronModel:
 
     The leader is the input with the largest rank n_neurons N_j - j, which grows only when neuron j spikes. So the
     largest rank grows exactly when the leader spikes, and the order in which inputs are visited does not matter.
+    `count` is the count that it reads.
     """
     return NeuronModel(
         equations=_COUNT + "lead : 1\npassed : 1\n",
-        on_spike_from="rank = 1.0 * n_spikes_pre * n_neurons - (first_source + i)\n"
+        on_spike_from=f"rank = 1.0 * {count}_pre * n_neurons - (first_source + i)\n"
         "lead_post += (rank - lead_post) * int(rank > lead_post)",
         has_weights=False,
         integrate="",

@@ -107,6 +107,7 @@ def constants(network: Network, settings: Settings) -> dict[str, float]:
         "leak_rate": -math.expm1(-settings.dt_s / settings.tau_m_s) / network.grid,
         "grid": network.grid,
         "refractory_steps": settings.refractory_steps,
+        "arrival_bit": 2.0**settings.delay_steps,
     }
 
 

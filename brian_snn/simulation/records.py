@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.graph import INPUT, Network
 from brian_snn.errors import SettingError
 from brian_snn.simulation.parameters import Parameters
-from brian_snn.simulation.result import estimate_logits, window_start
+from brian_snn.simulation.result import estimate_logits, heard_steps, window_start
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.topology import Topology
 
@@ -62,13 +62,17 @@ def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], 
 
 
 def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, int]]:
-    """Return (source, step) wherever a target starts to listen, at `step`, to a source that may have spiked before."""
+    """Return (source, step) wherever the spikes up to `step` are not heard by a target, or none after it are.
+
+    A target listens from the start of its window; with a delay it hears nothing of what is sent at the end.
+    """
     needed = set()
     for projection in network.projections:
         if projection.source != INPUT:
-            start = window_start(network[projection.target], settings)
-            if start > window_start(network[projection.source], settings):
-                needed.add((projection.source, start))
+            source = network[projection.source]
+            for step in heard_steps(network[projection.target], settings):
+                if window_start(source, settings) < step < settings.steps:
+                    needed.add((source.name, step))
     return needed
 
 

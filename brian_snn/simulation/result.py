@@ -49,7 +49,8 @@ class Result:
     missed : dict of (n_images, *shape) float array
         Charge that arrived while a neuron was refractory, of every population with a refractory period.
     early_counts : dict of (name, step) to (n_images, *shape) int array
-        Spikes of a source up to and including `step`, where a target's window starts at that step (clamp only).
+        Spikes of a source up to and including `step`: the last before a target listens (clamp), or the last that it
+        hears (delay).
     checkpoints : (n_checkpoints,) int array
         The steps at which `count_history` and `output_history` were taken.
     output_history : (n_checkpoints, n_images, n_classes) float array
@@ -107,11 +108,20 @@ class Result:
         return self.settings.steps - self.window_start(name)
 
     def counts_in_window(self, source: str, target: str) -> IntArray:
-        """Return the spikes of `source` during the window of `target`, (n_images, *source shape)."""
-        start = self.window_start(target)
-        counts = self.spike_counts[source]
-        # Before its own window a source is silent, so only a later start takes spikes away.
-        return counts - self.early_counts[source, start] if start > self.window_start(source) else counts
+        """Return the spikes of `source` that arrive during the window of `target`, (n_images, *source shape)."""
+        first, last = heard_steps(self.network[target], self.settings)
+        return self._counts_until(source, last) - self._counts_until(source, first)
+
+    def arrived_counts(self, source: str) -> IntArray:
+        """Return the spikes of `source` that have reached their targets by the end, (n_images, *source shape)."""
+        return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
+
+    def _counts_until(self, source: str, step: int) -> IntArray:
+        """Return the spikes of a source up to and including a step of `heard_steps`."""
+        # Before its own window a source is silent.
+        if step <= self.window_start(source):
+            return np.zeros_like(self.spike_counts[source])
+        return self.spike_counts[source] if step == self.settings.steps else self.early_counts[source, step]
 
     def rates(self, name: str) -> Quantity:
         """Return the firing rates of a population over its window, (n_images, *shape) in Hz."""
@@ -251,3 +261,8 @@ def _integrates_only(output: Population, settings: Settings) -> bool:
 def window_start(population: Population, settings: Settings) -> int:
     """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
     return min(settings.steps, settings.clamp * max(population.depth - 1, 0))
+
+
+def heard_steps(target: Population, settings: Settings) -> tuple[int, int]:
+    """Return the last step whose spikes a target does not hear yet, and the last whose spikes it hears."""
+    return window_start(target, settings) - settings.delay_steps, settings.steps - settings.delay_steps

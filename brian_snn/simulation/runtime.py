@@ -133,10 +133,10 @@ def _runtime_device() -> Iterator[None]:
 def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunConstants) -> None:
     """Set what is the same for every image."""
     for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
+        for name in layer.model.constants:
+            setattr(group, name, constants.named[name])
         if layer.has_membrane:
             group.v_thr, group.v_start = constants.threshold, constants.v_init
-            for name in layer.model.constants:
-                setattr(group, name, constants.named[name])
             if not layer.sees_image:
                 group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):

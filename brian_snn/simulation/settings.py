@@ -20,6 +20,9 @@ MaxPool = Literal["exact", "gate"]
 InputCoding = Literal["current", "poisson"]
 Backend = Literal["standalone", "runtime"]
 
+#: The spikes under way to a neuron's targets are bits of a float, which has 53.
+LONGEST_DELAY = 50
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -69,6 +72,9 @@ class Settings:
     seed : int
         Of the random numbers; those of an image depend on nothing else but its number.
 
+    delay_s : float
+        Time that a spike takes to its targets, in seconds, the same for all synapses: at most 50 steps.
+
     Leak and refractory period belong to neurons: an output that only integrates has neither.
 
     Raises
@@ -90,6 +96,7 @@ class Settings:
     backend: Backend = "standalone"
     tau_m_s: float = math.inf
     refractory_s: float = 0.0
+    delay_s: float = 0.0
     input_coding: InputCoding = "current"
     output_rate: float = 0.5
     seed: int = 0
@@ -116,12 +123,20 @@ class Settings:
         if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
             raise SettingError(f"seed is {self.seed!r}; it must be a whole number, not negative.")
         self._require_whole_steps("refractory", self.refractory_s)
+        self._require_whole_steps("delay", self.delay_s)
+        if self.delay_steps > LONGEST_DELAY:
+            raise SettingError(f"delay is {self.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
         self._require_same_step()
 
     @property
     def refractory_steps(self) -> int:
         """Number of steps for which a neuron rests after a spike."""
         return round(self.refractory_s / self.dt_s)
+
+    @property
+    def delay_steps(self) -> int:
+        """Number of steps that a spike takes to its targets."""
+        return round(self.delay_s / self.dt_s)
 
     def _require_whole_steps(self, name: str, time_s: float) -> None:
         """Raise where a time is negative or no multiple of the time step."""
@@ -136,10 +151,9 @@ class Settings:
         """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
         if self.schedule == "same_step":
             return
-        variants = {"max_pool": "exact", "tau_m_s": math.inf, "refractory_s": 0.0, "input_coding": "current"}
         if self.readout == "softmax":
             raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
-        for name, plain in variants.items():
+        for name, plain in _SAME_STEP_ONLY.items():
             if getattr(self, name) != plain:
                 shown = name.removesuffix("_s")
                 raise SettingError(f"{shown} is {getattr(self, name)!r}; with schedule='brian2' it must be {plain!r}.")
@@ -179,4 +193,13 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": get_args(Schedule),
     "backend": get_args(Backend),
     "input_coding": get_args(InputCoding),
+}
+
+# What the settings that are defined for the schedule `same_step` only must be with the other one.
+_SAME_STEP_ONLY: dict[str, object] = {
+    "max_pool": "exact",
+    "tau_m_s": math.inf,
+    "refractory_s": 0.0,
+    "delay_s": 0.0,
+    "input_coding": "current",
 }

@@ -71,12 +71,22 @@ class SharedProjection(Group, CodeRunner):
         self.variables = Variables(self)
         # Brian2 asks every group for its size.
         self.variables.add_constant("N", value=len(target))
-        self.variables.add_reference("_spikespace", source)
+        self.variables.add_reference("_spikespace", source, _event_space(source))
         for name, (group, variable) in references.items():
             self.variables.add_reference(name, group, variable)
         for name, (size, dtype) in arrays.items():
             self.variables.add_array(name, size=size, dtype=dtype)
         self._enable_group_attributes()
+
+
+def _event_space(source: NeuronGroup) -> str:
+    """Return the variable that lists which of its neurons reach their targets in this step."""
+    return "_arrivalspace" if "arrival" in source.events else "_spikespace"
+
+
+def _counter(source: NeuronGroup) -> str:
+    """Return the variable that counts the spikes that have reached their targets."""
+    return "n_arrived" if "arrival" in source.events else "n_spikes"
 
 
 def _references(
@@ -85,7 +95,7 @@ def _references(
     """Return the variables of its neurons that a kernel reads or writes: its name for each, group, name there."""
     if not has_weights:
         pooled = ("lead",) if "lead" in target.variables else ("hit", "n_spikes")
-        return {"n_spikes_source": (source, "n_spikes")} | {f"{name}_target": (target, name) for name in pooled}
+        return {"n_spikes_source": (source, _counter(source))} | {f"{name}_target": (target, name) for name in pooled}
     direct = ("v", "charge", "clamp_steps", "t_in_timesteps")
     return {name: (target, name) for name in (("drive",) if schedule == "same_step" else direct)}
 
@@ -116,7 +126,7 @@ class RuntimeKernel:
 
     def deliver(self) -> None:
         """Add what this step's spikes bring to the targets' input."""
-        events = self._source.variables["_spikespace"].get_value()
+        events = self._source.variables[_event_space(self._source)].get_value()
         spiking = events[: events[-1]]
         if not len(spiking):
             return
@@ -124,7 +134,7 @@ class RuntimeKernel:
         activity, received = np.zeros((1, len(self._source))), np.zeros((1, len(self._target)))
         # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
         lag = 0 if self._schedule == "same_step" else 1
-        activity[0, spiking] = self._state(self._source, "n_spikes")[spiking] + lag if pools else 1.0
+        activity[0, spiking] = self._state(self._source, _counter(self._source))[spiking] + lag if pools else 1.0
         gated = pools and "lead" in self._target.variables
         if gated:
             activity[0, spiking] = activity[0, spiking] * self._n_neurons - (self._first_source + spiking)

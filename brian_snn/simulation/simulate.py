@@ -51,6 +51,7 @@ def simulate(
     backend: Backend = "standalone",
     tau_m: Quantity = np.inf * ms,
     refractory: Quantity = 0 * ms,
+    delay: Quantity = 0 * ms,
     input_coding: InputCoding = "current",
     output_rate: float = 0.5,
     seed: int = 0,
@@ -82,8 +83,8 @@ def simulate(
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
-    tau_m, refractory : Quantity, time
-        Time constant of the leak, infinite for none, and refractory period, a whole number of steps.
+    tau_m, refractory, delay : Quantity, time
+        Time constant of the leak, infinite for none; refractory period and synaptic delay, whole numbers of steps.
     workers : int
         Number of processes that share the images; the runtime backend has one.
     record_spikes, record_potentials, record_counts, checkpoints
@@ -112,11 +113,11 @@ def simulate(
         If the images do not fit the network, or hold NaN or infinite values, or for Poisson input pixels outside
         [0, 1].
     DimensionMismatchError
-        If dt, tau_m or refractory is not a time.
+        If dt, tau_m, refractory or delay is not a time.
     CompilerError, SimulationError, OutputError
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
-    times = {"dt": dt, "tau_m": tau_m, "refractory": refractory}
+    times = {"dt": dt, "tau_m": tau_m, "refractory": refractory, "delay": delay}
     for name, quantity in times.items():
         fail_for_dimension_mismatch(quantity, second, f"{name} must be a time")
     settings = Settings(

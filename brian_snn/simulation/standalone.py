@@ -257,12 +257,12 @@ def _write_parameters(folder: Path, topology: Topology, constants: RunConstants)
         arguments.append(f"{name}={path}")
 
     for position, layer in enumerate(topology.layers):
+        group = f"population_{position}"
+        arguments += [f"{group}.{name}={constants.named[name]!r}" for name in layer.model.constants]
         if layer.has_membrane:
-            group = f"population_{position}"
             arguments.append(f"{group}.v_thr={constants.threshold!r}")
             arguments.append(f"{group}.v_start={constants.v_init!r}")
             arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
-            arguments += [f"{group}.{name}={constants.named[name]!r}" for name in layer.model.constants]
             if not layer.sees_image:
                 pass_array(f"{group}.current", constants.bias[position])
     for link in topology.links:

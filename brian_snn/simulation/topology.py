@@ -24,6 +24,7 @@ from brian_snn.simulation.neurons import (
     integrator,
     poisson_input,
     softmax_readout,
+    with_axon,
 )
 from brian_snn.simulation.settings import Schedule, Settings
 
@@ -101,13 +102,12 @@ def topology(
     positions = {population.name: position for position, population in enumerate(network.populations)}
     layers = []
     for population in network.populations:
-        sources = [projection.source for projection in network.into(population.name)]
         layers.append(
             Layer(
                 size=population.size,
-                model=_model(population, settings, receives_spikes=any(source != INPUT for source in sources)),
+                model=_model(network, population, settings),
                 has_membrane=population.kind in ("spiking", "readout"),
-                sees_image=INPUT in sources,
+                sees_image=any(p.source == INPUT for p in network.into(population.name)),
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
             )
@@ -142,10 +142,17 @@ def topology(
     return Topology(tuple(layers), links, settings.schedule)
 
 
-def _model(population: Population, settings: Settings, receives_spikes: bool) -> NeuronModel:
-    """Return the neuron model of a population."""
+def _model(network: Network, population: Population, settings: Settings) -> NeuronModel:
+    """Return the neuron model of a population, with an axon where its spikes take time to reach others."""
+    model = _soma(population, settings, any(p.source != INPUT for p in network.into(population.name)))
+    return with_axon(model) if settings.delay_steps and network.out_of(population.name) else model
+
+
+def _soma(population: Population, settings: Settings, receives_spikes: bool) -> NeuronModel:
+    """Return what a population does with what arrives."""
     if population.kind == "max_pool":
-        return gated_max_pool() if settings.max_pool == "gate" else exact_max_pool(settings.schedule)
+        count = "n_arrived" if settings.delay_steps else "n_spikes"
+        return gated_max_pool(count) if settings.max_pool == "gate" else exact_max_pool(settings.schedule, count)
     if population.kind == "poisson":
         return poisson_input()
     if population.kind == "readout" and settings.readout == "softmax":

@@ -67,12 +67,12 @@ def run_case(network: Network, digits: Dataset, settings: Settings, workers: int
         shutil.rmtree(folder)
 
 
-def table(cases: list[dict[str, Any]], n_digits: int, keras_wrong: int) -> str:
+def table(cases: list[dict[str, Any]], n_digits: int, keras_wrong: int, operations: int) -> str:
     """Return the table of the README."""
     lines = [
         "| reset | steps | wrong | error | against the trained network | operations an image | identities, all exact |",
         "|---|---|---|---|---|---|---|",
-        f"| trained network | | {keras_wrong} | {100 * keras_wrong / n_digits:.2f} % | | | |",
+        f"| trained network | | {keras_wrong} | {100 * keras_wrong / n_digits:.2f} % | | {operations:,} | |",
     ]
     for case in cases:
         excess = 100 * (case["wrong"] - keras_wrong) / n_digits
@@ -106,7 +106,7 @@ def main() -> int:
         for steps in params["steps"]:
             cases.append(run_case(network, digits, Settings(steps, reset), options.workers))
             logger.info("%s", cases[-1])
-    logger.info("%s", table(cases, len(digits.images), keras_wrong))
+    logger.info("%s", table(cases, len(digits.images), keras_wrong, ann_operations(network)))
     record = {
         "digits": len(digits.images),
         "wrong_keras": keras_wrong,

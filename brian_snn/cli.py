@@ -42,6 +42,7 @@ SETTING_HELP = {
     "input_coding": ("", "whether the image is a constant current, or a random spike train per pixel (0 to 1)"),
     "output_rate": ("R", "rate of the generator of the softmax, over the highest rate"),
     "seed": ("N", "of the random numbers"),
+    "float_type": ("", "type of potentials and weights; float32 is as exact, on a coarser grid (convert --grid)"),
     "refractory_s": ("MS", "time in ms for which a neuron rests after a spike"),
 }
 

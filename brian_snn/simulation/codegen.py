@@ -14,7 +14,9 @@ from importlib import resources
 from typing import Any
 
 import jinja2
+import numpy as np
 from brian2 import get_device, ms, prefs, set_device
+from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import Variable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
@@ -22,8 +24,6 @@ from brian_snn.simulation.network import BrianObjects, brian_network
 from brian_snn.simulation.neurons import STARTS_AT_ZERO
 from brian_snn.simulation.softmax import SoftmaxCompetition
 from brian_snn.simulation.topology import Layer, Topology
-
-_C_TYPES = {"n_spikes": "int32_t"}
 
 
 def generate(topology: Topology, folder: str) -> None:
@@ -85,7 +85,8 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         "v_start": name("v_start"),
         "current": name("current"),
         **_noise_context(position, layer, objects, device),
-        "outputs": [(name(v), _C_TYPES.get(v, "double")) for v in layer.model.outputs],
+        "outputs": [(name(v), c_data_type(variables[v].dtype)) for v in layer.model.outputs],
+        "float_type": c_data_type(np.dtype(layer.float_type)),
         "readout": [name(v) for v in ("n_spikes", "v") if v in layer.model.outputs],
         "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N"}),
         "state_monitor": arrays_of(objects.state_monitors, {"v": "v", "t": "t", "n": "N"}),

@@ -6,9 +6,11 @@ number is its place in the enumeration, so weights can be replaced at run time w
 
 from __future__ import annotations
 
-from brian2 import Synapses
+from typing import Any
 
-from brian_snn.conversion.graph import FloatArray
+from brian2 import Synapses
+from numpy.typing import NDArray
+
 from brian_snn.conversion.linear_maps import synapses as enumerate_synapses
 from brian_snn.simulation.topology import Link
 
@@ -23,7 +25,7 @@ def connect(synapses: Synapses, link: Link, n_source: int) -> None:
         synapses.active = False
 
 
-def synaptic_weights(link: Link, weights: FloatArray, n_source: int) -> FloatArray:
+def synaptic_weights(link: Link, weights: NDArray[Any], n_source: int) -> NDArray[Any]:
     """Return the weight of each synapse, in the order of `connect`."""
     _, _, weight_index = enumerate_synapses(link.as_projection(), n_source)
     return weights.ravel()[weight_index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from brian2 import Clock, NetworkOperation, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, ms
 from brian2 import Network as BrianNetwork
 from brian2.devices.device import RuntimeDevice
@@ -11,6 +12,7 @@ from brian2.devices.device import RuntimeDevice
 from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.connectivity import connect
 from brian_snn.simulation.functions import FUNCTIONS
+from brian_snn.simulation.neurons import CHARGES
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
 from brian_snn.simulation.softmax import RuntimeCompetition, SoftmaxCompetition
@@ -76,6 +78,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         reset=model.reset or None,
         events={"arrival": model.arrival} if model.arrival else {},
         clock=clock,
+        dtype=dict.fromkeys(CHARGES, np.dtype(layer.float_type).type) if layer.has_membrane else None,
         namespace=dict(FUNCTIONS),
         name=f"population_{position}",
     )
@@ -111,6 +114,7 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         on_pre=model.on_spike_from,
         on_event="arrival" if "arrival" in groups[link.source].events else "spike",
         clock=clock,
+        dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
         namespace={"first_source": link.first_source, "n_neurons": link.n_neurons},
         name=f"projection_{link.index}",
     )

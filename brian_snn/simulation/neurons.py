@@ -37,6 +37,9 @@ ready_at : integer
 refractory_steps : integer (shared, constant)
 """
 
+#: State variables and parameters that are charges; all else is a number or a count.
+CHARGES = ("v", "current", "charge", "drive", "v_thr", "v_start", "surplus", "leaked", "missed")
+
 #: State variables that start an image at 0, wherever a model has them.
 STARTS_AT_ZERO = (
     *("n_spikes", "charge", "surplus", "leaked", "missed"),

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion import forward
-from brian_snn.conversion.graph import INPUT, FloatArray, Network, Projection
+from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation.settings import Settings
-
-#: Grid multiples below this magnitude have at most 53 bits on the default grid: their sums are exact in float64.
-LARGEST_POTENTIAL = 2.0**29
+from brian_snn.simulation.topology import float_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +130,7 @@ def check_range(
     currents: dict[str, FloatArray],
     settings: Settings,
 ) -> None:
-    """Prove that no potential and no sum of charges can leave the range in which float64 is exact.
+    """Prove that no potential and no sum of charges can leave the range in which its type is exact.
 
     The bound holds for what leaks away or is missed too: a leak takes no more than there is, and a spike leaves no more
     than there was.
@@ -149,15 +147,31 @@ def check_range(
     SettingError
         Naming the population whose charge could pass the limit.
     """
-    limit = LARGEST_POTENTIAL * network.grid * 2.0**24
+    bounds = {}
     for population in network.populations:
         current = np.abs(currents.get(population.name, parameters.bias[population.name])).max(initial=0.0)
-        bound = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
-        if bound >= limit:
-            raise SettingError(
-                f"population {population.name!r} could gather a charge of {bound:.3g} in {settings.steps} steps; sums "
-                f"are exact below {limit:.3g} only. Simulate fewer steps or check the weights."
-            )
+        bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
+    worst = max(bounds, key=lambda population: bounds[population] / _limit(population, settings, network.grid))
+    limit = _limit(worst, settings, network.grid)
+    if bounds[worst] >= limit:
+        kind = float_type(worst, settings)
+        raise SettingError(
+            f"population {worst.name!r} could gather a charge of {bounds[worst]:.3g} in {settings.steps} steps; sums "
+            f"in {kind} are exact below {limit:.3g} only. {_advice(kind, bounds[worst])}"
+        )
+
+
+def _limit(population: Population, settings: Settings, grid: float) -> float:
+    """Return where sums of grid multiples end to be exact: 53 bits, 2**29 on the default grid, or 24, which is 1."""
+    return grid * 2.0 ** (np.finfo(float_type(population, settings)).nmant + 1)
+
+
+def _advice(kind: str, bound: float) -> str:
+    """Return what to do about a charge that could pass the limit."""
+    if kind == "float64":
+        return "Simulate fewer steps or check the weights."
+    exponent = math.floor(math.log2(bound)) + 1 - (np.finfo(kind).nmant + 1)
+    return f"Convert with a grid of 2**{exponent} or coarser, simulate fewer steps, or use float64."
 
 
 def _largest_drive(projection: Projection, weights: FloatArray) -> float:

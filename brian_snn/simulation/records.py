@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import INPUT, Network
 from brian_snn.errors import SettingError
+from brian_snn.simulation.neurons import CHARGES
 from brian_snn.simulation.parameters import Parameters
 from brian_snn.simulation.result import estimate_logits, heard_steps, window_start
 from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.topology import Topology
+from brian_snn.simulation.topology import Layer, Topology
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,25 @@ def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, 
 def record_dtype(topology: Topology, plan: Plan) -> np.dtype[Any]:
     """Return the layout of one image's record, field by field as the compiled loop writes it."""
     layers = list(enumerate(topology.layers))
-    kinds = {"n_spikes": "<i4"}
     fields: list[tuple[str, str, tuple[int, ...]]] = []
     for number, stop in enumerate(plan.stops):
         fields += [(f"stop{number}_total_{k}", "<i8", ()) for k, layer in layers if layer.model.threshold]
         last = layers[-1][1]
         fields += [
-            (f"stop{number}_output_{name}", kinds.get(name, "<f8"), (last.size,))
+            (f"stop{number}_output_{name}", _kind(last, name), (last.size,))
             for name in ("n_spikes", "v")
             if name in last.model.outputs
         ]
         fields += [(f"stop{number}_counts_{k}", "<i4", (topology.layers[k].size,)) for k in stop.snapshots]
     fields += [
-        (f"{name}_{k}", kinds.get(name, "<f8"), (layer.size,)) for k, layer in layers for name in layer.model.outputs
+        (f"{name}_{k}", _kind(layer, name), (layer.size,)) for k, layer in layers for name in layer.model.outputs
     ]
     return np.dtype(fields)
+
+
+def _kind(layer: Layer, variable: str) -> str:
+    """Return the type of a variable that is reported at the end of a run."""
+    return np.dtype(layer.float_type).str if variable in CHARGES else "<i4"
 
 
 def collect(
@@ -109,16 +114,16 @@ def collect(
     n_images = len(records)
     names = records.dtype.names or ()
 
-    def found(variable: str) -> dict[str, NDArray[Any]]:
+    def found(variable: str, dtype: type = np.float64) -> dict[str, NDArray[Any]]:
         return {
-            p.name: records[f"{variable}_{k}"].reshape(n_images, *p.shape).copy()
+            p.name: records[f"{variable}_{k}"].reshape(n_images, *p.shape).astype(dtype)
             for k, p in enumerate(network.populations)
             if f"{variable}_{k}" in names
         }
 
     def final(variable: str, dtype: type) -> dict[str, NDArray[Any]]:
         zeros: dict[str, NDArray[Any]] = {p.name: np.zeros((n_images, *p.shape), dtype) for p in network.populations}
-        return zeros | found(variable)
+        return zeros | found(variable, dtype)
 
     numbers = {stop.step: number for number, stop in enumerate(plan.stops)}
     positions = {population.name: position for position, population in enumerate(network.populations)}

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from brian2 import Clock, NeuronGroup
+from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
+from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import FloatArray, Geometry, IntArray
 from brian_snn.conversion.linear_maps import apply_map, gather_inputs, grouped, scatter_outputs
@@ -50,7 +52,9 @@ class SharedProjection(Group, CodeRunner):
         clock: Clock,
         when: str,
     ) -> None:
-        references, arrays = _references(source, target, has_weights, schedule), _arrays(link, len(source))
+        references = _references(source, target, has_weights, schedule)
+        float_type = target.variables["v"].dtype if has_weights else np.dtype(np.float64)
+        arrays = _arrays(link, len(source), float_type)
         CodeRunner.__init__(
             self,
             group=self,
@@ -65,6 +69,7 @@ class SharedProjection(Group, CodeRunner):
                 "skip_clamped": has_weights and schedule == "brian2",
                 "count_lag": 0 if schedule == "same_step" else 1,
                 "is_gate": "lead_target" in references,
+                "real": c_data_type(float_type),
             },
             codeobj_class=TemplateCodeObject,
         )
@@ -100,11 +105,11 @@ def _references(
     return {name: (target, name) for name in (("drive",) if schedule == "same_step" else direct)}
 
 
-def _arrays(link: Link, n_source: int) -> dict[str, tuple[int, type]]:
+def _arrays(link: Link, n_source: int, float_type: np.dtype[Any]) -> dict[str, tuple[int, Any]]:
     """Return size and type of the arrays that a kernel owns."""
-    arrays: dict[str, tuple[int, type]] = {}
+    arrays: dict[str, tuple[int, Any]] = {}
     if link.geometry.weights_shape is not None:
-        arrays["weights"] = (int(np.prod(link.geometry.weights_shape)), np.float64)
+        arrays["weights"] = (int(np.prod(link.geometry.weights_shape)), float_type)
     if link.source_index is not None:
         arrays["input_of_source"] = (n_source, np.int32)
     if link.target_index is not None:
@@ -210,7 +215,7 @@ def _joins_windows(link: Link) -> bool:
     )
 
 
-def weights_by_target(geometry: Geometry, weights: FloatArray) -> FloatArray:
+def weights_by_target(geometry: Geometry, weights: NDArray[Any]) -> NDArray[Any]:
     """Return the weights in the order in which the template reads them.
 
     Parameters

@@ -22,6 +22,7 @@ from brian_snn.simulation.result import Result, join
 from brian_snn.simulation.run_folder import open_run
 from brian_snn.simulation.settings import (
     Backend,
+    FloatType,
     InputCoding,
     MaxPool,
     ProjectionMode,
@@ -55,6 +56,7 @@ def simulate(
     input_coding: InputCoding = "current",
     output_rate: float = 0.5,
     seed: int = 0,
+    float_type: FloatType = "float64",
     record_spikes: Sequence[str] = (),
     record_potentials: Sequence[str] = (),
     record_counts: Sequence[str] = (),
@@ -79,7 +81,7 @@ def simulate(
         As the Keras model takes them; a memory map is read piece by piece.
     steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend
         See `brian_snn.Settings`.
-    input_coding, output_rate, seed
+    input_coding, output_rate, seed, float_type
         See `brian_snn.Settings`.
     dt : Quantity, time
         Length of a step; r_max = 1 / dt.
@@ -134,6 +136,7 @@ def simulate(
         input_coding=input_coding,
         output_rate=output_rate,
         seed=seed,
+        float_type=float_type,
         **{f"{name}_s": float(quantity) for name, quantity in times.items()},
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)

@@ -20,7 +20,6 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import FloatArray
 from brian_snn.errors import BrianSnnError, OutputError, SimulationError
 from brian_snn.simulation.build_cache import Build
 from brian_snn.simulation.connectivity import synaptic_weights
@@ -93,7 +92,8 @@ class CompiledProcess:
         shard = self._shard_folder(inputs)
         shard.mkdir()
         for position, currents in inputs.currents.items():
-            np.ascontiguousarray(currents, np.float64).tofile(shard / f"current_{position}.bin")
+            float_type = self._job.layout.layers[position].float_type
+            np.ascontiguousarray(currents, float_type).tofile(shard / f"current_{position}.bin")
         for position, noise in inputs.noise.items():
             np.ascontiguousarray(noise, np.float64).tofile(shard / f"noise_{position}.bin")
         assert self._process.stdin is not None, "the process was started with a pipe"
@@ -264,15 +264,18 @@ def _write_parameters(folder: Path, topology: Topology, constants: RunConstants)
             arguments.append(f"{group}.v_start={constants.v_init!r}")
             arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
             if not layer.sees_image:
-                pass_array(f"{group}.current", constants.bias[position])
+                pass_array(f"{group}.current", constants.bias[position].astype(layer.float_type))
     for link in topology.links:
-        for variable, values in _link_arrays(link, constants.weights[link.index], topology.layers[link.source].size):
+        weights = constants.weights[link.index]
+        if weights is not None:
+            weights = weights.astype(topology.layers[link.target].float_type)
+        for variable, values in _link_arrays(link, weights, topology.layers[link.source].size):
             if values.size:
                 pass_array(f"projection_{link.index}.{variable}", values)
     return arguments
 
 
-def _link_arrays(link: Link, weights: FloatArray | None, n_source: int) -> list[tuple[str, NDArray[Any]]]:
+def _link_arrays(link: Link, weights: NDArray[Any] | None, n_source: int) -> list[tuple[str, NDArray[Any]]]:
     """Return the run-time arrays of a link by the name of their variable."""
     if not link.shared:
         return [] if weights is None else [("w", synaptic_weights(link, weights, n_source))]
@@ -303,7 +306,7 @@ def _read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> 
         if layer.record_spikes:
             spikes[position] = _read_spikes((folder / f"spikes_{position}.bin").read_bytes(), n_images)
         if layer.record_potentials:
-            trace = np.fromfile(folder / f"trace_{position}.bin", np.float64)
+            trace = np.fromfile(folder / f"trace_{position}.bin", layer.float_type).astype(np.float64)
             traces[position] = trace.reshape(n_images, plan.steps, layer.size)
     return RunOutputs(records, spikes, traces)
 

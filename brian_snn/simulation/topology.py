@@ -26,7 +26,7 @@ from brian_snn.simulation.neurons import (
     softmax_readout,
     with_axon,
 )
-from brian_snn.simulation.settings import Schedule, Settings
+from brian_snn.simulation.settings import FloatType, Schedule, Settings
 
 #: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
 AUTO_LIMIT = 100_000
@@ -34,7 +34,7 @@ AUTO_LIMIT = 100_000
 
 @dataclass(frozen=True)
 class Layer:
-    """One `NeuronGroup`: its size, its model, what it records."""
+    """One `NeuronGroup`: its size, its model, what it records, and the type of its potentials and charges."""
 
     size: int
     model: NeuronModel
@@ -42,6 +42,7 @@ class Layer:
     sees_image: bool
     record_spikes: bool
     record_potentials: bool
+    float_type: FloatType = "float64"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ def topology(
                 sees_image=any(p.source == INPUT for p in network.into(population.name)),
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
+                float_type=float_type(population, settings),
             )
         )
     for name in (*record_spikes, *record_potentials):
@@ -140,6 +142,11 @@ def topology(
         if p.source != INPUT
     )
     return Topology(tuple(layers), links, settings.schedule)
+
+
+def float_type(population: Population, settings: Settings) -> FloatType:
+    """Return the type in which a population adds up: an output layer has no scale of its own, and needs all bits."""
+    return settings.float_type if population.kind == "spiking" else "float64"
 
 
 def _model(network: Network, population: Population, settings: Settings) -> NeuronModel:

@@ -6,9 +6,8 @@ n_stops, and for each stop: step, number of populations to snapshot, their posit
 lie before the last step or on it.
 
 Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents and the
-random input. What is
-written there is described by `brian_snn.simulation.records`. The standard output says "image" after each image and
-"shard" after each shard, when all of it is on disk. The process ends with its input.
+random input. What is written there is described by `brian_snn.simulation.records`. The standard output says "image"
+after each image and "shard" after each shard, when all of it is on disk. The process ends with its input.
 #}
 {
     const auto stop_with = [](const std::string& message) { std::cerr << message << std::endl; std::exit(3); };
@@ -64,7 +63,7 @@ written there is described by `brian_snn.simulation.records`. The standard outpu
             std::fill({{layer.v}}, {{layer.v}} + {{layer.size}}, {{layer.v_start}}[0]);
             {% endif %}
             {% if layer.sees_image %}
-            currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof(double));
+            currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
             {% endif %}
             {% if layer.noise %}
@@ -115,7 +114,7 @@ written there is described by `brian_snn.simulation.records`. The standard outpu
             {% endif %}
             {% if layer.state_monitor %}
             for (long row = 0; row < steps; row++)
-                write(trace_{{layer.position}}, &{{layer.state_monitor.v}}(static_cast<size_t>(row), static_cast<size_t>(0)), {{layer.size}} * sizeof(double));
+                write(trace_{{layer.position}}, &{{layer.state_monitor.v}}(static_cast<size_t>(row), static_cast<size_t>(0)), {{layer.size}} * sizeof(*{{layer.v}}));
             {{layer.state_monitor.t}}.clear();
             {{layer.state_monitor.n}}[0] = 0;
             {% endif %}

@@ -63,16 +63,16 @@ USES_VARIABLES { _spikespace }
             {% endif %}
             {% else %}
             {% if g.weight_per_target %}
-            const double* _w = {{weights}} + _target;
+            const {{real}}* _w = {{weights}} + _target;
             {% else %}
             const int64_t _tap = (_down / {{g.dilation_rows}} * {{g.c_in_group}} + _channel % {{g.c_in_group}}) * {{g.kernel_columns}} + {{g.kernel_columns - 1}} - _right / {{g.dilation_columns}};
-            const double* _w = {{weights}} + _tap * {{g.c_out}} + _group * {{g.c_out_group}};
+            const {{real}}* _w = {{weights}} + _tap * {{g.c_out}} + _group * {{g.c_out_group}};
             {% endif %}
             {% for name in input_names %}{% set input = get_array_name(owner.variables[name]) %}
             {% if g.has_target_index %}
             for (int32_t _c = 0; _c < _n; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c];
             {% else %}
-            double* __restrict _z{{loop.index}} = {{input}} + _target;
+            {{real}}* __restrict _z{{loop.index}} = {{input}} + _target;
             {% if g.joins_windows %}
             // Away from the border the length is known, and the compiler unrolls the loop.
             if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) _z{{loop.index}}[_c] += _w[_c];

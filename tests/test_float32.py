@@ -1,0 +1,56 @@
+"""Single precision on a coarse grid is as exact as double precision on a fine one, and refused where it is not."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from brian_snn import simulate, verify
+from brian_snn.errors import SettingError
+from tests import small_network as small
+from tests.test_simulate import FINAL, HISTORY, RECORDED, RUNS, differences
+
+GRID = 2.0**-14
+
+
+@pytest.fixture(autouse=True)
+def coarse_grid(monkeypatch):
+    """Make the loop and its network round to the coarse grid."""
+    monkeypatch.setattr(small, "GRID", GRID)
+
+
+@pytest.mark.parametrize("projection", ["synapses", "shared"])
+@pytest.mark.parametrize("run", RUNS)
+def test_in_process_run_equals_the_loop_in_float64(run, projection):
+    network, images = small.small_network(), small.small_images()
+    options = {"backend": "runtime", "projection": projection, "float_type": "float32"}
+    result = simulate(network, images, small.STEPS, **options, **RUNS[run], **RECORDED)
+    assert differences(result, small.loop_result(network, images, **RUNS[run]), (*FINAL, *HISTORY)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("run", "projection"), [("clamped_zero", "shared"), ("brian2", "synapses")])
+def test_compiled_run_equals_the_loop_in_float64(run, projection):
+    network, images = small.small_network(), small.small_images()
+    options = {"projection": projection, "float_type": "float32"}
+    result = simulate(network, images, small.STEPS, **options, **RUNS[run], **RECORDED)
+    expected = small.loop_result(network, images, **RUNS[run])
+    assert differences(result, expected, (*FINAL, *HISTORY)) == []
+    traces = {n: np.asarray(v) for n, v in result.potential_traces.items()}
+    assert all(np.array_equal(traces[n][:, -1], expected.potentials[n]) for n in traces)
+
+
+def test_its_identities_hold():
+    result = simulate(small.small_network(), small.small_images(), 30, backend="runtime", float_type="float32")
+    assert bool(verify(result)["holds"].all())
+
+
+def test_a_grid_too_fine_is_refused_with_one_that_is_not():
+    network, images = small.small_network(), small.small_images()
+    with pytest.raises(SettingError, match=r"float32 are exact below .* grid of 2\*\*-\d+ or coarser") as error:
+        simulate(replace(network, grid=2.0**-24), images, 200, backend="runtime", float_type="float32")
+    exponent = int(re.search(r"2\*\*(-\d+)", str(error.value)).group(1))
+    simulate(replace(network, grid=2.0**exponent), images, 200, backend="runtime", float_type="float32")
+    with pytest.raises(SettingError, match="float32"):
+        simulate(replace(network, grid=2.0 ** (exponent - 1)), images, 200, backend="runtime", float_type="float32")

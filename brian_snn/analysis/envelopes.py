@@ -63,7 +63,7 @@ from brian_snn.simulation.settings import Reset, Settings
 _EPSILON = 2.0**-52
 
 # The derivation covers every value of these, and of all other settings their default only.
-_COVERED = {"steps", "reset", "threshold", "v_init", "clamp", "dt_s", "readout", "projection", "backend"}
+_COVERED = {"steps", "reset", "threshold", "v_init", "clamp", "dt_s", "readout", "projection", "backend", "float_type"}
 
 
 @dataclass(frozen=True, eq=False)

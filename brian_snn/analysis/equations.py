@@ -278,17 +278,10 @@ def charge_balance(
         q, the sum of z(t); the input may change over time.
     v_end, v_init : (*neurons,) float arrays
         V(T) and V(0).
-    surplus : (*neurons,) float array
-        e, the sum over spikes of u - V_thr that a reset to zero discards; 0 for reset by subtraction.
+    surplus, leaked : (*neurons,) float arrays
+        e, the sum over spikes of u - V_thr that a reset to zero discards, and l, what a leak took; 0 without them.
     threshold : float
         V_thr.
-    leaked : (*neurons,) float array
-        l, what a leak took; 0 without one.
-
-    Returns
-    -------
-    residual : (*neurons,) float array
-        A charge.
     """
     kept = np.asarray(charge) - np.subtract(v_end, v_init) - np.asarray(surplus) - np.asarray(leaked)
     return np.asarray(counts) * threshold - kept

@@ -130,7 +130,8 @@ def error_origins(result: Result, activations: Activations, by: str = "term") ->
 def _followed(split: Split, name: str, followed: dict[str, dict[str, FloatArray]], by: str) -> dict[str, FloatArray]:
     """Return a population's error by origin: its own terms, and its sources' errors carried on."""
     own = {term: values for term, values in split.terms.items() if term != "clipped"}
-    own["window"] = split.passes * own["window"]
+    if "window" in own:
+        own["window"] = split.passes * own["window"]
     totals = own if by == "term" else {name: sum(own.values(), start=np.zeros(1))}
     for source, carry in split.carriers.items():
         origins = followed[source]
@@ -245,6 +246,9 @@ def knob(term: str, settings: Settings, network: Network, source: str = "") -> s
         "grid": f"a finer grid (now {network.grid:g}), down to the float32 of Keras",
         "selection": "more steps: the maximum of rates that are off is too high",
         "pooling": "" if settings.schedule == "same_step" else "schedule same_step",
+        "leak": "a longer time constant tau_m",
+        "refractory": "a shorter refractory period",
+        "sampling": "more steps: it falls as the square root of 1/T",
         "arrives": f"what lowers the error of {source}",
     }
     return knobs.get(term, "")

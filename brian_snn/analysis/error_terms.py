@@ -3,10 +3,11 @@
 All charges below are sums over the neuron's own window of T' steps; Theta = V_thr T' is the charge of a spike in every
 one of them, and Phi(x) = min(max(x, 0), Theta) is what a rate between 0 and r_max can express. The charge balance
 
-    N V_thr = q - (V(T) - V(0)) - e                                                                      (measured)
+    N V_thr = q - (V(T) - V(0)) - e - l - m                                                              (measured)
 
-holds for every neuron, and what arrived is q = sum_s W_s N_s + c T', with N_s the spikes of source s in *this* neuron's
-window and c the constant current of image and bias. The target is A = a Theta with a = activation / lambda, and
+holds for every neuron, with l what leaked away and m what a refractory neuron missed; and what arrived is
+q = sum_s W_s N_s + c T', with N_s the spikes of source s in *this* neuron's window and c the constant current of image
+and bias. The target is A = a Theta with a = activation / lambda, and
 Y = sum_s W_s a_s T' + c T' is the charge that the network, rounded to its grid, would gather if every source kept its
 target. What is wanted, N V_thr - A, is a sum of differences between neighbours of this chain:
 
@@ -20,6 +21,8 @@ residual       -R, the charge left in the membrane at the end, at most about one
 transient      -(D - R): charge that came at the wrong time, spiked before the sum turned negative (positive), or so
                late or so bunched that one spike a step was not enough (negative)
 surplus        -(e - max(q - Theta, 0)): what reset to zero threw away, but for what no neuron could have spiked
+leak           -l
+refractory     -m
 =============  =====================================================================================================
 
 Of V(T) - V(0), the part min(q, 0) is what any silent neuron gathers and max(q - Theta, 0) what any saturated one does
@@ -48,7 +51,8 @@ arrives        r_j* - a_j*: the error of the input that ought to win
 grid           a_j* - a
 =============  =====================================================================================================
 
-All terms are divided by Theta, so they are fractions of r_max.
+A neuron that codes a pixel as Poisson spikes has one term, sampling: r - a. All terms are divided by Theta, so they are
+fractions of r_max.
 """
 
 from __future__ import annotations
@@ -69,7 +73,10 @@ from brian_snn.simulation.result import Result
 Activations = Mapping[str, NDArray[np.generic]]
 
 #: The terms that arise in a population itself. What arrives from its sources is one more term for each of them.
-TERMS = ("residual", "transient", "surplus", "saturation", "clipped", "window", "grid", "selection", "pooling")
+TERMS = (
+    *("residual", "transient", "surplus", "leak", "refractory", "saturation", "clipped", "window", "grid"),
+    *("selection", "pooling", "sampling"),
+)
 
 #: From (n, size of the source) to (n, size of the target); n is a multiple of the number of images.
 Carrier = Callable[[FloatArray], FloatArray]
@@ -116,6 +123,8 @@ class Measured:
     def target(self, name: str, batch: slice) -> FloatArray:
         """Return a, activation over lambda."""
         population = self.result.network[name]
+        if population.kind == "poisson":
+            return np.asarray(self.result.images[batch], np.float64).reshape(-1, population.size)
         if name not in self._activations:
             raise DataError(f"population {name!r}: its activations are needed and were not given.")
         expected = (len(self.result.images), *population.shape)
@@ -141,7 +150,12 @@ class Measured:
 
     def integrates_only(self, name: str) -> bool:
         """Whether a population is a readout that does not spike."""
-        return self.result.network[name].kind == "readout" and self.result.settings.readout == "potential"
+        return self.result.network[name].kind == "readout" and self.result.settings.readout != "spikes"
+
+    def arrived(self, name: str, batch: slice) -> FloatArray:
+        """Return q, the charge that arrived; a refractory neuron did not integrate all of it."""
+        charge = self.flat("charge", name, batch)
+        return charge + self.flat("missed", name, batch) if name in self.result.missed else charge
 
     def flat(self, field: str, name: str, batch: slice) -> FloatArray:
         """Return an array of the result for a batch of images, as float64."""
@@ -163,7 +177,19 @@ class Measured:
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
     """Return the function that splits a population's error on a batch of images; Keras' layers are built once."""
+    if population.kind == "poisson":
+        return _poisson_splitter(measured, population)
     return _pool_splitter(measured, population) if population.kind == "max_pool" else _splitter(measured, population)
+
+
+def _poisson_splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
+    """Return the splitter of a population that draws its spikes."""
+
+    def split(batch: slice) -> Split:
+        target, error = measured.target(population.name, batch), measured.error(population.name, batch)
+        return Split(target, error, {"sampling": error}, {}, {}, np.ones(target.shape))
+
+    return split
 
 
 # --- populations with a membrane ------------------------------------------------------------------------------------
@@ -227,7 +253,7 @@ def _passes(measured: Measured, name: str, batch: slice, drive: FloatArray) -> F
     if measured.integrates_only(name):
         return np.ones(drive.shape)
     full = measured.parameters.threshold * measured.result.window_steps(name)
-    charge = measured.flat("charge", name, batch)
+    charge = measured.arrived(name, batch)
     moved, passed = charge - drive, np.clip(charge, 0.0, full) - np.clip(drive, 0.0, full)
     inside = ((charge >= 0) & (charge <= full)).astype(np.float64)
     # Where nothing arrives on balance, g is the slope of Phi.
@@ -242,7 +268,9 @@ def _membrane_terms(
     full = parameters.threshold * measured.result.window_steps(name)
     if measured.integrates_only(name):
         return {"grid": drive / full - target}
-    charge, surplus, v_end = (measured.flat(field, name, batch) for field in ("charge", "surplus", "potentials"))
+    surplus, v_end = (measured.flat(field, name, batch) for field in ("surplus", "potentials"))
+    charge = measured.arrived(name, batch)
+    losses = {"leak": measured.result.leaked, "refractory": measured.result.missed}
     below, above = np.minimum(charge, 0.0), np.maximum(charge - full, 0.0)
     resets_to_zero = measured.result.settings.reset == "zero"
     left = v_end - parameters.v_init - below - (0.0 if resets_to_zero else above)
@@ -255,6 +283,10 @@ def _membrane_terms(
         "saturation": np.clip(target, 0.0, 1.0) - target,
         "clipped": (drive - np.clip(drive, 0.0, full) - below - above) / full,
         "grid": np.clip(drive, 0.0, full) / full - np.clip(target, 0.0, 1.0),
+    } | {
+        term: -np.asarray(lost[name][batch], np.float64).reshape(charge.shape) / full
+        for term, lost in losses.items()
+        if name in lost
     }
 
 

@@ -21,6 +21,9 @@ TERM_STYLES = {
     "selection": ("#CC79A7", "selection by max pooling"),
     "pooling": ("#F0E442", "max pooling misses spikes"),
     "grid": (INK, "grid and float32"),
+    "leak": ("#999933", "leak"),
+    "refractory": ("#882255", "missed in the refractory period"),
+    "sampling": ("#44AA99", "Poisson sampling of the image"),
     "arrives": (GREY, "arrives from the layers before"),
     "clipped": (LIGHT, "clipped: what arrives and a ReLU stops"),
 }

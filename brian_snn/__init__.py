@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from brian_snn.errors import BrianSnnError
     from brian_snn.pipeline import convert
     from brian_snn.simulation.execution import Means
+    from brian_snn.simulation.membrane import Membrane
     from brian_snn.simulation.result import Result
     from brian_snn.simulation.settings import Recording, Settings
     from brian_snn.simulation.simulate import simulate, stream
@@ -27,6 +28,7 @@ __all__ = [
     "BrianSnnError",
     "Geometry",
     "Means",
+    "Membrane",
     "Network",
     "Population",
     "Projection",
@@ -46,6 +48,7 @@ _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "conversion.graph",
     "Means": "simulation.execution",
+    "Membrane": "simulation.membrane",
     "Network": "conversion.graph",
     "Population": "conversion.graph",
     "Projection": "conversion.graph",

@@ -97,8 +97,14 @@ class TestSettings:
         parsed = self.parse(*options.split(), *"--max-pool exact --schedule brian2 --backend runtime".split())
         assert parsed == Settings(7, "zero", 2.5, 0.25, 3, 1e-3, "spikes", "synapses", "exact", "brian2", "runtime")
 
-    def test_the_time_step_is_given_in_ms(self):
-        assert self.parse("--dt", "0.5").dt_s == 0.0005
+    def test_each_option_of_a_variant_reaches_its_field(self):
+        options = "--max-pool gate --readout softmax --output-rate 0.25 --input-coding poisson --seed 9"
+        expected = Settings(max_pool="gate", readout="softmax", output_rate=0.25, input_coding="poisson", seed=9)
+        assert self.parse(*options.split()) == expected
+
+    def test_times_are_given_in_ms(self):
+        parsed = self.parse(*"--dt 0.5 --tau-m 20 --refractory 2 --delay 1.5".split())
+        assert (parsed.dt_s, parsed.tau_m_s, parsed.refractory_s, parsed.delay_s) == (0.0005, 0.02, 0.002, 0.0015)
 
 
 class TestConvert:

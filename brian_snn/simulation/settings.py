@@ -64,7 +64,8 @@ class Settings:
         Infinite for none.
     refractory_s : float
         After a spike a neuron neither integrates nor leaks nor spikes for this time, in seconds: a whole number of
-        steps. What arrives meanwhile is lost.
+        steps, counted from the one after the spike (Brian2's own ``refractory`` is a step longer for the same). What
+        arrives meanwhile is lost.
     input_coding : str
         ``current``: the first layer takes the image as a constant current; ``poisson``: each pixel, in [0, 1], is a
         neuron that spikes in every step with that probability; they are population ``input_spikes`` of the result.

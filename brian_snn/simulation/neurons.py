@@ -119,34 +119,39 @@ def integrator(
         Whether V leaks, and whether there is a refractory period; with the schedule ``same_step`` only.
     """
     collects = receives_spikes and schedule == "same_step"
-    awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
-    z = f"({'drive + current' if collects else 'current'})"
-    received = "w * int(t_in_timesteps >= clamp_steps_post)"
-    direct = f"v_post += {received}\ncharge_post += {received}"
     keeps_surplus = spikes and reset == "zero"
+    received = "w * int(t_in_timesteps >= clamp_steps_post)"
     resets = {"subtraction": ["v -= v_thr"], "zero": ["surplus += v - v_thr", "v = 0"]}[reset]
+    resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
+    conditions = ["v >= v_thr", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
+    booked = {"surplus": keeps_surplus, "leaked": leaks, "missed": rests}
+    return NeuronModel(
+        equations=_MEMBRANE
+        + _DRIVE * collects
+        + _COUNT * spikes
+        + _SURPLUS * keeps_surplus
+        + _LEAK * leaks
+        + _REFRACTORY * rests,
+        on_spike_from="drive_post += w"
+        if schedule == "same_step"
+        else f"v_post += {received}\ncharge_post += {received}",
+        has_weights=True,
+        integrate=_integration(collects, leaks, rests),
+        threshold=" and ".join(conditions) if spikes else "",
+        reset="\n".join(resets) if spikes else "",
+        outputs=(*["n_spikes"] * spikes, "v", "charge", *(name for name, kept in booked.items() if kept)),
+        constants=(*["leak_rate", "grid"] * leaks, *["refractory_steps"] * rests),
+    )
+
+
+def _integration(collects: bool, leaks: bool, rests: bool) -> str:
+    """Return the statements of the integrate slot: what a rest misses, the leak, the charge of the step."""
+    z = "(drive + current)" if collects else "current"
+    awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
     missed = [f"missed += {z} * {_ACTIVE} * int(t_in_timesteps < ready_at)"]
     leak = [f"loss = nearest(v * leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
-    integrate = [f"z = {z} * {awake}", "v += z", "charge += z"]
-    equations = _MEMBRANE + _DRIVE * collects + _COUNT * spikes + _SURPLUS * keeps_surplus
-    return NeuronModel(
-        equations=equations + _LEAK * leaks + _REFRACTORY * rests,
-        on_spike_from="drive_post += w" if schedule == "same_step" else direct,
-        has_weights=True,
-        integrate="\n".join([*missed * rests, *leak * leaks, *integrate, *["drive = 0"] * collects]),
-        threshold=f"v >= v_thr and t_in_timesteps >= clamp_steps{' and t_in_timesteps >= ready_at' * rests}"
-        if spikes
-        else "",
-        reset="\n".join([*resets, "n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests])
-        if spikes
-        else "",
-        outputs=("n_spikes",) * spikes
-        + ("v", "charge")
-        + ("surplus",) * keeps_surplus
-        + ("leaked",) * leaks
-        + ("missed",) * rests,
-        constants=("leak_rate", "grid") * leaks + ("refractory_steps",) * rests,
-    )
+    charge = [f"z = {z} * {awake}", "v += z", "charge += z"]
+    return "\n".join([*missed * rests, *leak * leaks, *charge, *["drive = 0"] * collects])
 
 
 def softmax_readout(receives_spikes: bool) -> NeuronModel:

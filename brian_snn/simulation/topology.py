@@ -114,16 +114,7 @@ def topology(
                 float_type=float_type(population, settings),
             )
         )
-    for name in (*record_spikes, *record_potentials):
-        if name not in positions:
-            raise SettingError(f"cannot record {name!r}: the network's populations are {', '.join(positions)}.")
-    for name in record_spikes:
-        if not layers[positions[name]].model.threshold:
-            raise SettingError(f"cannot record the spikes of {name!r}: it is a readout that only integrates.")
-    for name in record_potentials:
-        if not layers[positions[name]].has_membrane:
-            kind = network[name].kind
-            raise SettingError(f"cannot record the potential of {name!r}: {kind!r} has no membrane.")
+    _require_recordable(network, layers, record_spikes, record_potentials)
     shared = uses_shared_kernels(network, settings)
     first_neurons = np.cumsum([0, *(layer.size for layer in layers)])
     links = tuple(
@@ -147,6 +138,23 @@ def topology(
 def float_type(population: Population, settings: Settings) -> FloatType:
     """Return the type in which a population adds up: an output layer has no scale of its own, and needs all bits."""
     return settings.float_type if population.kind == "spiking" else "float64"
+
+
+def _require_recordable(
+    network: Network, layers: Sequence[Layer], record_spikes: Sequence[str], record_potentials: Sequence[str]
+) -> None:
+    """Raise where a population to record does not exist or has nothing of that kind."""
+    positions = {population.name: position for position, population in enumerate(network.populations)}
+    for name in (*record_spikes, *record_potentials):
+        if name not in positions:
+            raise SettingError(f"cannot record {name!r}: the network's populations are {', '.join(positions)}.")
+    for name in record_spikes:
+        if not layers[positions[name]].model.threshold:
+            raise SettingError(f"cannot record the spikes of {name!r}: it is a readout that only integrates.")
+    for name in record_potentials:
+        if not layers[positions[name]].has_membrane:
+            kind = network[name].kind
+            raise SettingError(f"cannot record the potential of {name!r}: {kind!r} has no membrane.")
 
 
 def _model(network: Network, population: Population, settings: Settings) -> NeuronModel:

@@ -165,7 +165,7 @@ def _add_workers(parser: ArgumentParser, default: int) -> None:
     parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
 
 
-def _add_output(parser: ArgumentParser, kind: str, default: Path | None = None) -> None:
+def add_output(parser: ArgumentParser, kind: str, default: Path | None = None) -> None:
     """Add the option that says where the output goes."""
     text = f"{kind} to write" if default else f"{kind} to write (required)"
     parser.add_argument(
@@ -180,7 +180,7 @@ def _convert_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("calibration images")
     )
-    parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=_PERCENTILE_HELP)
+    parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=PERCENTILE_HELP)
     parser.add_argument(
         "--normalisation", default="layer", metavar="layer|channel", help="one lambda per layer or channel"
     )
@@ -190,7 +190,7 @@ def _convert_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--until", metavar="LAYER", help="convert only what this layer and its ReLU need; the whole model by default"
     )
-    _add_output(parser, "file (.npz)")
+    add_output(parser, "file (.npz)")
 
 
 def _simulate_options(parser: ArgumentParser) -> None:
@@ -219,7 +219,7 @@ def _simulate_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoints", nargs="+", type=int, default=(), metavar="STEP", help="steps at which to keep the output"
     )
-    _add_output(parser, "folder")
+    add_output(parser, "folder")
 
 
 def _sweep_options(parser: ArgumentParser) -> None:
@@ -246,25 +246,24 @@ def _demo_options(parser: ArgumentParser) -> None:
     """Add the options of ``demo``."""
     add_settings(parser, only=("steps", "threshold", "backend"))
     _add_workers(parser, default=max(1, min(os.cpu_count() or 1, 4)))
-    _add_output(parser, "folder", Path("brian-snn-demo"))
+    add_output(parser, "folder", Path("brian-snn-demo"))
 
 
 def _figure_options(parser: ArgumentParser) -> None:
-    """Add the options of ``figure``."""
-    parser.add_argument("figure", choices=("s1",), help="s1: transients and the voltage clamp in Inception-V3")
-    parser.add_argument(
-        "--weights", required=True, metavar="imagenet|PATH", help="imagenet: Keras downloads them; or a file of weights"
-    )
-    parser.add_argument("--photo", type=Path, required=True, metavar="PATH", help="photo to show, JPEG or PNG")
-    parser.add_argument(
-        "--calibration", type=Path, metavar="FOLDER", help="photos that set lambda; those beside the photo by default"
-    )
-    parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=_PERCENTILE_HELP)
-    add_settings(parser, only=("steps",))
-    parser.add_argument(
-        "--clamp", type=int, default=10, metavar="STEPS", help=f"of the second simulation: {SETTING_HELP['clamp'][1]}"
-    )
-    _add_output(parser, "folder", Path("brian-snn-figure-s1"))
+    """Add the figures, each a command of its own with its options."""
+    # The registry takes the pieces of its options from here.
+    from brian_snn.figures.registry import FIGURES
+
+    parser.add_argument("--list", action="store_true", help="show the figures there are")
+    parser.set_defaults(draw=None)
+    subparsers = parser.add_subparsers(metavar="NAME", title="figures")
+    for figure in FIGURES:
+        description = f"Draw {figure.summary}. From: {figure.source}."
+        subparser = subparsers.add_parser(
+            figure.name, help=figure.summary, description=description, formatter_class=_HelpFormatter
+        )
+        figure.add_options(subparser)
+        subparser.set_defaults(draw=figure.run)
 
 
 def _convert(arguments: Namespace) -> int:
@@ -310,10 +309,19 @@ def _demo(arguments: Namespace) -> int:
 
 
 def _figure(arguments: Namespace) -> int:
-    """Run ``figure``."""
-    from brian_snn import figure_s1
+    """Run ``figure``: draw one, or list them."""
+    from brian_snn.figures.registry import FIGURES
 
-    return figure_s1.run(arguments, settings_from(arguments))
+    if arguments.list:
+        width = max(len(figure.name) for figure in FIGURES)
+        lines = (
+            f"{figure.name:<{width}}  {figure.summary}\n{'':<{width}}  from: {figure.source}\n" for figure in FIGURES
+        )
+        sys.stdout.write("".join(lines))
+        return 0
+    if arguments.draw is None:
+        raise SettingError(f"name a figure: {', '.join(f.name for f in FIGURES)} (see brian-snn figure --list).")
+    return int(arguments.draw(arguments))
 
 
 def _silence_libraries() -> None:
@@ -333,9 +341,7 @@ def _fail(message: str) -> int:
 
 _DATA_HELP = "{}: .npz, .npy, an IDX file (.gz or not), or a folder with x_test.npz, y_test.npz, x_norm.npz"
 _SCHEDULER_HELP = "Dask scheduler whose workers simulate, such as tcp://host:8786"
-_PERCENTILE_HELP = (
-    "percentile of the positive activations that becomes lambda, the activation coded by the highest rate"
-)
+PERCENTILE_HELP = "percentile of the positive activations that becomes lambda, the activation coded by the highest rate"
 
 COMMANDS = (
     Command(
@@ -346,5 +352,10 @@ COMMANDS = (
     Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
     Command("sweep", "Simulate a grid of settings and models into one table.", _sweep_options, _sweep),
     Command("cache", "Show or delete the compiled networks that are kept for the next run.", _cache_options, _cache),
-    Command("figure", "Draw a figure of the supplement from real weights and a photo.", _figure_options, _figure),
+    Command(
+        "figure",
+        "Draw a figure: of the supplement, of the rate laws, of error, cost and activity.",
+        _figure_options,
+        _figure,
+    ),
 )

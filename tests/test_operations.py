@@ -10,6 +10,7 @@ from brian_snn.analysis.operations import (
     operations_by_population,
     operations_over_time,
     snn_operations,
+    uneven_fan_out,
 )
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import DataError
@@ -111,3 +112,20 @@ def test_counts_that_are_needed_and_missing_are_named(result):
     history = {name: counts for name, counts in result.count_history.items() if name != "conv"}
     with pytest.raises(DataError, match="'conv'"):
         operations_over_time(replace(result, count_history=history))
+
+
+def test_counts_are_needed_where_neurons_of_a_population_differ_in_fan_out(result):
+    fan_out = {name: np.zeros(population.size) for name, population in by_name(result.network).items()}
+    for (source, _), matrix in synapse_matrices(result.network).items():
+        if source != INPUT:
+            fan_out[source] += matrix.sum(axis=1)
+    assert uneven_fan_out(result.network) == tuple(name for name, fan in fan_out.items() if len(set(fan)) > 1)
+    needed = {name: result.count_history[name] for name in uneven_fan_out(result.network)}
+    np.testing.assert_array_equal(
+        operations_over_time(replace(result, count_history=needed)), operations_over_time(result)
+    )
+
+
+def by_name(network):
+    """Return the populations by their names."""
+    return {population.name: population for population in network.populations}

@@ -115,6 +115,12 @@ def operations_over_time(result: Result) -> NDArray[np.int64]:
     return operations
 
 
+def uneven_fan_out(network: Network) -> tuple[str, ...]:
+    """Return the populations whose counts `operations_over_time` needs: those whose neurons differ in fan-out."""
+    fans = ((population.name, _fan_out(network, population.name)) for population in network.populations)
+    return tuple(name for name, fan in fans if np.any(fan != fan[0]))
+
+
 def _fan_out(network: Network, name: str) -> NDArray[np.int64]:
     """Return the number of synapses that leave each neuron of a population, over all projections."""
     size = network[name].size

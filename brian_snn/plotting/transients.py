@@ -74,7 +74,7 @@ def _over_depth(axes: Axes, table: pd.DataFrame, clamps: tuple[int, int]) -> Non
             color=_colour(clamp),
             label=f"clamp {clamp}",
         )
-    axes.set(xlabel="depth of the layer", ylabel=_OFFSET_LABEL)
+    axes.set(xlabel="depth of the layer", ylabel=_OFFSET_LABEL, xticks=sorted(table["depth"].unique()))
     axes.set_ylim(bottom=0)
     axes.legend()
 

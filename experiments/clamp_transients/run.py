@@ -17,10 +17,12 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.analysis.transients import offsets_over_time, pearson
+from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.forward import forward
 from brian_snn.figure_s1 import Subject, prepare
-from brian_snn.simulation.simulate import simulate
+from brian_snn.figures.clamp_transients import sweep
+from brian_snn.simulation.execution import Means
+from brian_snn.simulation.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 
@@ -35,26 +37,17 @@ def data_folder() -> Path:
     return Path(root)
 
 
-def sweep(subject: Subject, params: dict[str, Any]) -> Iterator[pd.DataFrame]:
-    """Yield one table per clamp and reset; a single run gives all numbers of steps, as its checkpoints."""
+def sweep_subject(subject: Subject, params: dict[str, Any]) -> Iterator[pd.DataFrame]:
+    """Yield one table per clamp and reset, for all layers whose neurons spike."""
     names = [p.name for p in subject.network.populations if p.kind == "spiking"]
     activations = {name: subject.activations[name] for name in names}
-    for reset, clamps in params["clamps"].items():
-        for clamp in clamps:
-            result = simulate(
-                subject.network,
-                subject.image,
-                steps=max(params["steps"]),
-                reset=reset,
-                clamp=clamp,
-                checkpoints=params["steps"],
-                record_counts=names,
-            )
-            table = offsets_over_time(result, activations)
-            table.insert(0, "clamp", clamp)
-            table.insert(0, "reset", reset)
-            logger.info("%s, clamp %d: %.1f s", reset, clamp, result.timings_s["run"])
-            yield table
+    start = time.perf_counter()
+    for table in sweep(
+        subject.network, subject.image, activations, params["clamps"], params["steps"], Settings(), Means()
+    ):
+        seconds = time.perf_counter() - start
+        logger.info("%s, clamp %d: after %.1f s", table["reset"].iloc[0], table["clamp"].iloc[0], seconds)
+        yield table
 
 
 def saturation_limit(subject: Subject) -> dict[str, float]:
@@ -77,7 +70,7 @@ def main() -> None:
     root = data_folder()
     subject = prepare(str(root / params["weights"]), root / params["photo"], percentile=params["percentile"])
     start = time.perf_counter()
-    table = pd.concat(sweep(subject, params))
+    table = pd.concat(sweep_subject(subject, params))
     record = {
         "minutes": round((time.perf_counter() - start) / 60, 1),
         "network": subject.summary,

@@ -1,0 +1,115 @@
+"""Error of classification against steps and against operations, for several percentiles and both resets."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.analysis.operations import ann_operations, operations_over_time, uneven_fan_out
+from brian_snn.console import Stages
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.figures.drawing import Drawn, demo_subject
+from brian_snn.plotting.trade_off import plot_trade_off
+from brian_snn.simulation.execution import Means
+from brian_snn.simulation.settings import Recording, Reset, Settings
+from brian_snn.simulation.simulate import stream
+
+#: The small run.
+PERCENTILES = (99.0, 99.9, 100.0)
+_N_CHECKPOINTS = 24
+
+
+def checkpoints_up_to(steps: int, number: int) -> list[int]:
+    """Return at most `number` steps from 1 to `steps`, each about the same factor above the one before."""
+    return [int(step) for step in np.unique(np.geomspace(1, steps, number).round())]
+
+
+def measure(
+    network: Network, images: FloatArray, labels: NDArray[np.integer], settings: Settings, means: Means,
+    checkpoints: Sequence[int],
+) -> pd.DataFrame:  # fmt: skip
+    """Simulate images shard by shard and count errors and operations at every checkpoint.
+
+    Parameters
+    ----------
+    network : Network
+    images : (n_images, *input_shape) float array
+    labels : (n_images,) int array
+    settings : Settings
+        Its steps are the last checkpoint.
+    means : Means
+    checkpoints : sequence of int
+        A run that stops after so many steps is the same run up to there, so that one run gives all of them.
+
+    Returns
+    -------
+    curve : DataFrame
+        One row per checkpoint: ``steps``, ``wrong``, ``images`` and ``operations`` (mean per image, by
+        `brian_snn.analysis.operations.snn_operations`).
+    """
+    recording = Recording(counts=uneven_fan_out(network), checkpoints=checkpoints)
+    wrong, operations = np.zeros(len(checkpoints), int), np.zeros(len(checkpoints))
+    n_done = 0
+    for part in stream(network, images, settings, recording, means):
+        assert part.output_history is not None, "the run has checkpoints"
+        n_images = len(part.images)
+        chosen = part.output_history.reshape(len(checkpoints), n_images, -1).argmax(axis=2)
+        wrong += np.sum(chosen != labels[n_done : n_done + n_images], axis=1)
+        operations += operations_over_time(part).sum(axis=1)
+        n_done += n_images
+    return pd.DataFrame({"steps": checkpoints, "wrong": wrong, "images": n_done, "operations": operations / n_done})
+
+
+def trained_network(name: str, network: Network, scores: FloatArray, labels: NDArray[np.integer]) -> pd.DataFrame:
+    """Return one row on the network that was converted: ``dataset``, ``wrong``, ``images``, ``operations``.
+
+    Parameters
+    ----------
+    name : str
+        Of the data set.
+    network : Network
+        As converted; `brian_snn.analysis.operations.ann_operations` counts its multiply-adds.
+    scores : (n_images, n_classes) float array
+        What Keras makes of the images.
+    labels : (n_images,) int array
+    """
+    wrong = int(np.sum(scores.argmax(axis=1) != labels))
+    row = {"dataset": name, "wrong": wrong, "images": len(labels), "operations": ann_operations(network)}
+    return pd.DataFrame([row])
+
+
+def draw(arguments: Namespace, stages: Stages) -> Drawn:
+    """Draw the figure for the digits that ship with the package."""
+    name, checkpoints = "MNIST", checkpoints_up_to(arguments.steps, _N_CHECKPOINTS)
+    with stages.stage("load the trained network"):
+        demo = demo_subject(arguments.images)
+        scores = demo.model.predict(demo.digits.images, verbose=0)
+    curves, trained = [], pd.DataFrame()
+    for percentile in PERCENTILES:
+        with stages.stage(f"convert, percentile {percentile:g}"):
+            network = demo.network(percentile)
+        trained = trained_network(name, network, scores, demo.labels)
+        for reset in get_args(Reset):
+            with stages.stage(f"simulate, reset: {reset}"):
+                settings = Settings(arguments.steps, reset, backend=arguments.backend)
+                means = Means(arguments.workers)
+                curve = measure(network, demo.digits.images, demo.labels, settings, means, checkpoints)
+            curves.append(curve.assign(dataset=name, percentile=percentile, reset=reset))
+    table = pd.concat(curves, ignore_index=True)
+    return Drawn(plot_trade_off(table, trained), {"curves": table, "trained": trained}, _shown(table, trained))
+
+
+def _shown(curves: pd.DataFrame, trained: pd.DataFrame) -> dict[str, str]:
+    """Return error and operations at the end."""
+    shown = {"trained network": trained.iloc[0]}
+    for _, row in curves[curves["steps"] == curves["steps"].max()].iterrows():
+        shown[f"percentile {row['percentile']:g}, reset: {row['reset']}"] = row
+    return {
+        name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} operations"
+        for name, row in shown.items()
+    }

@@ -1,6 +1,8 @@
 """The figures of ``brian-snn figure``: what they measure, what is on their axes, and the command itself."""
 
+import importlib.util
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from tests.small_network import CHECKPOINTS, loop_result
 
 RUNTIME = Settings(backend="runtime")
 SMALL = [figure.name for figure in FIGURES if figure.name != "s1"]
+SCRIPTS = Path(__file__).resolve().parents[1] / "figures"
 LAW_STEPS, CURVE_STEPS = (10, 37), (3, 8, 20)
 
 
@@ -319,3 +322,13 @@ class TestCommand:
         tables = [pd.read_csv(tmp_path / "out" / file) for file in written if file.endswith(".csv")]
         assert tables
         assert all(len(table) for table in tables)
+
+
+@pytest.mark.parametrize("name", ["rate_laws"])
+def test_the_script_draws_the_stored_results(tmp_path, name):
+    spec = importlib.util.spec_from_file_location(f"figures_{name}", SCRIPTS / f"{name}.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.main(folder=tmp_path)
+    drawn = {path.name: path.read_bytes()[:4] for path in tmp_path.iterdir()}
+    assert (drawn[f"{name}.png"], drawn[f"{name}.pdf"]) == (b"\x89PNG", b"%PDF")

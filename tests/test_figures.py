@@ -287,7 +287,10 @@ class TestCommand:
 
     def test_without_a_name_it_says_which_there_are(self, capsys):
         assert main(["figure"]) == 2
-        assert "name a figure: s1, rate_laws, depth, accuracy, activity, clamp_transients" in capsys.readouterr().err
+        assert (
+            "name a figure: s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account"
+            in capsys.readouterr().err
+        )
 
     @pytest.mark.parametrize("name", ["s1", *SMALL])
     def test_a_figure_explains_its_options(self, capsys, monkeypatch, name):

@@ -129,4 +129,11 @@ FIGURES = (
         ("steps", "backend"),
         n_images=10,
     ),
+    _small(
+        "error_account",
+        "where the error of every layer comes from",
+        _DEMO,
+        ("steps", "reset", "backend"),
+        n_images=20,
+    ),
 )

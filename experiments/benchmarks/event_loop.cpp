@@ -1,8 +1,9 @@
 // A hand-written event loop for one converted network: the yardstick for the code that brian_snn lets Brian2 generate.
 //
-// Usage: event_loop FOLDER. The folder holds network.txt and network.bin, written by run.py; counts.bin is put beside
-// them, and three numbers are printed: seconds that the loop took for all images, seconds of processor time, and synaptic
-// events. Nothing is included from brian_snn. Compile with -O3 -march=native.
+// Usage: event_loop FOLDER. The folder holds network.txt and network.bin, written by cpp_loop.py; counts.bin (spikes of
+// every neuron) and output.bin (the last population's potentials) are put beside them. Printed are seconds that the loop
+// took for all images, seconds of processor time, synaptic events, and the peak memory in KiB. Nothing is included from
+// brian_snn. Compile with -O3 -march=native; -DREAL=float computes in float32, which is not exact on the grid.
 
 #include <algorithm>
 #include <chrono>
@@ -15,7 +16,13 @@
 #include <string>
 #include <vector>
 
+#ifndef REAL
+#define REAL double
+#endif
+
 namespace {
+
+using real = REAL;
 
 enum class Kind { spiking, max_pool, readout };
 enum class Map { convolution, max_pool, average_pool };
@@ -24,7 +31,7 @@ struct Population {
     Kind kind;
     int32_t size;
     bool sees_image;
-    std::vector<double> v, drive, current;  // current: one row an image where it sees the image
+    std::vector<real> v, drive, current;  // current: one row an image where it sees the image
     std::vector<int32_t> counts, spikes;
     int32_t n_spikes = 0;
 };
@@ -38,14 +45,14 @@ struct Link {
     int32_t source, target;
     Map map;
     int32_t h_in, w_in, c_in, h_out, w_out, c_out, rows, columns, stride_rows, stride_columns, top, left;
-    std::vector<double> weights;
+    std::vector<real> weights;
     std::vector<Range> windows_of_row, windows_of_column;
 };
 
 struct Network {
     int32_t n_images, steps;
     bool resets_to_zero;
-    double threshold, v_start;
+    real threshold, v_start;
     std::vector<Population> populations;
     std::vector<Link> links;
 };
@@ -62,10 +69,10 @@ std::vector<Range> windows(int32_t n_inputs, int32_t padding, int32_t kernel, in
 
 // Integrates, compares and resets in blocks that the compiler vectorises; only blocks with a spike are looked at again.
 template <bool receives, bool resets_to_zero>
-void advance(Population& p, const double* __restrict current, double threshold) {
+void advance(Population& p, const real* __restrict current, real threshold) {
     constexpr int32_t block = 16;
-    double* __restrict v = p.v.data();
-    double* __restrict drive = p.drive.data();
+    real* __restrict v = p.v.data();
+    real* __restrict drive = p.drive.data();
     int32_t* __restrict counts = p.counts.data();
     int32_t* __restrict spikes = p.spikes.data();
     int32_t n_spikes = 0;
@@ -73,7 +80,7 @@ void advance(Population& p, const double* __restrict current, double threshold) 
         const int32_t end = std::min(start + block, p.size);
         int64_t any = 0;
         for (int32_t i = start; i < end; i++) {
-            double u = v[i] + current[i];
+            real u = v[i] + current[i];
             if (receives) {
                 u += drive[i];
                 drive[i] = 0;
@@ -84,7 +91,7 @@ void advance(Population& p, const double* __restrict current, double threshold) 
         if (!any) continue;
         for (int32_t i = start; i < end; i++) {
             const bool fires = v[i] >= threshold;
-            v[i] = fires ? (resets_to_zero ? 0.0 : v[i] - threshold) : v[i];
+            v[i] = fires ? (resets_to_zero ? real(0) : v[i] - threshold) : v[i];
             counts[i] += fires;
             spikes[n_spikes] = i;
             n_spikes += fires;
@@ -93,7 +100,7 @@ void advance(Population& p, const double* __restrict current, double threshold) 
     p.n_spikes = n_spikes;
 }
 
-void integrate(Population& p, const double* __restrict current) {
+void integrate(Population& p, const real* __restrict current) {
     for (int32_t i = 0; i < p.size; i++) {
         p.v[i] += current[i] + p.drive[i];
         p.drive[i] = 0;
@@ -134,7 +141,7 @@ int64_t send_average(const Link& k, const Population& source, Population& target
     return events;
 }
 
-inline void add(double* __restrict sums, const double* __restrict numbers, int32_t n) {
+inline void add(real* __restrict sums, const real* __restrict numbers, int32_t n) {
     constexpr int32_t block = 16;
     int32_t i = 0;
     for (; i + block <= n; i += block)
@@ -157,8 +164,8 @@ int64_t send_convolution(const Link& k, const Population& source, Population& ta
                 const int32_t down = row + k.top - i * k.stride_rows;
                 const int32_t right = column + k.left - j * k.stride_columns;
                 const int64_t tap = (int64_t(down) * k.c_in + channel) * k.columns + k.columns - 1 - right;
-                const double* __restrict w = k.weights.data() + tap * k.c_out;
-                double* __restrict z = target.drive.data() + (int64_t(i) * k.w_out + j) * k.c_out;
+                const real* __restrict w = k.weights.data() + tap * k.c_out;
+                real* __restrict z = target.drive.data() + (int64_t(i) * k.w_out + j) * k.c_out;
                 add(z, w, together * k.c_out);
             }
     }
@@ -173,7 +180,7 @@ int64_t send(const Link& k, std::vector<Population>& populations) {
 }
 
 template <bool resets_to_zero>
-void advance_membrane(Population& p, bool receives, const double* current, double threshold) {
+void advance_membrane(Population& p, bool receives, const real* current, real threshold) {
     if (receives) advance<true, resets_to_zero>(p, current, threshold);
     else advance<false, resets_to_zero>(p, current, threshold);
 }
@@ -182,13 +189,13 @@ int64_t simulate(Network& network, int32_t image) {
     int64_t events = 0;
     for (auto& p : network.populations) {
         std::fill(p.v.begin(), p.v.end(), network.v_start);
-        std::fill(p.drive.begin(), p.drive.end(), 0.0);
+        std::fill(p.drive.begin(), p.drive.end(), real(0));
         std::fill(p.counts.begin(), p.counts.end(), 0);
     }
     for (int32_t step = 0; step < network.steps; step++) {
         for (size_t position = 0; position < network.populations.size(); position++) {
             Population& p = network.populations[position];
-            const double* current = p.current.data() + (p.sees_image ? int64_t(image) * p.size : 0);
+            const real* current = p.current.data() + (p.sees_image ? int64_t(image) * p.size : 0);
             if (p.kind == Kind::readout) integrate(p, current);
             else if (p.kind == Kind::spiking && network.resets_to_zero)
                 advance_membrane<true>(p, !p.sees_image, current, network.threshold);
@@ -202,14 +209,21 @@ int64_t simulate(Network& network, int32_t image) {
     return events;
 }
 
-void read_numbers(std::ifstream& file, std::vector<double>& values, int64_t n) {
+// The file holds float64; a piece at a time is read and converted, so that the peak memory is that of the network.
+void read_numbers(std::ifstream& file, std::vector<real>& values, int64_t n) {
+    constexpr int64_t piece = 4096;
+    double read[piece];
     values.resize(n);
-    file.read(reinterpret_cast<char*>(values.data()), n * sizeof(double));
+    for (int64_t start = 0; start < n; start += piece) {
+        const int64_t n_read = std::min(piece, n - start);
+        file.read(reinterpret_cast<char*>(read), n_read * sizeof(double));
+        std::copy_n(read, n_read, values.data() + start);
+    }
 }
 
 // From (row, column, input, output) to (row, input, column from the last to the first, output).
 void sort_by_target(Link& k) {
-    const std::vector<double> read = k.weights;
+    const std::vector<real> read = k.weights;
     for (int32_t i = 0; i < k.rows; i++)
         for (int32_t j = 0; j < k.columns; j++)
             for (int32_t channel = 0; channel < k.c_in; channel++) {
@@ -217,6 +231,19 @@ void sort_by_target(Link& k) {
                 const int64_t to = (int64_t(i) * k.c_in + channel) * k.columns + k.columns - 1 - j;
                 std::copy_n(read.data() + from * k.c_out, k.c_out, k.weights.data() + to * k.c_out);
             }
+}
+
+// The largest resident size of this process, which Linux calls VmHWM.
+long peak_memory_kib() {
+    std::ifstream status("/proc/self/status");
+    std::string word;
+    while (status >> word)
+        if (word == "VmHWM:") {
+            long kib;
+            status >> kib;
+            return kib;
+        }
+    return 0;
 }
 
 Network read_network(const std::string& folder) {
@@ -263,7 +290,7 @@ int main(int argc, char** argv) {
     }
     const std::string folder = argv[1];
     Network network = read_network(folder);
-    std::ofstream out(folder + "/counts.bin", std::ios::binary);
+    std::ofstream out(folder + "/counts.bin", std::ios::binary), output(folder + "/output.bin", std::ios::binary);
     int64_t events = 0;
     double seconds = 0, processor_seconds = 0;
     for (int32_t image = 0; image < network.n_images; image++) {
@@ -274,12 +301,15 @@ int main(int argc, char** argv) {
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         for (const auto& p : network.populations)
             out.write(reinterpret_cast<const char*>(p.counts.data()), p.size * sizeof(int32_t));
+        const std::vector<double> potentials(network.populations.back().v.begin(), network.populations.back().v.end());
+        output.write(reinterpret_cast<const char*>(potentials.data()), potentials.size() * sizeof(double));
     }
     out.close();
-    if (!out) {
-        std::cerr << "cannot write counts.bin in " << folder << std::endl;
+    output.close();
+    if (!out || !output) {
+        std::cerr << "cannot write counts.bin or output.bin in " << folder << std::endl;
         return 1;
     }
-    std::printf("%.9f %.9f %lld\n", seconds, processor_seconds, static_cast<long long>(events));
+    std::printf("%.9f %.9f %lld %ld\n", seconds, processor_seconds, static_cast<long long>(events), peak_memory_kib());
     return 0;
 }

@@ -167,6 +167,10 @@ class BrianSnn:
             "python_peak_mb": done["peak_mb"],
             "peak_mb": done["simulation_peak_mb"] + done["peak_mb"],
         }
+        if "grid" in done:
+            found["grid"] = done["grid"]
+            if not done["equal_to_float64"]:
+                raise RuntimeError(f"{case.name}: float32 and float64 disagree on a grid of {done['grid']}")
         if exact.exists():
             with np.load(counts) as stored:
                 found["spikes"] = compare_counts(dict(stored), exact)

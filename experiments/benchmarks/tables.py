@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def _row(label: str, entry: dict[str, Any], entries: dict[str, Any]) -> str:
     one, both = ms_of(entry, "one"), ms_of(entry, "both")
     events = yardstick.get("events_per_image")
     batch = f" (batch {entry['batch']})" if entry.get("batch", 1) > 1 else ""
+    grid = f" (grid 2**{math.frexp(entry['grid'])[1] - 1})" if "grid" in entry else ""
     cells = [
-        label + batch,
+        label + batch + grid,
         number(one),
         number(both),
         "" if both is None else f"{1e3 / both:.{0 if both < 100 else 2}f}",

@@ -9,13 +9,18 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from exchange import parser, read_workload, write_measured
+from exchange import Workload, parser, read_workload, write_measured
 
 import brian_snn
+from brian_snn.conversion.normalise import round_to_grid
+from brian_snn.errors import SettingError
+from brian_snn.simulation.job import make_job, run_inputs
+from brian_snn.simulation.settings import Recording, Settings
 
 Simulate = Callable[..., brian_snn.Result]
 
@@ -79,6 +84,8 @@ def main() -> None:
     chosen = options.parse_args()
     workload, network = read_workload(chosen.workload), brian_snn.load_network(chosen.network)
     settings = {"reset": chosen.reset, "workers": chosen.workers} | chosen.settings
+    if settings.get("float_type") == "float32":
+        network = on_finest_grid(network, workload, settings)
 
     def simulate(n_images: int, steps: int = workload.steps) -> brian_snn.Result:
         return brian_snn.simulate(network, workload.images[:n_images], steps=steps, **settings)
@@ -86,10 +93,39 @@ def main() -> None:
     # Compiles, or finds the build in the cache; and Python imports what it needs.
     simulate(chosen.workers, steps=1)
     measured, more = (check if chosen.counts else time_calls)(simulate, chosen)
+    if settings.get("float_type") == "float32" and chosen.counts:
+        more |= {"grid": network.grid, "equal_to_float64": equal_to_float64(network, workload, settings)}
     write_measured(chosen.output, [measured], {"brian_snn": brian_snn.__version__}, **more)
 
 
-def check(simulate: Simulate, chosen: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float]]:
+def on_finest_grid(network: brian_snn.Network, workload: Workload, settings: dict[str, Any]) -> brian_snn.Network:
+    """Return the network rounded to the finest grid on which float32 is accepted for all images."""
+    for exponent in range(-24, 1):
+        rounded = round_to_grid(replace(network, grid=0.0), 2.0**exponent)
+        job = make_job(rounded, Settings(workload.steps, settings["reset"], float_type="float32"), Recording())
+        try:
+            run_inputs(job, workload.images, 0)
+        except SettingError:
+            continue
+        return rounded
+    raise RuntimeError("float32 is exact on no grid up to 1")
+
+
+def equal_to_float64(network: brian_snn.Network, workload: Workload, settings: dict[str, Any]) -> bool:
+    """Return whether float32 gives every count, potential and charge that float64 gives on the same grid."""
+    single, double = (
+        brian_snn.simulate(network, workload.images, steps=workload.steps, **settings | {"float_type": kind})
+        for kind in ("float32", "float64")
+    )
+    fields = ("spike_counts", "potentials", "charge")
+    return all(
+        np.array_equal(values, getattr(double, field)[name])
+        for field in fields
+        for name, values in getattr(single, field).items()
+    )
+
+
+def check(simulate: Simulate, chosen: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run once; write every spike count, return predictions, events, and the memory of the compiled program."""
     results: list[brian_snn.Result] = []
     peak = peak_of_descendants_mb(lambda: results.append(simulate(chosen.images)))
@@ -100,7 +136,7 @@ def check(simulate: Simulate, chosen: argparse.Namespace) -> tuple[dict[str, Any
     return found | {"events": result.synaptic_events.tolist()}, {"simulation_peak_mb": peak}
 
 
-def time_calls(simulate: Simulate, chosen: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float]]:
+def time_calls(simulate: Simulate, chosen: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the time of an image, of a call on all images less one on as many as there are workers."""
     n_few, n_all = chosen.workers, chosen.images
     calls = []

@@ -59,8 +59,10 @@ def scale_text(scale: float | FloatArray) -> str:
 def activity_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Row]:
     """Return what a simulation came to: accuracy if there are labels, spikes and synaptic operations."""
     n_images = len(result.images)
-    spikes = sum(int(counts.sum()) for counts in result.spike_counts.values()) / n_images
-    neurons = sum(population.size for population in result.network.populations)
+    populations = result.network.populations
+    counts = (part.spike_counts[population.name] for part in result.parts() for population in populations)
+    spikes = sum(int(values.sum()) for values in counts) / n_images
+    neurons = sum(population.size for population in populations)
     rows: list[Row] = [
         {"": "spikes per image", "value": f"{spikes:,.0f}"},
         {"": "spikes per neuron and image", "value": f"{spikes / neurons:.3g}"},

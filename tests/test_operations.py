@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brian_snn import Means, stream
 from brian_snn.analysis.operations import (
     ann_operations,
     operations_by_population,
@@ -81,6 +82,15 @@ def test_the_table_has_means_per_neuron(result):
     spikes = result.spike_counts["conv"].sum() / (3 * 60)
     assert (conv.neurons, conv.spikes_per_neuron) == (60, spikes)
     assert conv.mean_rate_hz == pytest.approx(spikes / 30e-3, rel=1e-12)
+
+
+def test_a_result_in_pieces_has_the_table_and_the_operations_of_the_whole(result):
+    settings = replace(result.settings, backend="runtime")
+    parts = tuple(stream(result.network, result.images, settings, means=Means(shard_size=2)))
+    assert [len(part.images) for part in parts] == [2, 1]
+    pieces = replace(result, spike_counts={}, pieces=parts)
+    assert operations_by_population(pieces).equals(operations_by_population(result))
+    np.testing.assert_array_equal(snn_operations(pieces), snn_operations(result))
 
 
 def test_operations_at_a_checkpoint_are_those_of_a_shorter_run(result):

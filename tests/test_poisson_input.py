@@ -47,6 +47,17 @@ def test_pixels_of_0_and_1_are_certain(network):
     assert not counts[0].any() and (counts[1] == 50).all()
 
 
+def test_the_network_of_a_result_can_be_simulated_again(result, network, images):
+    again = simulate(result.network, images, 400, backend="runtime", **POISSON)
+    constant = simulate(result.network, images, 20, backend="runtime")
+    assert [p.name for p in again.network.populations] == [p.name for p in result.network.populations]
+    assert [p.name for p in constant.network.populations] == [p.name for p in network.populations]
+    for name, counts in result.spike_counts.items():
+        assert (again.spike_counts[name] == counts).all()
+    for name, counts in simulate(network, images, 20, backend="runtime").spike_counts.items():
+        assert (constant.spike_counts[name] == counts).all()
+
+
 def test_spikes_of_a_neuron_follow_no_pattern(result, images):
     # Spikes in adjacent steps are as frequent as for independent draws.
     image, step, neuron = result.spike_trains["input_spikes"].T

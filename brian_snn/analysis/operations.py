@@ -62,14 +62,16 @@ def operations_by_population(result: Result) -> pd.DataFrame:
     """
     rows = []
     for population in result.network.populations:
-        counts = result.spike_counts[population.name]
+        spikes = sum(int(part.spike_counts[population.name].sum()) for part in result.parts())
+        per_neuron = spikes / (len(result.images) * population.size)
+        window_s = result.window_steps(population.name) * result.settings.dt_s
         rows.append(
             {
                 "population": population.name,
                 "neurons": population.size,
                 "synapses": sum(n_synapses(result.network, p) for p in result.network.into(population.name)),
-                "spikes_per_neuron": float(np.mean(counts)),
-                "mean_rate_hz": float(np.mean(np.asarray(result.rates(population.name)))),
+                "spikes_per_neuron": per_neuron,
+                "mean_rate_hz": per_neuron / window_s if window_s else 0.0,
                 "events_per_image": float(np.mean(_events(result, population.name))),
             }
         )
@@ -129,8 +131,9 @@ def _fan_out(network: Network, name: str) -> NDArray[np.int64]:
 
 def _events(result: Result, name: str) -> NDArray[np.int64]:
     """Return the spikes of a population times their fan-out, for each image."""
-    counts = result.spike_counts[name].reshape(len(result.images), -1)
-    return np.asarray(counts @ _fan_out(result.network, name), np.int64)
+    fan = _fan_out(result.network, name)
+    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
+    return np.concatenate(parts).astype(np.int64)
 
 
 def _input_operations(network: Network) -> int:

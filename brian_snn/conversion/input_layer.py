@@ -1,4 +1,7 @@
-"""A population of spiking neurons in the place of the image: one neuron per pixel, which codes it as a rate."""
+"""A population of spiking neurons in the place of the image: one neuron per pixel, which codes it as a rate.
+
+`with_input_population` puts it there and `without_input_population` takes it away.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,25 @@ def with_input_population(network: Network) -> Network:
     identity = Projection(INPUT, name, Geometry("identity", shape, shape), np.ones(shape))
     moved = tuple(replace(p, source=name) if p.source == INPUT else p for p in network.projections)
     return replace(network, populations=(pixels, *network.populations), projections=(identity, *moved))
+
+
+def without_input_population(network: Network) -> Network:
+    """Return the network as it was converted, whether or not it has a population in the place of the image.
+
+    Parameters
+    ----------
+    network : Network
+        As converted, or as a result with Poisson input holds it.
+
+    Returns
+    -------
+    network : Network
+        Its first layers see the image itself.
+    """
+    coding = {population.name for population in network.populations if population.kind == "poisson"}
+    if not coding:
+        return network
+    kept = tuple(population for population in network.populations if population.name not in coding)
+    seen = (p for p in network.projections if p.target not in coding)
+    projections = tuple(replace(p, source=INPUT) if p.source in coding else p for p in seen)
+    return replace(network, populations=kept, projections=projections)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
-from brian_snn.conversion.input_layer import with_input_population
+from brian_snn.conversion.input_layer import with_input_population, without_input_population
 from brian_snn.simulation.parameters import (
     Parameters,
     check_range,
@@ -88,6 +88,8 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     SettingError
         If the threshold is below the grid, or a population to record does not exist or has nothing to record.
     """
+    # That of a result has the population already, if it was simulated with Poisson input.
+    network = without_input_population(network)
     if settings.input_coding == "poisson":
         network = with_input_population(network)
     plan = make_plan(network, settings, recording.checkpoints, recording.counts)

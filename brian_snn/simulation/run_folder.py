@@ -129,15 +129,20 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
 
 def _description(job: Job, images: NDArray[np.generic]) -> dict[str, Any]:
     """Return what tells one simulation from another."""
-    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
-    for image in images:
-        digest.update(np.ascontiguousarray(image).data)
     return {
         "settings": dataclasses.asdict(job.settings),
         "recording": {name: list(value) for name, value in dataclasses.asdict(job.recording).items()},
         "network_sha256": network_digest(job.network),
-        "images_sha256": digest.hexdigest(),
+        "images_sha256": images_digest(images),
     }
+
+
+def images_digest(images: NDArray[np.generic]) -> str:
+    """Return a hash of images, of their type and of their shape."""
+    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
 
 
 def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Results on disk: write a `Result` to a folder and read it back, shard by shard.
 
-A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, settings, recording, hashes, timings),
-``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the first, and
-``labels.npy`` if the images came with labels. Nothing in it is ever unpickled.
+A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
+timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
+first, and ``labels.npy`` if the images came with labels. Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import zipfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn import __version__
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import load_network, save_network
 from brian_snn.errors import BrianSnnError, DataError, OutputError
@@ -82,7 +84,8 @@ def begin_folder(folder: Path, network: Network, images: NDArray[np.generic], de
 def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write ``result.json``, replacing it in one step."""
     partial = folder / f"{DESCRIPTION}.partial"
-    partial.write_text(json.dumps({"format": FORMAT} | description, indent=1), "utf-8")
+    versions = {"brian_snn": __version__, "brian2": version("brian2"), "numpy": np.__version__}
+    partial.write_text(json.dumps({"format": FORMAT, "versions": versions} | description, indent=1), "utf-8")
     partial.replace(folder / DESCRIPTION)
 
 

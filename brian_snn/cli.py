@@ -1,4 +1,4 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify | sweep | cache | figure``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | report | sweep | cache | figure``.
 
 A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
 Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
@@ -151,6 +151,18 @@ def settings_from(arguments: Namespace) -> Settings:
     return Settings(**given)
 
 
+def settings_options(settings: Settings) -> list[str]:
+    """Return the options that `settings_from` turns into these settings; defaults are left out."""
+    options = []
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            # Fifteen digits, since a time that was given in ms may come back with a rounding in the last one.
+            shown = f"{value * _MS_PER_S:.15g}" if field.name in _TIMES else str(value)
+            options += [option_name(field.name), shown]
+    return options
+
+
 def simulate_arguments(settings: Settings) -> dict[str, Any]:
     """Return the settings as keyword arguments of `brian_snn.simulate`, where times have a unit."""
     from brian2 import second
@@ -242,6 +254,18 @@ def _verify_options(parser: ArgumentParser) -> None:
     parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
 
 
+def _report_options(parser: ArgumentParser) -> None:
+    """Add the options of ``report``."""
+    parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="PATH",
+        help="the Keras model that was converted, to compare rates with Keras; else with the network without spikes",
+    )
+    add_output(parser, "file", Path("report.html"))
+
+
 def _demo_options(parser: ArgumentParser) -> None:
     """Add the options of ``demo``."""
     add_settings(parser, only=("steps", "threshold", "backend"))
@@ -301,6 +325,13 @@ def _verify(arguments: Namespace) -> int:
     return commands.verify(arguments)
 
 
+def _report(arguments: Namespace) -> int:
+    """Run ``report``."""
+    from brian_snn import commands
+
+    return commands.report(arguments)
+
+
 def _demo(arguments: Namespace) -> int:
     """Run ``demo``."""
     from brian_snn import demo
@@ -350,6 +381,7 @@ COMMANDS = (
     Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
+    Command("report", "Write what a run came to into one HTML page.", _report_options, _report),
     Command("sweep", "Simulate a grid of settings and models into one table.", _sweep_options, _sweep),
     Command("cache", "Show or delete the compiled networks that are kept for the next run.", _cache_options, _cache),
     Command(

@@ -1,4 +1,4 @@
-"""What ``brian-snn convert``, ``simulate`` and ``verify`` do: check the output first, work, show, write."""
+"""What ``brian-snn convert``, ``simulate``, ``verify`` and ``report`` do: check the output first, work, show, write."""
 
 from __future__ import annotations
 
@@ -111,6 +111,25 @@ def verify(arguments: Namespace) -> int:
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
     return 0 if holds(report) else FAILED
+
+
+def report(arguments: Namespace) -> int:
+    """Write the report of a saved result, and return 1 if an equation does not hold."""
+    # Matplotlib takes a second to import, which no other command here needs.
+    from brian_snn.reporting.gather import gather
+    from brian_snn.reporting.page import compose, render
+
+    console = new_console()
+    check_target(arguments.output, "file", arguments.force)
+    with Stages(console) as stages:
+        with stages.stage("verify every neuron"):
+            run = gather(arguments.result, arguments.model)
+        with stages.stage("explain and draw"):
+            page = render(compose(run))
+    with staged_file(arguments.output) as path:
+        path.write_text(page, "utf-8")
+    console.print(verdict(run.verification), f"wrote {arguments.output}, {_megabytes(len(page))}", sep="\n")
+    return 0 if holds(run.verification) else FAILED
 
 
 def cache(arguments: Namespace) -> int:

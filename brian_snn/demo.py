@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
@@ -34,6 +35,7 @@ from brian_snn.reports import Row, accuracy_over_time, population_rows, projecti
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Reset, Settings
 from brian_snn.simulation.simulate import simulate
+from brian_snn.simulation.storage import LABELS
 
 RESETS: tuple[str, ...] = get_args(Reset)
 
@@ -55,6 +57,12 @@ class DemoRun:
     reports: dict[str, pd.DataFrame]
     comparisons: dict[str, pd.DataFrame]
     raster: Result
+
+    @property
+    def labels(self) -> NDArray[np.integer]:
+        """The true classes of the digits."""
+        assert self.digits.labels is not None, "the shipped digits have labels"
+        return self.digits.labels
 
 
 def run(arguments: Namespace, settings: Settings) -> int:
@@ -185,6 +193,8 @@ def _write(demo: DemoRun, folder: Path) -> None:
         _draw(demo, folder)
     for save in saves:
         save.result()
+    for reset in demo.results:
+        np.save(folder / f"result_{reset}" / LABELS, demo.labels)
 
 
 def _write_tables(demo: DemoRun, folder: Path) -> None:
@@ -204,16 +214,13 @@ def _write_tables(demo: DemoRun, folder: Path) -> None:
 
 def _accuracy_curves(demo: DemoRun) -> dict[str, FloatArray]:
     """Return the columns of the accuracy curve: simulated time, and accuracy by reset."""
-    assert demo.digits.labels is not None, "the shipped digits have labels"
-    labels = demo.digits.labels
     times = {"time_ms": checkpoint_times_ms(demo.results[RESETS[0]])}
-    return times | {reset: accuracy_over_time(result, labels) for reset, result in demo.results.items()}
+    return times | {reset: accuracy_over_time(result, demo.labels) for reset, result in demo.results.items()}
 
 
 def _draw(demo: DemoRun, folder: Path) -> None:
     """Draw every figure into the folder."""
-    labels = demo.digits.labels
-    assert labels is not None, "the shipped digits have labels"
+    labels = demo.labels
     keras, curves = _keras_predictions(demo), _accuracy_curves(demo)
     for reset, result in demo.results.items():
         save_figure(correlation_figure(result, demo.activations), folder / f"correlation_{reset}.png")

@@ -106,6 +106,18 @@ class TestSettings:
         parsed = self.parse(*"--dt 0.5 --tau-m 20 --refractory 2 --delay 1.5".split())
         assert (parsed.dt_s, parsed.tau_m_s, parsed.refractory_s, parsed.delay_s) == (0.0005, 0.02, 0.002, 0.0015)
 
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            Settings(),
+            Settings(7, "zero", 2.5, -0.25, 3, 1e-4, "spikes", "synapses", "exact", "brian2", "runtime"),
+            Settings(max_pool="gate", tau_m_s=0.02, refractory_s=0.003, delay_s=0.002),
+            Settings(readout="softmax", input_coding="poisson", output_rate=0.25, seed=11),
+        ],
+    )
+    def test_settings_and_options_are_inverse(self, settings):
+        assert self.parse(*cli.settings_options(settings)) == settings
+
 
 class TestConvert:
     def test_the_file_holds_what_the_function_returns(self, folder, mlp_model):
@@ -374,6 +386,10 @@ class TestDemo:
         result = brian_snn.load_result(output / f"result_{reset}")
         assert result.settings.reset == reset
         assert brian_snn.verify(result)["holds"].all()
+
+    @pytest.mark.parametrize("reset", demo.RESETS)
+    def test_each_result_has_the_labels_that_a_report_needs(self, output, reset, small_demo):
+        assert (np.load(output / f"result_{reset}" / "labels.npy") == small_demo[1].labels).all()
 
     def test_the_summary_has_the_accuracy_of_keras(self, output):
         # One of the four labels was made wrong.

@@ -68,5 +68,5 @@ def _panel(axes: Axes, name: str, target: FloatArray, rate: FloatArray, colour: 
     )
     axes.locator_params(nbins=5)
     axes.set(xlim=(-0.03 * top, top), ylim=(-0.03 * top, top))
-    axes.set_title(f"{name}   r = {pearson(target, rate):.4f}")
+    axes.set_title(f"{name}   r = {pearson(target, rate):.4f}", parse_math=False)
     axes.set_xlabel(count_label(shown.size, target.size, "points"), fontsize=8, color=GREY)

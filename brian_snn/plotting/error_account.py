@@ -97,6 +97,6 @@ def _draw(axes: Axes, table: pd.DataFrame, terms: Sequence[str]) -> None:
         axes.barh(rows, values, left=left, height=0.7, color=colour, edgecolor="white", linewidth=0.4, label=label)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(rows, list(table.index))
+    axes.set_yticks(rows, list(table.index), parse_math=False)
     axes.set(xlabel="share of the mean squared error  (%)", xlim=(min(below.min() * 1.05, 0), above.max() * 1.02))
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -22,10 +22,15 @@ _MS_PER_S = 1e3
 _LAWS = {"subtraction": ("S11", rate_s11, residual_s11), "zero": ("S9", rate_s9, residual_s9)}
 
 
-def correlation_figure(result: Result, activations: Mapping[str, FloatArray]) -> Figure:
-    """Plot the rates of all spiking populations against their activations in the trained network, in ANN units."""
+def correlation_figure(
+    result: Result, activations: Mapping[str, FloatArray], names: Sequence[str] | None = None
+) -> Figure:
+    """Plot the rates of spiking populations against their activations in the trained network, in ANN units.
+
+    All of them but the output, or those of `names`.
+    """
     r_max_hz = 1 / result.settings.dt_s
-    names = [p.name for p in result.network.populations if p.kind != "readout"]
+    names = names or [p.name for p in result.network.populations if p.kind != "readout"]
     targets = {name: activations[name] / result.network[name].scale * r_max_hz for name in names}
     rates = {name: np.asarray(result.rates(name) / hertz) for name in names}
     reset = result.settings.reset

@@ -78,4 +78,4 @@ def _panel(
     )  # fmt: skip
     axes.set(ylim=(-1, max(1, shown.size)), ylabel="neurons\nby rate", yticks=[])
     firing = count_label(shown.size, active.size, "neurons that fire")
-    axes.set_title(f"{name}: {firing}, {n_neurons - active.size:,} are silent")
+    axes.set_title(f"{name}: {firing}, {n_neurons - active.size:,} are silent", parse_math=False)

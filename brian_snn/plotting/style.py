@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -113,12 +114,24 @@ def colour_and_label(name: str, used: Sequence[str] = ()) -> tuple[str, str]:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write the figure to `path` at the house resolution and return the path."""
+    _save(figure, path)
+    return path
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file at the house resolution."""
+    buffer = BytesIO()
+    _save(figure, buffer)
+    return buffer.getvalue()
+
+
+def _save(figure: Figure, target: Path | BytesIO) -> None:
+    """Write the figure; a buffer gets a PNG."""
     engine = figure.get_layout_engine()
     with matplotlib.rc_context(STYLE):
         # Laid out here, once: for a figure with a layout engine savefig draws and lays out everything twice.
         if engine is not None:
             engine.execute(figure)
             figure.set_layout_engine(None)
-        figure.savefig(path, dpi=DPI)
+        figure.savefig(target, dpi=DPI)
     figure.set_layout_engine(engine)
-    return path

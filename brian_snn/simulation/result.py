@@ -190,6 +190,13 @@ ARRAYS_BY_NAME = (
     "potential_traces",
 )
 
+_NOTHING_OVER_TIME: dict[str, Any] = {
+    "checkpoints": np.zeros(0, np.int32),
+    "output_history": None,
+    **{name: {} for name in ("count_history", "total_counts", "spike_trains", "potential_traces")},
+    "pieces": (),
+}
+
 _AXIS_OF_IMAGES = {"count_history": 1, "total_counts": 1, "output_history": 1}
 
 
@@ -225,6 +232,25 @@ def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[s
     if parts[0].output_history is not None:
         fields["output_history"] = join_arrays("output_history", [_history(part) for part in parts], firsts)
     return replace(parts[0], images=images, timings_s=timings_s, **fields)
+
+
+def choose_images(result: Result, numbers: Sequence[int]) -> Result:
+    """Return what was measured of some images, in memory, without recordings over time.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Ascending, counted from 0 within the result.
+    """
+    chosen, parts, first = np.asarray(numbers), [], 0
+    kept = ("spike_counts", "potentials", "charge", "surplus", "leaked", "missed", "early_counts")
+    for part in result.parts():
+        rows = chosen[(chosen >= first) & (chosen < first + len(part.images))] - first
+        first += len(part.images)
+        if rows.size:
+            fields: dict[str, Any] = {name: {k: v[rows] for k, v in getattr(part, name).items()} for name in kept}
+            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **fields))
+    return join(parts, np.concatenate([part.images for part in parts]), {})
 
 
 def _history(part: Result) -> FloatArray:

@@ -1,0 +1,159 @@
+"""Sections of the report that show what was measured: answers, network, spikes, residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from brian_snn.analysis.classification import confusion_matrix, confusions
+from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.conversion.graph import FloatArray, IntArray
+from brian_snn.plotting.accuracy import plot_accuracy
+from brian_snn.plotting.gallery import checkpoint_times_ms
+from brian_snn.plotting.style import count_label
+from brian_snn.reporting.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
+from brian_snn.reporting.gather import Run
+from brian_snn.reports import accuracy_over_time, activity_rows, population_rows
+
+# A matrix of more classes cannot be read; the mistakes are listed instead.
+_MATRIX_CLASSES = 25
+_LISTED_MISTAKES = 20
+
+
+def head_numbers(run: Run) -> dict[str, Cell]:
+    """Return the few numbers that stand at the head of the page."""
+    residuals = run.verification["max_residual_charge"]
+    numbers = {"images": cell(len(run.result.images)), "steps per image": cell(run.result.settings.steps)}
+    if run.labels is not None:
+        numbers = {"accuracy": percent(np.mean(run.result.predictions == run.labels))} | numbers
+    return numbers | {
+        "synaptic operations per image": cell(round(float(snn_operations(run.result).mean()))),
+        "identities checked": cell(int(run.verification["neurons"].sum())),
+        "largest residual charge": cell(float(residuals.max()), "good" if residuals.max() == 0 else "bad"),
+    }
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def answers(run: Run) -> Section:
+    """Return the section of accuracy and confusions."""
+    output = run.result.network.output
+    if len(output.shape) != 1 or output.size < 2:
+        text = f"The output has the shape {output.shape}: this network is no classifier."
+        return Section("answers", "Answers", (Text(text),))
+    blocks: list[Block] = [table("Classes that the networks name", _answer_rows(run))]
+    if run.labels is None:
+        blocks.append(Text("The run folder has no labels.npy, so nothing is said of right and wrong."))
+        return Section("answers", "Answers", tuple(blocks))
+    blocks.append(_confusion(run.labels, run.result.predictions))
+    if run.result.output_history is not None and len(run.result.checkpoints) > 1:
+        curve: dict[str, FloatArray] = {run.result.settings.reset: accuracy_over_time(run.result, run.labels)}
+        figure = plot_accuracy(checkpoint_times_ms(run.result), curve, _ann_accuracy(run), len(run.labels))
+        text = "Accuracy while the simulation goes on; the band is the standard error."
+        blocks.append(picture(figure, text))
+    return Section("answers", "Answers", tuple(blocks))
+
+
+def _answer_rows(run: Run) -> list[Mapping[str, object]]:
+    """Return the accuracy of the spiking network, of the trained one, and how often they agree."""
+    spiking, numbers = run.result.predictions, run.sample.numbers
+    ann = _ann_predictions(run)
+    rows = {f"spiking network, {len(numbers)} images": (spiking[numbers], numbers), run.sample.ann: (ann, numbers)}
+    if len(numbers) < len(spiking):
+        rows = {f"spiking network, all {len(spiking)} images": (spiking, np.arange(len(spiking)))} | rows
+    result: list[Mapping[str, object]] = []
+    for name, (answer, images) in rows.items():
+        row: dict[str, object] = {"network": name}
+        if run.labels is not None:
+            row["accuracy"] = percent(np.mean(answer == run.labels[images]))
+        same = percent(np.mean(answer == ann)) if images is numbers and answer is not ann else Cell(NOTHING)
+        result.append(row | {f"same class as the {run.sample.ann}": same})
+    return result
+
+
+def _ann_predictions(run: Run) -> IntArray:
+    """Return the classes that the activations name, (n_sample,)."""
+    logits = run.sample.activations[run.result.network.output.name]
+    return logits.reshape(len(logits), -1).argmax(axis=1).astype(np.int32)
+
+
+def _ann_accuracy(run: Run) -> float | None:
+    """Return the accuracy of the activations, if they are known for all images."""
+    if run.labels is None or len(run.sample.numbers) < len(run.labels):
+        return None
+    return float(np.mean(_ann_predictions(run) == run.labels))
+
+
+def _confusion(labels: IntArray, predictions: IntArray) -> Table:
+    """Return the confusion matrix, or of many classes the most frequent mistakes."""
+    matrix = confusion_matrix(labels, predictions)
+    if len(matrix) > _MATRIX_CLASSES:
+        mistakes = confusions(matrix)
+        shown = count_label(min(_LISTED_MISTAKES, len(mistakes)), len(mistakes), "kinds of mistakes")
+        return table(f"The most frequent mistakes: {shown}", mistakes.head(_LISTED_MISTAKES))
+    rows = []
+    for true, counts in matrix.iterrows():
+        share = counts / max(1, counts.sum())
+        cells = [
+            Cell(f"{count:,}", int(count), "good" if predicted == true else "bad", _shade(share[predicted], count))
+            for predicted, count in counts.items()
+        ]
+        rows.append((Cell(str(true)), *cells))
+    columns = ("true class", *map(str, matrix.columns))
+    return Table("Confusion matrix: images by true class (rows) and by the class named (columns)", columns, tuple(rows))
+
+
+def _shade(share: float, count: int) -> float:
+    """Return how dark a cell is; the square root makes few mistakes visible."""
+    return float(np.sqrt(share)) if count else 0.0
+
+
+# --- network, spikes, residuals -------------------------------------------------------------------------------------
+
+
+def network(run: Run) -> Section:
+    """Return the section of the layers."""
+    layers = table("Layers; a constant current takes no synapses", population_rows(run.result.network))
+    return Section("network", "Network", (layers,))
+
+
+def spikes(run: Run) -> Section:
+    """Return the section of spikes and operations."""
+    result = run.result
+    totals = {str(row[""]): row["value"] for row in activity_rows(result, run.labels)}
+    totals["multiply-adds of the trained network per image"] = ann_operations(result.network)
+    layers = table(
+        "By layer, mean over all images; events are spikes times the synapses that carry them on",
+        operations_by_population(result),
+    )
+    return Section("spikes", "Spikes and operations", (pairs("In all", totals), layers))
+
+
+def residuals(run: Run) -> Section:
+    """Return the section of the identities and what they leave over."""
+    report = run.verification
+    rows = []
+    for name, group in report.groupby("population", sort=False):
+        shown: dict[str, object] = {"layer": name, "neurons x images": int(group["neurons"].max())}
+        rows.append(shown | {equation: _residual(group, equation) for equation in report["equation"].unique()})
+    caption = "Largest residual charge of any neuron and image, in thresholds; 0 is exact"
+    notes = [
+        Text(f"{equation} does not apply to {', '.join(group['population'])}: {note}.")
+        for (equation, note), group in report[~report["applicable"]].groupby(["equation", "note"], sort=False)
+    ]
+    text = (
+        "Each identity is put to every neuron and every image with the counts, potentials and charges that were "
+        "measured. Arithmetic is exact, so a residual is compared with 0 and not with a tolerance."
+    )
+    return Section("residuals", "Residuals", (Text(text), table(caption, rows), *notes))
+
+
+def _residual(report: pd.DataFrame, equation: str) -> Cell:
+    """Return one residual of a population: a dash where the equation does not apply."""
+    rows = report[report["equation"] == equation]
+    if rows.empty or not rows["applicable"].iloc[0]:
+        return Cell(NOTHING)
+    return cell(float(rows["max_residual_charge"].iloc[0]), "good" if rows["holds"].iloc[0] else "bad")

@@ -1,0 +1,55 @@
+"""The whole report: the sections in their order, rendered into one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import jinja2
+
+from brian_snn import __version__
+from brian_snn.console import holds, verdict
+from brian_snn.reporting import explained, measured, provenance
+from brian_snn.reporting.blocks import Page
+from brian_snn.reporting.gather import Run
+
+_SECTIONS = (
+    measured.answers,
+    measured.network,
+    measured.spikes,
+    measured.residuals,
+    explained.rates,
+    explained.error,
+    explained.certified,
+    explained.raster,
+    provenance.provenance,
+    provenance.reproduce,
+)
+
+
+def compose(run: Run) -> Page:
+    """Return the page of a run."""
+    settings = run.result.settings
+    names = run.result.network.provenance
+    subtitle = f"{names.get('model', 'a network')}, reset: {settings.reset}, {settings.steps} steps"
+    return Page(
+        title=f"Run {run.folder.resolve().name}",
+        subtitle=subtitle,
+        verdict=verdict(run.verification).plain,
+        holds=holds(run.verification),
+        numbers=measured.head_numbers(run),
+        sections=tuple(section(run) for section in _SECTIONS),
+    )
+
+
+def render(page: Page) -> str:
+    """Return a page as HTML; whatever came from files is escaped."""
+    folder = resources.files("brian_snn.reporting").joinpath("templates")
+    templates = {name: folder.joinpath(name).read_text("utf-8") for name in ("report.html", "report.css")}
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader(templates),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(page=page, version=__version__)

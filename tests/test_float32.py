@@ -10,6 +10,9 @@ from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from tests import small_network as small
 from tests.test_simulate import FINAL, HISTORY, RECORDED, RUNS, differences
+from tests.test_variants import RUNS as VARIANTS
+from tests.test_variants import as_settings
+from tests.variant_oracles import VariantLoop
 
 GRID = 2.0**-14
 
@@ -39,6 +42,14 @@ def test_compiled_run_equals_the_loop_in_float64(run, projection):
     assert differences(result, expected, (*FINAL, *HISTORY)) == []
     traces = {n: np.asarray(v) for n, v in result.potential_traces.items()}
     assert all(np.array_equal(traces[n][:, -1], expected.potentials[n]) for n in traces)
+
+
+@pytest.mark.parametrize("run", ["leak_zero", "refractory", "everything"])
+def test_variants_equal_the_loop_in_float64(run):
+    network, images, options = small.small_network(), small.small_images(), VARIANTS[run]
+    result = simulate(network, images, small.STEPS, backend="runtime", float_type="float32", **options, **RECORDED)
+    expected = small.loop_result(result.network, images, VariantLoop, **as_settings(options))
+    assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
 
 
 def test_its_identities_hold():

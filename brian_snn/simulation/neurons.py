@@ -149,7 +149,7 @@ def _integration(collects: bool, leaks: bool, rests: bool) -> str:
     z = "(drive + current)" if collects else "current"
     awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
     missed = [f"missed += {z} * {_ACTIVE} * int(t_in_timesteps < ready_at)"]
-    leak = [f"loss = nearest(v * leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
+    leak = [f"loss = nearest_product(v, leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
     charge = [f"z = {z} * {awake}", "v += z", "charge += z"]
     return "\n".join([*missed * rests, *leak * leaks, *charge, *["drive = 0"] * collects])
 

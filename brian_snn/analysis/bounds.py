@@ -41,8 +41,8 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
     Returns
     -------
     report : DataFrame
-        One row per population, in units of r_max: ``bound``, the largest certified |r / r_max - a| of any neuron and
-        image, with a = activation / lambda, and ``mean_bound``; ``measured`` and ``mean_measured``, the same of the
+        One row per population, in units of r_max: ``bound``, the largest certified ``|r / r_max - a|`` of any neuron
+        and image, with a = activation / lambda, and ``mean_bound``; ``measured`` and ``mean_measured``, the same of the
         errors measured; ``tightness``, the largest quotient of the two; ``silent``, the share of neurons that are
         proved never to spike, and ``undecided``, of which nothing but 0 <= r <= r_max is proved (both nan for an output
         that does not spike); ``holds``, whether every rate lies between its limits.

@@ -189,7 +189,7 @@ class Network:
 
     @property
     def output(self) -> Population:
-        """The last population: its potentials or rates are the logits."""
+        """The last population, whose potentials or rates are the logits."""
         return self.populations[-1]
 
     def save(self, path: str | Path) -> None:

@@ -108,12 +108,12 @@ class Result:
         return self.settings.steps - self.window_start(name)
 
     def counts_in_window(self, source: str, target: str) -> IntArray:
-        """Return the spikes of `source` that arrive during the window of `target`, (n_images, *source shape)."""
+        """Return the spikes of `source` that arrive during the window of `target`, ``(n_images, *source shape)``."""
         first, last = heard_steps(self.network[target], self.settings)
         return self._counts_until(source, last) - self._counts_until(source, first)
 
     def arrived_counts(self, source: str) -> IntArray:
-        """Return the spikes of `source` that have reached their targets by the end, (n_images, *source shape)."""
+        """Return the spikes of `source` that have reached their targets by the end, ``(n_images, *source shape)``."""
         return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
 
     def _counts_until(self, source: str, step: int) -> IntArray:
@@ -124,14 +124,14 @@ class Result:
         return self.spike_counts[source] if step == self.settings.steps else self.early_counts[source, step]
 
     def rates(self, name: str) -> Quantity:
-        """Return the firing rates of a population over its window, (n_images, *shape) in Hz."""
+        """Return the firing rates of a population over its window, ``(n_images, *shape)`` in Hz."""
         if not self.window_steps(name):
             return np.zeros(self.spike_counts[name].shape) / second
         return self.spike_counts[name] / (self.window_steps(name) * self.settings.dt_s * second)
 
     @property
     def logits(self) -> FloatArray:
-        """Estimate of the ANN's output, (n_images, n_classes): the softmax of it is the SNN's answer.
+        """The estimated output of the ANN, (n_images, n_classes); its softmax is the SNN's answer.
 
         Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
         """

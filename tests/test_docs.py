@@ -1,0 +1,57 @@
+"""The user guide: every public name and command is in it, and what it links to is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import brian_snn
+from brian_snn import cli
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def api():
+    """Return the names that the API reference documents."""
+    text = (DOCS / "api.md").read_text("utf-8")
+    return re.findall(r"^\.\. auto(?:function|class|exception):: (?:brian_snn\.)?(\w+)$", text, re.MULTILINE)
+
+
+def test_every_public_name_is_documented_once(api):
+    assert sorted(api) == sorted(brian_snn.__all__)
+
+
+def test_every_module_of_the_analysis_with_public_functions_is_documented():
+    modules = {path.stem for path in (DOCS.parent / "brian_snn" / "analysis").glob("*.py")}
+    # How Keras' layers and the random draws are called is the business of `verify` alone.
+    internal = {"__init__", "keras_maps", "redraw"}
+    text = (DOCS / "analysis.md").read_text("utf-8")
+    assert set(re.findall(r"automodule:: brian_snn\.analysis\.(\w+)", text)) == modules - internal
+
+
+def test_every_command_is_documented():
+    text = (DOCS / "command_line.md").read_text("utf-8")
+    assert re.findall(r"```\{command\} (\w+)", text) == [command.name for command in cli.COMMANDS]
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = re.findall(r"^(\w+)$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted([*listed, "index"]) == PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_somewhere(page):
+    text = (DOCS / f"{page}.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (DOCS / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_that_is_shown_exists(page):
+    text = (DOCS / f"{page}.md").read_text("utf-8")
+    for line in re.findall(r"^(?:venv/bin/)?brian-snn (.+?)(?:  +#.*)?$", text, re.MULTILINE):
+        cli.build_parser().parse_args(line.split())

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from brian_snn.plotting.style import BLUE, GREY, INK, LIGHT, VERMILION, house_style, new_figure, save_figure
 
@@ -49,11 +49,18 @@ def _draw_network(axes: Axes, network: dict[str, Any], programs: dict[str, Any])
             if cores in entry:
                 axes.plot(entry[cores]["ms"], row, "o", color=colour, fillstyle=fill, markersize=6)
         if "absent" in entry:
-            axes.text(0.02, row, "absent", color=GREY, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+            place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+            axes.text(0.98, row, "absent", color=GREY, fontsize=8, **place)
     if "both" in network["programs"].get("loop", {}):
         axes.axvline(network["programs"]["loop"]["both"]["ms"], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(numticks=20))
+    low, high = axes.get_xlim()
+    if high < 10 * low:
+        # No power of ten in a panel would leave it without a scale.
+        low, high = low / 1.5, high * 1.5
+        axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0), numticks=20))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=LIGHT, linewidth=0.5)
     axes.set_yticks(range(len(programs)), [program["label"] for program in programs.values()])

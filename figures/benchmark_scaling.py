@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from brian_snn.plotting.style import BLUE, INK, ORANGE, house_style, new_figure, save_figure
 
@@ -17,10 +18,10 @@ RESULTS = HERE.parent / "experiments" / "benchmarks" / "results" / "scaling.json
 
 COLOURS = (INK, BLUE, ORANGE)
 TITLES = {
-    "steps": "steps of a run",
+    "steps": "steps",
     "images": "images",
-    "neurons": "neurons (images of 8 to 64 pixels)",
-    "events": "synaptic events an image (brightness)",
+    "neurons": "neurons (larger images)",
+    "events": "events (brighter images)",
 }
 
 
@@ -35,10 +36,14 @@ def plot_scaling(record: dict[str, Any]) -> Figure:
             _draw_sweep(axes, sweep, colour, programs[name]["label"])
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(f"{'abcd'[index]}  time against {TITLES[axis]}")
-        axes.set_xlabel(axis)
+        axes.set_title(f"{'abcd'[index]}  Time against {TITLES[axis]}")
+        axes.set_xlabel("synaptic events an image" if axis == "events" else axis)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        # From one power of ten to another, so that every panel has two with a number.
+        low, high = np.log10(axes.get_ylim())
+        axes.set_ylim(10 ** np.floor(low), 10 ** np.ceil(high))
         axes.set_ylabel("s for all but the first" if axis == "images" else "s an image")
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper left", title="exponent")
     return figure
 
 
@@ -46,7 +51,7 @@ def _draw_sweep(axes: Axes, sweep: dict[str, Any], colour: str, label: str) -> N
     """Draw the points of one program and the straight line, constant and all, that fits them best."""
     axes.plot(sweep["work"], sweep["seconds"], "o", color=colour, markersize=5)
     work = np.geomspace(min(sweep["work"]), max(sweep["work"]), 100)
-    legend = f"{label}: exponent {sweep['slope']:.2f}"
+    legend = f"{label}: {sweep['slope']:.2f}"
     axes.plot(work, sweep["constant_s"] + sweep["unit_s"] * work, color=colour, linewidth=1, label=legend)
 
 

@@ -119,6 +119,7 @@ class Loop:
         if self.description["real"] == "double":
             np.savez(exact, **dict(read_counts(case, folder)))
             (folder / "output_exact.bin").write_bytes((folder / "loop_1_0" / "output.bin").read_bytes())
+            (folder / "events_exact.txt").write_text(str(done.events))
         elif exact.exists():
             found["spikes"] = compare_counts(dict(read_counts(case, folder)), exact)
         return found
@@ -174,8 +175,9 @@ class BrianSnn:
         if exact.exists():
             with np.load(counts) as stored:
                 found["spikes"] = compare_counts(dict(stored), exact)
-            if found["spikes"]["differing"] and self.description["exact"]:
-                raise RuntimeError(f"{case.name}: brian_snn and the C++ loop disagree: {found['spikes']}")
+            events = sum(run["events"]), int((folder / "events_exact.txt").read_text())
+            if self.description["exact"] and (found["spikes"]["differing"] or events[0] != events[1]):
+                raise RuntimeError(f"{case.name}: brian_snn and the C++ loop disagree: {found['spikes']}, {events}")
         return found
 
     def time(self, cores: str) -> dict[str, float]:

@@ -9,6 +9,9 @@ from typing import Any
 #: The README holds the tables between these two lines.
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
+#: Where other programs kept more cores than this busy, times say little: PyTorch's threads suffer most.
+QUIET = 0.1
+
 #: The yardstick of all ratios.
 YARDSTICK = "loop"
 
@@ -25,15 +28,16 @@ def all_tables(race: dict[str, Any], scaling: dict[str, Any] | None) -> str:
 
 
 def measured_on(race: dict[str, Any]) -> str:
-    """Return on what machine and for how long the networks were measured, and what else the machine did meanwhile."""
+    """Return on what machine the networks were measured, for how long, and a warning where it was busy otherwise."""
     measured = {name: record for name, record in race["networks"].items() if "minutes" in record}
     minutes = ", ".join(f"{name} {record['minutes']:.1f}" for name, record in measured.items())
-    others = max((record["other_load"] for record in measured.values()), default=0.0)
     machine = race["machine"]
-    return (
-        f"Measured on {machine['cores']} cores of {machine['processor']}, in minutes: {minutes}. Other programs kept "
-        f"at most {others:.1f} cores busy while a network was measured."
-    )
+    text = f"Measured on {machine['cores']} cores of {machine['processor']}, in minutes: {minutes}."
+    busy = {name: record["other_load"] for name, record in measured.items() if record["other_load"] > QUIET}
+    if not busy:
+        return f"{text} Other programs kept at most {QUIET} cores busy meanwhile."
+    cores = ", ".join(f"{name} {load:.1f}" for name, load in busy.items())
+    return f"{text} **Do not rely on the times of {cores}**: so many cores were kept busy by other programs meanwhile."
 
 
 def race_table(name: str, record: dict[str, Any], labels: dict[str, str]) -> str:

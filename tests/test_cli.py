@@ -111,7 +111,7 @@ class TestSettings:
         [
             Settings(),
             Settings(7, "zero", 2.5, -0.25, 3, 1e-4, "spikes", "synapses", "exact", "brian2", "runtime"),
-            Settings(max_pool="gate", tau_m_s=0.02, refractory_s=0.003, delay_s=0.002),
+            Settings(float_type="float32", max_pool="gate", tau_m_s=0.02, refractory_s=0.003, delay_s=0.002),
             Settings(readout="softmax", input_coding="poisson", output_rate=0.25, seed=11),
         ],
     )

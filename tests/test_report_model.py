@@ -5,6 +5,7 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
+from brian_snn.conversion.forward import forward
 from brian_snn.errors import DataError
 from brian_snn.reporting import explained, gather, measured, provenance
 from tests import models
@@ -39,6 +40,16 @@ def test_pixels_that_are_coded_as_spikes_are_their_own_activations(converted, tm
     brian_snn.simulate(network, images, 6, backend="runtime", input_coding="poisson", output=tmp_path / "run")
     activations = gather.gather(tmp_path / "run", converted / "model.keras").sample.activations
     np.testing.assert_array_equal(activations["input_spikes"], images)
+
+
+def test_a_coarse_grid_is_not_taken_for_another_model(converted, mlp_model, tmp_path):
+    images = models.images_for(mlp_model, 5)
+    network = brian_snn.convert(converted / "model.keras", images, grid=2**-6)
+    brian_snn.simulate(network, images, 12, backend="runtime", output=tmp_path / "run")
+    sample = gather.gather(tmp_path / "run", converted / "model.keras").sample
+    own = forward(network, images)["hidden"] * network["hidden"].scale
+    difference = np.abs(own - sample.activations["hidden"]).max() / own.max()
+    assert 1e-3 < difference < 1 / 16
 
 
 def test_another_model_is_refused(converted, tmp_path, capsys):

@@ -27,9 +27,9 @@ from brian_snn.simulation.storage import LABELS, load_result, read_description
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.
 _SAMPLE_NUMBERS = 2**21
 
-# The float32 of Keras and the grid shift activations by less than a thousandth of the largest; another model's are off
-# by all of it.
-_TOLERANCE = 1e-2
+# The float32 of Keras shifts activations by less than a thousandth of the largest, a coarse grid by some of its
+# steps (7 of 2**-11 in the demo network); another model's are off by all of it.
+_TOLERANCE, _GRID_STEPS = 1e-3, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def _sample(result: Result, model: Path | None) -> Sample:
         )
         return Sample(chosen, numbers, own, "network without spikes", origin)
     activations = _keras_activations(model, network, chosen.images)
-    difference = _largest_difference(model, own, activations)
+    difference = _largest_difference(model, own, activations, _TOLERANCE + _GRID_STEPS * network.grid)
     origin = (
         f"The activations are those that Keras computes with {model.name}. They differ from those of the converted "
         f"network without spikes by at most {difference:.2g} of the largest activation of a layer."
@@ -149,13 +149,15 @@ def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, F
     return coded | activations
 
 
-def _largest_difference(model: Path, own: Mapping[str, FloatArray], activations: Mapping[str, FloatArray]) -> float:
-    """Return the largest difference, relative to the largest activation of its population; refuse another model."""
+def _largest_difference(
+    model: Path, own: Mapping[str, FloatArray], activations: Mapping[str, FloatArray], limit: float
+) -> float:
+    """Return the largest difference, relative to the largest activation of its population; refuse one above `limit`."""
     largest = 0.0
     for name, expected in own.items():
         given = activations[name]
         difference = float(np.abs(given - expected).max() / (np.abs(expected).max() or 1.0))
-        if not difference <= _TOLERANCE:
+        if not difference <= limit:
             raise DataError(
                 f"{model.name} is not the model that was converted: in {name!r} its activations differ by "
                 f"{difference:.2g} of the largest one."

@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterMathtext
 
 from brian_snn.plotting.style import GREY, RESET_COLOURS, RESET_LABELS, house_style, new_figure
 
 #: One line style per percentile, in ascending order.
 _STYLES: tuple[Any, ...] = ((0, (1, 1.2)), (0, (4, 1.5)), "-")
+_ERROR_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 100)
 _LABELS = {"steps": "steps of the simulation", "operations": "operations per image"}
 
 
@@ -38,9 +40,9 @@ def plot_trade_off(curves: pd.DataFrame, trained: pd.DataFrame) -> Figure:
         rows = curves[curves["dataset"] == ann["dataset"]]
         for axes, column, letter in zip(panels[row], _LABELS, "ab", strict=True):
             _draw(axes, rows, column)
-            axes.set_title(f"({letter}{row + 1})  {ann['dataset']}, {ann['images']:,} images")
+            _draw_trained(axes, ann, column)
+            axes.set_title(f"({letter}{row + 1})  {ann['dataset']}, {ann['images']:,} images\n{_note(ann, column)}")
         panels[row, 0].set_ylabel("error (%)")
-        _draw_trained(panels[row, 0], panels[row, 1], ann)
     for axes, label in zip(panels[-1], _LABELS.values(), strict=True):
         axes.set_xlabel(label)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
@@ -56,20 +58,25 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
             label = f"{RESET_LABELS[reset]}, percentile {percentile:g}"
             axes.plot(case[column], 100 * case["wrong"] / case["images"], color=colour, linestyle=style, label=label)
     axes.set(xscale="log", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_formatter("{x:,g}" if column == "steps" else LogFormatterMathtext())
 
 
-def _draw_trained(left: Axes, right: Axes, ann: pd.Series) -> None:
-    """Draw the trained network: its error in both panels, its operations in the right one."""
+def _draw_trained(axes: Axes, ann: pd.Series, column: str) -> None:
+    """Draw the trained network: its error as a level line, its operations as an upright one where they are the axis."""
     error = 100 * ann["wrong"] / ann["images"]
-    for axes in (left, right):
-        axes.axhline(error, color=GREY, linewidth=1.2, zorder=1)
-    right.axvline(ann["operations"], color=GREY, linewidth=1.2, zorder=1)
-    offset: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": GREY}
-    left.annotate(f"trained network, {error:.2f} %", (left.get_xlim()[0], error), (6, -4), va="top", **offset)
-    low = right.get_ylim()[0]
-    note = f"trained: {ann['operations']:,} multiply-adds"
-    right.annotate(note, (ann["operations"], error), (-4, 5), rotation=90, ha="right", va="bottom", **offset)
-    for axes in (left, right):
-        # Room below the level line for its label.
-        axes.set_ylim(bottom=min(low, error / 1.6))
+    axes.axhline(error, color=GREY, linewidth=1.2, zorder=1)
+    if column == "operations":
+        axes.axvline(ann["operations"], color=GREY, linewidth=1.2, zorder=1)
+    low, high = axes.get_ylim()
+    low = min(low, error / 1.3)
+    axes.set_ylim(low, high)
+    ticks = [tick for tick in _ERROR_TICKS if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _note(ann: pd.Series, column: str) -> str:
+    """Return what the lines stand for."""
+    if column == "operations":
+        return f"trained network: {ann['operations']:,} multiply-adds"
+    return f"trained network: {100 * ann['wrong'] / ann['images']:.2f} %"

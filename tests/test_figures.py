@@ -327,7 +327,7 @@ class TestCommand:
         assert all(len(table) for table in tables)
 
 
-@pytest.mark.parametrize("name", ["rate_laws"])
+@pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity"])
 def test_the_script_draws_the_stored_results(tmp_path, name):
     spec = importlib.util.spec_from_file_location(f"figures_{name}", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)

@@ -252,6 +252,8 @@ def _cache_options(parser: ArgumentParser) -> None:
 def _verify_options(parser: ArgumentParser) -> None:
     """Add the options of ``verify``."""
     parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
+    text = "also prove bounds of all rates of the first N images, and show how tight they are"
+    parser.add_argument("--bounds", type=int, metavar="N", help=text)
 
 
 def _report_options(parser: ArgumentParser) -> None:

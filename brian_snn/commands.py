@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from brian_snn import load_network, load_result
+from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.cli import FAILED, simulate_arguments
 from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
@@ -21,6 +23,7 @@ from brian_snn.pipeline import convert_file
 from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
+from brian_snn.simulation.result import Result, choose_images
 from brian_snn.simulation.run_folder import discard
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate as simulate_network
@@ -110,7 +113,22 @@ def verify(arguments: Namespace) -> int:
     report = verify_result(result)
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
-    return 0 if holds(report) else FAILED
+    if arguments.bounds is None:
+        return 0 if holds(report) else FAILED
+    proved = _prove_bounds(console, result, arguments.bounds)
+    return 0 if holds(report) and proved else FAILED
+
+
+def _prove_bounds(console: Console, result: Result, n_images: int) -> bool:
+    """Show certified bounds of the rates of the first images beside the errors measured; return whether they hold."""
+    if n_images < 1:
+        raise SettingError(f"--bounds is {n_images}; it must be at least 1.")
+    proved = bounds(choose_images(result, range(min(n_images, len(result.images)))))
+    columns = ["bound", "measured", "tightness", "silent", "undecided"]
+    rows = [{"population": row["population"]} | {c: f"{row[c]:.3g}" for c in columns} for _, row in proved.iterrows()]
+    title = heading("Certified bounds on |r / r_max - a|", "proved without the simulation; silent, undecided: shares")
+    console.print(title, table(rows, ("population",)), sep="\n")
+    return bool(proved["holds"].all())
 
 
 def report(arguments: Namespace) -> int:

@@ -12,6 +12,7 @@ import pytest
 import brian_snn
 from brian_snn import cli, commands, console, demo
 from brian_snn.__main__ import main
+from brian_snn.analysis.bounds import bounds
 from brian_snn.datasets import Dataset
 from brian_snn.errors import BrianSnnError
 from brian_snn.simulation.settings import Settings
@@ -211,6 +212,14 @@ class TestVerify:
         # S9 is about the other reset; S11 needs a constant input, which only the first layer has.
         assert ["hidden", "108", "-", "0", "0", "0", "-"] in rows
         assert ["second", "84", "-", "-", "0", "0", "-"] in rows
+
+    def test_bounds_are_shown_as_the_function_gives_them(self, folder, capsys):
+        result = brian_snn.load_result(folder / "run")
+        assert main(["verify", f"{folder}/run", "--bounds", str(len(result.images))]) == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+        for _, row in bounds(result).iterrows():
+            shown = [f"{row[c]:.3g}" for c in ("bound", "measured", "tightness", "silent", "undecided")]
+            assert [row["population"], *shown] in rows
 
     def test_one_spike_too_many_fails_and_is_named(self, folder, tmp_path, capsys):
         result = brian_snn.load_result(folder / "run")

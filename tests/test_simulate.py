@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, ms, mV
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from brian_snn import simulate
 from brian_snn.errors import DataError, SettingError
+from brian_snn.simulation import job, standalone
 from tests.small_network import CHECKPOINTS, STEPS, loop_result, small_images, small_network
 
 POPULATIONS = ("conv", "pool", "average", "mixed")
@@ -25,6 +27,11 @@ RUNS = {
 }
 FINAL = ("spike_counts", "potentials", "charge", "surplus")
 HISTORY = ("spike_trains", "count_history", "total_counts")
+
+
+def blas_threads():
+    """Return the numbers of threads of the BLAS libraries of this process."""
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 def differences(result, expected, fields):
@@ -85,6 +92,22 @@ def test_progress_counts_every_image(network, images, images_per_worker):
     seen = []
     simulate(network, images[:images_per_worker], 3, backend="runtime", progress=lambda *step: seen.append(step))
     assert seen == [(k + 1, images_per_worker) for k in range(images_per_worker)]
+
+
+@pytest.mark.slow
+def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images, monkeypatch):
+    seen = []
+
+    def run_inputs(*arguments):
+        seen.append(blas_threads())
+        return job.run_inputs(*arguments)
+
+    monkeypatch.setattr(standalone, "run_inputs", run_inputs)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        simulate(network, images, 3, workers=2, shard_size=1)
+        assert blas_threads() == before
+    assert seen == [{1}] * len(images)
 
 
 def test_no_input_and_no_bias_give_no_spikes(network):

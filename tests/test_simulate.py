@@ -1,5 +1,8 @@
 """Both backends and both projections against a plain loop over dense matrices: everything recorded is equal."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, ms, mV
@@ -8,6 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from brian_snn import simulate
 from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation import job, standalone
+from brian_snn.simulation.settings import Recording, Settings
 from tests.small_network import CHECKPOINTS, STEPS, loop_result, small_images, small_network
 
 POPULATIONS = ("conv", "pool", "average", "mixed")
@@ -108,6 +112,44 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
         simulate(network, images, 3, workers=2, shard_size=1)
         assert blas_threads() == before
     assert seen == [{1}] * len(images)
+
+
+@pytest.mark.slow
+def test_no_process_takes_two_of_the_last_shards_while_another_has_none(network, images, monkeypatch):
+    taken, all_taken = [], threading.Event()
+    submit, collect = standalone.CompiledProcess.submit, standalone.CompiledProcess.collect
+
+    def submit_and_note(process, inputs):
+        submit(process, inputs)
+        taken.append(process)
+        if len(taken) == 2:
+            all_taken.set()
+
+    def collect_once_all_are_taken(process, inputs, on_image):
+        assert all_taken.wait(timeout=60)
+        return collect(process, inputs, on_image)
+
+    class ThreadAheadOfTheNext(threading.Thread):
+        def start(self):
+            super().start()
+            time.sleep(0.3)
+
+    monkeypatch.setattr(standalone.threading, "Thread", ThreadAheadOfTheNext)
+    monkeypatch.setattr(standalone.CompiledProcess, "submit", submit_and_note)
+    monkeypatch.setattr(standalone.CompiledProcess, "collect", collect_once_all_are_taken)
+    simulate(network, images[:2], 3, workers=2, shard_size=1)
+    assert len(set(taken)) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_images", "workers", "sizes"),
+    [(100, 1, [100]), (100, 2, [50, 50]), (600, 1, [200] * 3), (600, 2, [150] * 4), (5, 2, [3, 2]), (2, 4, [1, 1])],
+)
+def test_every_worker_gets_as_many_shards(network, n_images, workers, sizes):
+    of_all = job.make_job(network, Settings(3), Recording())
+    shards = job.cut(of_all, n_images, workers)
+    assert [len(shard) for shard in shards] == sizes
+    assert [image for shard in shards for image in shard] == list(range(n_images))
 
 
 def test_no_input_and_no_bias_give_no_spikes(network):

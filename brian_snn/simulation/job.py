@@ -105,7 +105,9 @@ def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) ->
     if shard_size is None:
         draws = sum(layer.size * job.settings.steps for layer in job.layout.layers if layer.model.competes)
         fits = _SHARD_BYTES // (record_dtype(job.layout, job.plan).itemsize + 8 * draws)
-        shard_size = max(1, min(fits, _SHARD_IMAGES, -(-n_images // workers)))
+        # As many shards for each worker, so that none waits for the last.
+        rounds = -(-n_images // (workers * max(1, min(fits, _SHARD_IMAGES))))
+        shard_size = -(-n_images // (workers * rounds))
     return [range(first, min(first + shard_size, n_images)) for first in range(0, n_images, shard_size)]
 
 

@@ -166,7 +166,7 @@ class _Crew:
         self._build, self._job, self._images, self._folder = build, job, images, folder
         self._on_image = on_image
         self._n_shards = len(shards)
-        self._todo = iter(shards)
+        self._todo = deque(shards)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._done: queue.Queue[tuple[Shard, Result] | BaseException] = queue.Queue(_AHEAD)
@@ -206,7 +206,7 @@ class _Crew:
         under_way: deque[tuple[Shard, RunInputs]] = deque()
         try:
             while not self._stopped.is_set():
-                shard = self._next_shard()
+                shard = self._next_shard(holds_one=bool(under_way))
                 if shard is not None:
                     inputs = run_inputs(self._job, self._images[shard.start : shard.stop], shard.start)
                     process.submit(inputs)
@@ -222,10 +222,11 @@ class _Crew:
             if not self._stopped.is_set():
                 self._done.put(error)
 
-    def _next_shard(self) -> Shard | None:
-        """Return a shard that no thread has taken yet."""
+    def _next_shard(self, holds_one: bool) -> Shard | None:
+        """Return a shard that no thread has taken yet; the last ones go to processes that have none."""
         with self._lock:
-            return next(self._todo, None)
+            kept = len(self._processes) if holds_one else 1
+            return self._todo.popleft() if len(self._todo) >= kept else None
 
     def _count_image(self) -> None:
         """Report an image, one thread at a time."""

@@ -1,8 +1,9 @@
 """What a result says of itself, and its way to disk and back."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,17 @@ def test_a_saved_result_comes_back_whole(result, tmp_path):
         elif field.name != "network":
             assert before == after, field.name
     assert loaded.network["mixed"].bias.tolist() == result.network["mixed"].bias.tolist()
+
+
+@pytest.mark.parametrize("tau_m_s", [math.inf, 0.05])
+def test_the_description_is_json_of_any_reader(result, tmp_path, tau_m_s):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    settings = replace(result.settings, tau_m_s=tau_m_s)
+    replace(result, settings=settings).save(tmp_path / "run")
+    json.loads((tmp_path / "run" / "result.json").read_text(), parse_constant=refuse)
+    assert load_result(tmp_path / "run").settings == settings
 
 
 def test_a_folder_in_use_is_not_overwritten(result, tmp_path):

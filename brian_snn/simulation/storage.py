@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 import zipfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -85,7 +86,10 @@ def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write ``result.json``, replacing it in one step."""
     partial = folder / f"{DESCRIPTION}.partial"
     versions = {"brian_snn": __version__, "brian2": version("brian2"), "numpy": np.__version__}
-    partial.write_text(json.dumps({"format": FORMAT, "versions": versions} | description, indent=1), "utf-8")
+    # JSON has no infinity.
+    settings = {name: None if value == math.inf else value for name, value in description["settings"].items()}
+    whole = {"format": FORMAT, "versions": versions} | description | {"settings": settings}
+    partial.write_text(json.dumps(whole, indent=1, allow_nan=False), "utf-8")
     partial.replace(folder / DESCRIPTION)
 
 
@@ -130,7 +134,8 @@ def read_description(folder: Path) -> dict[str, Any]:
             raise DataError(
                 f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
             )
-        return description
+        settings = dict(description["settings"])
+        return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
     except BrianSnnError:
         raise
     except _READ_ERRORS as error:

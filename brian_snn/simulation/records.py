@@ -110,48 +110,66 @@ def collect(
     recording: Recording,
 ) -> dict[str, Any]:
     """Return the fields of a `Result` that come from the records."""
+    read = _Records(records, network, plan)
     checkpoints = recording.checkpoints
-    n_images = len(records)
-    names = records.dtype.names or ()
+    start = (parameters.v_init, parameters.threshold)
+    logits = [estimate_logits(network.output, settings, *start, step, *read.output_at(step)) for step in checkpoints]
+    return {
+        "spike_counts": read.zeros(np.int32) | read.final("n_spikes"),
+        "potentials": read.zeros() | read.final("v"),
+        "charge": read.zeros() | read.final("charge"),
+        "surplus": read.zeros() | read.final("surplus"),
+        "leaked": read.final("leaked"),
+        "missed": read.final("missed"),
+        "early_counts": {key: read.counts_at(*key) for key in early_counts_needed(network, settings)},
+        "checkpoints": np.array(checkpoints, np.int32),
+        "output_history": np.array(logits) if checkpoints else None,
+        "count_history": {
+            name: np.array([read.counts_at(name, step) for step in checkpoints]) for name in recording.counts
+        },
+        "total_counts": read.totals_at(checkpoints),
+    }
 
-    def found(variable: str, dtype: type = np.float64) -> dict[str, NDArray[Any]]:
+
+class _Records:
+    """The records of some images, field by field, named by population."""
+
+    def __init__(self, records: NDArray[np.void], network: Network, plan: Plan) -> None:
+        self._records, self._network = records, network
+        self._names = frozenset(records.dtype.names or ())
+        self._stops = {stop.step: number for number, stop in enumerate(plan.stops)}
+        self._positions = {population.name: k for k, population in enumerate(network.populations)}
+
+    def zeros(self, dtype: type = np.float64) -> dict[str, NDArray[Any]]:
+        """Return a zero for every neuron and image."""
+        return {p.name: np.zeros((len(self._records), *p.shape), dtype) for p in self._network.populations}
+
+    def final(self, variable: str) -> dict[str, NDArray[Any]]:
+        """Return a variable at the end of the run, of the populations that have it; charges in float64."""
+        dtype = np.float64 if variable in CHARGES else np.int32
         return {
-            p.name: records[f"{variable}_{k}"].reshape(n_images, *p.shape).astype(dtype)
-            for k, p in enumerate(network.populations)
-            if f"{variable}_{k}" in names
+            p.name: self._of(p.name, f"{variable}_{k}").astype(dtype)
+            for k, p in enumerate(self._network.populations)
+            if f"{variable}_{k}" in self._names
         }
 
-    def final(variable: str, dtype: type) -> dict[str, NDArray[Any]]:
-        zeros: dict[str, NDArray[Any]] = {p.name: np.zeros((n_images, *p.shape), dtype) for p in network.populations}
-        return zeros | found(variable, dtype)
+    def counts_at(self, name: str, step: int) -> NDArray[Any]:
+        """Return the spike counts of a population up to a step."""
+        return self._of(name, f"stop{self._stops[step]}_counts_{self._positions[name]}").copy()
 
-    numbers = {stop.step: number for number, stop in enumerate(plan.stops)}
-    positions = {population.name: position for position, population in enumerate(network.populations)}
+    def output_at(self, step: int) -> list[NDArray[Any] | None]:
+        """Return the spike counts and the potentials of the output after a step, None for what it has not."""
+        names = [f"stop{self._stops[step]}_output_{variable}" for variable in ("n_spikes", "v")]
+        return [self._records[name] if name in self._names else None for name in names]
 
-    def counts_at(name: str, step: int) -> NDArray[Any]:
-        field = records[f"stop{numbers[step]}_counts_{positions[name]}"]
-        return field.reshape(n_images, *network[name].shape).copy()
+    def totals_at(self, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
+        """Return the spikes of all neurons of a population together up to some steps, (n_steps, n_images)."""
+        return {
+            name: np.array([self._records[f"stop{self._stops[step]}_total_{k}"] for step in steps])
+            for name, k in self._positions.items()
+            if steps and f"stop{self._stops[steps[0]]}_total_{k}" in self._names
+        }
 
-    def logits_at(step: int) -> NDArray[np.float64]:
-        prefix = f"stop{numbers[step]}_output_"
-        output = network.output
-        spikes, v = (records[prefix + x] if prefix + x in names else None for x in ("n_spikes", "v"))
-        return estimate_logits(output, settings, parameters.v_init, parameters.threshold, step, spikes, v)
-
-    return {
-        "spike_counts": final("n_spikes", np.int32),
-        "potentials": final("v", np.float64),
-        "charge": final("charge", np.float64),
-        "surplus": final("surplus", np.float64),
-        "leaked": found("leaked"),
-        "missed": found("missed"),
-        "early_counts": {(name, step): counts_at(name, step) for name, step in early_counts_needed(network, settings)},
-        "checkpoints": np.array(checkpoints, np.int32),
-        "output_history": np.array([logits_at(step) for step in checkpoints]) if checkpoints else None,
-        "count_history": {name: np.array([counts_at(name, step) for step in checkpoints]) for name in recording.counts},
-        "total_counts": {
-            name: np.array([records[f"stop{numbers[step]}_total_{k}"] for step in checkpoints])
-            for name, k in positions.items()
-            if checkpoints and f"stop{numbers[checkpoints[0]]}_total_{k}" in names
-        },
-    }
+    def _of(self, name: str, field: str) -> NDArray[Any]:
+        """Return a field in the shape of a population."""
+        return self._records[field].reshape(len(self._records), *self._network[name].shape)

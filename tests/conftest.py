@@ -48,3 +48,14 @@ def mlp_model():
 def cnn_model():
     """Return a small CNN with both kinds of pooling."""
     return models.odd_pooling()
+
+
+@pytest.fixture(scope="session")
+def cli_folder(tmp_path_factory, mlp_model):
+    """Return a folder with a model of 6-9-7-4 neurons, its data, its network and a result."""
+    # What it imports must not be loaded before the environment is set.
+    from tests import command_line
+
+    folder = tmp_path_factory.mktemp("cli")
+    command_line.fill(folder, mlp_model)
+    return folder

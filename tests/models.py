@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     import keras
 
 
+def sequential(*stack: keras.Layer, shape: tuple[int, ...] = (6, 6, 2)) -> keras.Model:
+    """Return a Sequential model."""
+    import keras
+
+    return keras.Sequential([keras.Input(shape), *stack])
+
+
 def layers() -> Any:
     """Return `keras.layers`, imported on first use: TensorFlow takes seconds to load."""
     from keras import layers as keras_layers

@@ -289,3 +289,17 @@ def loop_result(network, images, loop_class=Loop, **options):
         total_counts={name: np.array([history[c - 1][name].sum(axis=1) for c in CHECKPOINTS]) for name in shapes},
         spike_trains={name: np.array(sorted(rows), np.int32).reshape(-1, 3) for name, rows in trains.items()},
     )
+
+
+#: What a result says of every neuron at the end.
+FINAL = ("spike_counts", "potentials", "charge", "surplus")
+
+
+def differences(result, expected, fields=FINAL):
+    """Return (field, population) of everything that differs."""
+    return [
+        (field, name)
+        for field in fields
+        for name, values in getattr(result, field).items()
+        if not np.array_equal(values, getattr(expected, field)[name])
+    ]

@@ -2,14 +2,14 @@
 
 import os
 import signal
+import time
 
-import numpy as np
 import pytest
 
 from brian_snn import simulate
 from brian_snn.errors import SettingError, SimulationError
 from brian_snn.simulation import cluster
-from tests.small_network import STEPS, loop_result, small_images, small_network
+from tests.small_network import STEPS, differences, loop_result, small_images, small_network
 
 distributed = pytest.importorskip("distributed")
 
@@ -43,15 +43,6 @@ def expected(network, images):
     return loop_result(network, images, reset="zero")
 
 
-def differences(result, expected):
-    return [
-        (field, name)
-        for field in ("spike_counts", "potentials", "charge", "surplus")
-        for name, values in getattr(result, field).items()
-        if not np.array_equal(values, getattr(expected, field)[name])
-    ]
-
-
 @pytest.mark.slow
 def test_a_cluster_computes_what_the_loop_does(client, network, images, expected):
     seen = []
@@ -81,6 +72,32 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(client, netwo
 
 
 @pytest.mark.slow
+def test_workers_that_come_later_are_used(build_cache, network, images, expected, tmp_path, monkeypatch):
+    run_shard = cluster._run_shard
+
+    def note_times(*arguments):
+        start = time.time()
+        time.sleep(0.5)
+        outputs = run_shard(*arguments)
+        (tmp_path / f"{start} {time.time()}").touch()
+        return outputs
+
+    monkeypatch.setattr(cluster, "_run_shard", note_times)
+    options = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(n_workers=1, **options) as local, distributed.Client(local) as client:
+
+        def grow(done, total):
+            local.scale(3)
+            client.wait_for_workers(3, timeout=60)
+
+        result = simulate(network, images, STEPS, "zero", client=client, shard_size=1, progress=grow)
+    assert differences(result, expected) == []
+    times = [tuple(map(float, path.name.split())) for path in tmp_path.iterdir()]
+    at_once = [sum(start <= moment < stop for start, stop in times) for moment, _ in times]
+    assert len(times) == N_IMAGES and max(at_once) == 3
+
+
+@pytest.mark.slow
 def test_a_shard_that_fails_says_which(client, network, images, monkeypatch):
     def crash(*_):
         raise MemoryError("no room")
@@ -104,3 +121,35 @@ def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch):
     monkeypatch.setattr(distributed, "Client", refuse)
     with pytest.raises(SettingError, match=r"tcp://127\.0\.0\.1:9.*connection refused"):
         cluster.connect("tcp://127.0.0.1:9")
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Put an sbatch that starts a job here, and an scancel that stops it, first on the path; return their folder."""
+    commands = {
+        # The script is gone when the job starts.
+        "sbatch": 'setsid bash -c "$(cat "$1")" > "$0.$$.log" 2>&1 < /dev/null &\necho "Submitted batch job $!"\n',
+        "scancel": 'kill -- "-$1"\n',
+    }
+    for name, script in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{script}")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_jobs_of_a_queue_compute_what_the_loop_does(slurm, network, images, expected):
+    from dask_jobqueue import SLURMCluster
+
+    options = {"queue": "normal", "cores": 2, "processes": 2, "memory": "4GB", "walltime": "00:10:00"}
+    with (
+        SLURMCluster(**options, interface="lo", scheduler_options={"dashboard_address": None}) as jobs,
+        distributed.Client(jobs) as client,
+    ):
+        jobs.scale(jobs=1)
+        client.wait_for_workers(2, timeout=60)
+        assert "#SBATCH -p normal" in jobs.job_script()
+        result = simulate(network, images, STEPS, "zero", client=client, shard_size=3)
+    assert differences(result, expected) == []

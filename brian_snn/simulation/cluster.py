@@ -78,7 +78,6 @@ def run_on_cluster(
     from distributed import as_completed
 
     client.wait_for_workers(1, timeout=_PATIENCE_S)
-    n_ahead = 2 * sum(client.nthreads().values())
     todo = iter(shards)
     with warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
@@ -91,14 +90,17 @@ def run_on_cluster(
             shard_of[future] = shard
             return future
 
-        futures = as_completed([submit(shard) for shard in itertools.islice(todo, n_ahead)])
+        def more() -> list[Any]:
+            # As many as the workers that are there now can hold, and at least one: they may all be gone for a while.
+            room = max(1, 2 * sum(client.nthreads().values())) - len(shard_of)
+            return [submit(shard) for shard in itertools.islice(todo, max(0, room))]
+
+        futures = as_completed(more())
         try:
             for future in futures:
                 shard = shard_of.pop(future)
                 outputs = _outcome(future, shard)
-                following = next(todo, None)
-                if following is not None:
-                    futures.add(submit(following))
+                futures.update(more())
                 on_images(len(shard))
                 yield shard, shard_result(job, images[shard.start : shard.stop], outputs, shard.start)
         finally:

@@ -13,7 +13,7 @@ from brian_snn.__main__ import main
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.conversion.keras_reader import reference_activations
-from brian_snn.figures import accuracy, activity, clamp_transients, depth, rate_laws
+from brian_snn.figures import accuracy, activity, clamp_transients, depth, rate_laws, variants
 from brian_snn.figures.registry import FIGURES
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.depth import plot_depth
@@ -288,7 +288,7 @@ class TestCommand:
     def test_without_a_name_it_says_which_there_are(self, capsys):
         assert main(["figure"]) == 2
         assert (
-            "name a figure: s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account"
+            "name a figure: s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account, variants"
             in capsys.readouterr().err
         )
 
@@ -316,6 +316,7 @@ class TestCommand:
     def test_a_small_run_draws_it(self, tmp_path, monkeypatch, name):
         monkeypatch.setattr(rate_laws, "STEPS", (10, 20, 40))
         monkeypatch.setattr(depth, "N_SEEDS", 1)
+        monkeypatch.setattr(variants, "VARIANTS", variants.VARIANTS[:2])
         monkeypatch.setattr(clamp_transients, "CLAMPS", {"subtraction": (0, 5), "zero": (0,)})
         options = [] if name == "rate_laws" else ["--images", "2", "--steps", "40"]
         command = ["figure", name, *options, "--backend", "runtime", "-o", f"{tmp_path}/out"]
@@ -327,7 +328,7 @@ class TestCommand:
         assert all(len(table) for table in tables)
 
 
-@pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity"])
+@pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity", "variants"])
 def test_the_script_draws_the_stored_results(tmp_path, name):
     spec = importlib.util.spec_from_file_location(f"figures_{name}", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)

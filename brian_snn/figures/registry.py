@@ -136,4 +136,12 @@ FIGURES = (
         ("steps", "reset", "backend"),
         n_images=20,
     ),
+    _small(
+        "variants",
+        "what leaks, refractory periods, delays, noise and other outputs cost",
+        _DEMO,
+        ("steps", "backend"),
+        n_images=200,
+        backend="standalone",
+    ),
 )

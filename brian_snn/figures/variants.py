@@ -1,0 +1,156 @@
+"""What leaks, refractory periods, delays, noise and other outputs cost: error of classification against steps."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.analysis.verify import verify
+from brian_snn.console import Stages
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.figures.accuracy import checkpoints_up_to
+from brian_snn.figures.drawing import Drawn, demo_subject
+from brian_snn.plotting.variants import plot_variants
+from brian_snn.simulation.execution import Means
+from brian_snn.simulation.result import Result, window_start
+from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.simulate import stream
+
+_N_CHECKPOINTS = 24
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A departure from the plain neuron of Eq. (4b).
+
+    Parameters
+    ----------
+    kind : str
+        What departs; variants of one kind share a panel.
+    label : str
+        How it is called in the legend.
+    changes : dict
+        Fields of `Settings` that it changes.
+    """
+
+    kind: str
+    label: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+PLAIN = Variant("plain", "plain neurons")
+
+VARIANTS = (
+    PLAIN,
+    *(Variant("leak", f"{tau_m:g} ms", {"tau_m_s": tau_m / 1000}) for tau_m in (1000, 300, 100, 30)),
+    *(Variant("refractory period", f"{time} ms", {"refractory_s": time / 1000}) for time in (1, 2, 5)),
+    *(Variant("synaptic delay", f"{time} ms", {"delay_s": time / 1000}) for time in (1, 2, 5, 10)),
+    *(Variant("Poisson input", f"seed {seed}", {"input_coding": "poisson", "seed": seed}) for seed in (1, 2, 3)),
+    Variant("max pooling", "gate on rate estimates", {"max_pool": "gate"}),
+    Variant("output", "spiking neurons", {"readout": "spikes"}),
+    *(
+        Variant("output", f"softmax, {rate:g} a step", {"readout": "softmax", "output_rate": rate, "seed": 1})
+        for rate in (0.1, 0.5, 1.0)
+    ),
+)
+
+
+def measure(
+    network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
+    variant: Variant, settings: Settings, means: Means, checkpoints: Sequence[int],
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Simulate images with one variant, verify every neuron, and count errors at every checkpoint.
+
+    Parameters
+    ----------
+    network : Network
+    images : (n_images, *input_shape) float array
+        Pixels in [0, 1].
+    labels : (n_images,) int array
+    activations : dict of (n_images, *shape) float array
+        Of the trained network, by population.
+    variant : Variant
+    settings : Settings
+        Those that the variant does not change; its steps are the last checkpoint.
+    means : Means
+    checkpoints : sequence of int
+
+    Returns
+    -------
+    curve : DataFrame
+        A row per checkpoint: ``kind``, ``label``, ``steps``, ``wrong`` and ``images``. Of outputs that have spiked
+        equally often the first is taken, at the end of the run the one with the highest potential.
+    end : DataFrame
+        One row on the end of the run: ``kind``, ``label``, ``wrong``, ``images``, ``operations`` (synaptic events per
+        image) and ``rmse`` (of the rates of the last spiking layer minus a / lambda, as a fraction of r_max).
+    report : DataFrame
+        Of `brian_snn.verify`.
+    """
+    settings = replace(settings, **variant.changes)
+    wrong, events, squares, n_done = np.zeros(len(checkpoints), int), 0, 0.0, 0
+    reports = []
+    last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
+    for part in stream(network, images, settings, Recording(checkpoints=checkpoints), means):
+        assert part.output_history is not None, "the run has checkpoints"
+        here = slice(n_done, n_done + len(part.images))
+        chosen = part.output_history.reshape(len(checkpoints), len(part.images), -1).argmax(axis=2)
+        if checkpoints[-1] == settings.steps:
+            chosen[-1] = part.predictions
+        wrong += np.sum(chosen != labels[here], axis=1)
+        events += int(part.synaptic_events.sum())
+        squares += float(np.sum(_rate_errors(part, last, activations[last][here]) ** 2))
+        reports.append(verify(part))
+        n_done = here.stop
+    case = {"kind": variant.kind, "label": variant.label, "images": n_done}
+    curve = pd.DataFrame({**case, "steps": checkpoints, "wrong": wrong})
+    rmse = np.sqrt(squares / (n_done * network[last].size))
+    end = pd.DataFrame([case | {"wrong": int(wrong[-1]), "operations": events / n_done, "rmse": float(rmse)}])
+    return curve, end, pd.concat(reports, ignore_index=True)
+
+
+def measure_all(
+    network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
+    settings: Settings, means: Means, n_checkpoints: int = _N_CHECKPOINTS,
+) -> Iterator[tuple[Variant, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]]:  # fmt: skip
+    """Yield every variant with what `measure` returns for it."""
+    checkpoints = checkpoints_up_to(settings.steps, n_checkpoints)
+    for variant in VARIANTS:
+        yield variant, measure(network, images, labels, activations, variant, settings, means, checkpoints)
+
+
+def draw(arguments: Namespace, stages: Stages) -> Drawn:
+    """Draw the figure for the digits that ship with the package."""
+    with stages.stage("convert the trained network"):
+        demo = demo_subject(arguments.images)
+        network = demo.network()
+        activations = demo.activations(network)
+    settings, means = Settings(arguments.steps, backend=arguments.backend), Means(arguments.workers)
+    measured = []
+    cases = measure_all(network, demo.digits.images, demo.labels, activations, settings, means)
+    for number in range(1, len(VARIANTS) + 1):
+        with stages.stage(f"simulate variant {number} of {len(VARIANTS)}"):
+            measured.append(next(cases)[1])
+    curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
+    return Drawn(plot_variants(curves), {"curves": curves, "ends": ends}, _shown(ends), report)
+
+
+def _rate_errors(result: Result, name: str, activations: FloatArray) -> FloatArray:
+    """Return the rates of a population minus a / lambda, as fractions of r_max."""
+    population = result.network[name]
+    n_steps = result.settings.steps - window_start(population, result.settings)
+    return result.spike_counts[name] / n_steps - activations / population.scale
+
+
+def _shown(ends: pd.DataFrame) -> dict[str, str]:
+    """Return error and operations at the end."""
+    return {
+        f"{row['kind']}, {row['label']}": f"{100 * row['wrong'] / row['images']:.2f} % wrong, "
+        f"{row['operations']:,.0f} operations"
+        for _, row in ends.iterrows()
+    }

@@ -300,9 +300,10 @@ def _read_member(path: Path, key: str) -> Array:
 def _load(path: Path, key: str = "") -> Array:
     """Return the array of an .npy, or one array of an .npz, without unpickling anything."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, NpzFile):
-            with loaded:
+        # NumPy leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, NpzFile):
                 loaded = loaded[key]
     except _READ_ERRORS as error:
         raise _damaged(f"{path}[{key}]" if key else path, error) from error

@@ -21,7 +21,7 @@ def client(build_cache):
     # Workers are processes of their own; they find the build cache of the tests through the environment.
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
         ) as local,
         distributed.Client(local) as client,
     ):
@@ -83,7 +83,7 @@ def test_workers_that_come_later_are_used(build_cache, network, images, expected
         return outputs
 
     monkeypatch.setattr(cluster, "_run_shard", note_times)
-    options = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1"}
     with distributed.LocalCluster(n_workers=1, **options) as local, distributed.Client(local) as client:
 
         def grow(done, total):
@@ -145,7 +145,7 @@ def test_jobs_of_a_queue_compute_what_the_loop_does(slurm, network, images, expe
 
     options = {"queue": "normal", "cores": 2, "processes": 2, "memory": "4GB", "walltime": "00:10:00"}
     with (
-        SLURMCluster(**options, interface="lo", scheduler_options={"dashboard_address": None}) as jobs,
+        SLURMCluster(**options, interface="lo", scheduler_options={"dashboard_address": ":0"}) as jobs,
         distributed.Client(jobs) as client,
     ):
         jobs.scale(jobs=1)

@@ -134,7 +134,8 @@ def load_network(path: str | Path) -> Network:
     if not path.is_file():
         raise DataError(f"network file {path}: there is no such file.")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     # A file that is no archive at all comes back as an array, which is no context manager.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:

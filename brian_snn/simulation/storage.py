@@ -230,7 +230,7 @@ class _ShardFile:
 
     def read(self, name: str) -> NDArray[Any]:
         """Return one array."""
-        with self._errors(), np.load(self.path, allow_pickle=False) as arrays:
+        with self._errors(), self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays[name])
 
     @contextmanager

@@ -99,11 +99,19 @@ class _Pace(ProgressColumn):
             return Text("")
         seconds = task.fields.get("seconds")
         if seconds:
-            return Text(f"{task.completed / seconds:.0f} a second")
+            return Text(_pace(task.completed / seconds))
         if not task.speed:
             return Text("")
         left = "" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left"
-        return Text(f"{task.speed:.0f} a second{left}")
+        return Text(f"{_pace(task.speed)}{left}")
+
+
+def _pace(per_second: float) -> str:
+    """Return a rate in the unit in which it is not below 1."""
+    for unit, seconds in (("second", 1), ("minute", 60)):
+        if per_second * seconds >= 1:
+            return f"{per_second * seconds:.0f} a {unit}"
+    return f"{per_second * 3600:.0f} an hour"
 
 
 class Simulation:

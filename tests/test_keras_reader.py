@@ -171,6 +171,22 @@ def test_models_of_another_kind_are_refused(make, message):
         read_model(make(keras))
 
 
+def test_a_layer_of_ones_own_that_tells_no_shape_is_refused_by_its_name():
+    import keras
+
+    class Gated(keras.layers.Layer):
+        def call(self, x, gate):
+            return x * gate
+
+        def compute_output_shape(self, x_shape, gate_shape):
+            return x_shape
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(Gated(name="gated")(inputs, inputs)))
+    with pytest.raises(ModelError, match=r"layer 'gated' \(Gated\): layers of this class cannot be converted"):
+        read_model(model)
+
+
 def test_a_calculation_with_a_number_is_refused():
     import keras
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from brian_snn.conversion.keras_layers import READERS, unsupported
 from brian_snn.errors import ModelError
 
 Shape = tuple[int, ...]
@@ -140,6 +141,7 @@ def _output_shape(layer: Any, input_shapes: list[Shape], path: str) -> Shape:
     """Return what Keras says is the shape of a layer's output."""
     import keras
 
+    label = f"layer {path!r} ({type(layer).__name__})"
     inputs = [keras.KerasTensor((None, *shape)) for shape in input_shapes]
     several = len(inputs) > 1
     try:
@@ -148,11 +150,13 @@ def _output_shape(layer: Any, input_shapes: list[Shape], path: str) -> Shape:
         else:
             shape = layer.compute_output_spec(*inputs).shape
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        if isinstance(layer, keras.Layer) and type(layer).__name__ not in READERS:
+            raise unsupported(label, type(layer).__name__) from error
         raise ModelError(
-            f"layer {path!r} ({type(layer).__name__}): it cannot be called on {len(inputs)} tensors alone; write a "
-            "calculation with a number, such as x + 1, as a layer (Rescaling)."
+            f"{label}: it cannot be called on {len(inputs)} tensors alone; write a calculation with a number, such as "
+            "x + 1, as a layer (Rescaling)."
         ) from error
-    return _fixed(shape[1:], f"layer {path!r} ({type(layer).__name__}): its output")
+    return _fixed(shape[1:], f"{label}: its output")
 
 
 def _fixed(shape: Any, what: str) -> Shape:

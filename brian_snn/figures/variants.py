@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +21,6 @@ from brian_snn.simulation.execution import Means
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.simulate import stream
-
-_N_CHECKPOINTS = 24
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,14 @@ class Variant:
     label: str
     changes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Kind and label, for a line of text."""
+        return f"{self.kind}, {self.label}" if self.changes else self.label
 
-PLAIN = Variant("plain", "plain neurons")
 
 VARIANTS = (
-    PLAIN,
+    Variant("plain", "plain neurons"),
     *(Variant("leak", f"{tau_m:g} ms", {"tau_m_s": tau_m / 1000}) for tau_m in (1000, 300, 100, 30)),
     *(Variant("refractory period", f"{time} ms", {"refractory_s": time / 1000}) for time in (1, 2, 5)),
     *(Variant("synaptic delay", f"{time} ms", {"delay_s": time / 1000}) for time in (1, 2, 5, 10)),
@@ -63,7 +64,7 @@ VARIANTS = (
 
 def measure(
     network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
-    variant: Variant, settings: Settings, means: Means, checkpoints: Sequence[int],
+    variant: Variant, settings: Settings, means: Means, n_checkpoints: int = 24,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Simulate images with one variant, verify every neuron, and count errors at every checkpoint.
 
@@ -79,7 +80,8 @@ def measure(
     settings : Settings
         Those that the variant does not change; its steps are the last checkpoint.
     means : Means
-    checkpoints : sequence of int
+    n_checkpoints : int
+        At most so many.
 
     Returns
     -------
@@ -93,6 +95,7 @@ def measure(
         Of `brian_snn.verify`.
     """
     settings = replace(settings, **variant.changes)
+    checkpoints = checkpoints_up_to(settings.steps, n_checkpoints)
     wrong, events, squares, n_done = np.zeros(len(checkpoints), int), 0, 0.0, 0
     reports = []
     last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
@@ -100,8 +103,7 @@ def measure(
         assert part.output_history is not None, "the run has checkpoints"
         here = slice(n_done, n_done + len(part.images))
         chosen = part.output_history.reshape(len(checkpoints), len(part.images), -1).argmax(axis=2)
-        if checkpoints[-1] == settings.steps:
-            chosen[-1] = part.predictions
+        chosen[-1] = part.predictions
         wrong += np.sum(chosen != labels[here], axis=1)
         events += int(part.synaptic_events.sum())
         squares += float(np.sum(_rate_errors(part, last, activations[last][here]) ** 2))
@@ -114,16 +116,6 @@ def measure(
     return curve, end, pd.concat(reports, ignore_index=True)
 
 
-def measure_all(
-    network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
-    settings: Settings, means: Means, n_checkpoints: int = _N_CHECKPOINTS,
-) -> Iterator[tuple[Variant, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]]:  # fmt: skip
-    """Yield every variant with what `measure` returns for it."""
-    checkpoints = checkpoints_up_to(settings.steps, n_checkpoints)
-    for variant in VARIANTS:
-        yield variant, measure(network, images, labels, activations, variant, settings, means, checkpoints)
-
-
 def draw(arguments: Namespace, stages: Stages) -> Drawn:
     """Draw the figure for the digits that ship with the package."""
     with stages.stage("convert the trained network"):
@@ -132,10 +124,9 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
         activations = demo.activations(network)
     settings, means = Settings(arguments.steps, backend=arguments.backend), Means(arguments.workers)
     measured = []
-    cases = measure_all(network, demo.digits.images, demo.labels, activations, settings, means)
-    for number in range(1, len(VARIANTS) + 1):
-        with stages.stage(f"simulate variant {number} of {len(VARIANTS)}"):
-            measured.append(next(cases)[1])
+    for variant in VARIANTS:
+        with stages.stage(variant.name):
+            measured.append(measure(network, demo.digits.images, demo.labels, activations, variant, settings, means))
     curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
     return Drawn(plot_variants(curves), {"curves": curves, "ends": ends}, _shown(ends), report)
 
@@ -150,7 +141,6 @@ def _rate_errors(result: Result, name: str, activations: FloatArray) -> FloatArr
 def _shown(ends: pd.DataFrame) -> dict[str, str]:
     """Return error and operations at the end."""
     return {
-        f"{row['kind']}, {row['label']}": f"{100 * row['wrong'] / row['images']:.2f} % wrong, "
-        f"{row['operations']:,.0f} operations"
-        for _, row in ends.iterrows()
+        variant.name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} operations"
+        for variant, (_, row) in zip(VARIANTS, ends.iterrows(), strict=True)
     }

@@ -19,7 +19,7 @@ from brian_snn.console import holds
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.figures.variants import measure_all
+from brian_snn.figures.variants import VARIANTS, measure
 from brian_snn.pipeline import convert
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.settings import Settings
@@ -55,10 +55,10 @@ def main() -> int:
     network, digits, activations = subject(params)
     settings, means = Settings(params["steps"]), Means(options.workers)
     measured = []
-    for variant, tables in measure_all(network, digits.images, digits.labels, activations, settings, means):
+    for variant in VARIANTS:
+        tables = measure(network, digits.images, digits.labels, activations, variant, settings, means)
         measured.append(tables)
-        (end,) = tables[1].to_dict("records")
-        logger.info("%s, %s: %d wrong, %.0f s", variant.kind, variant.label, end["wrong"], time.perf_counter() - start)
+        logger.info("%s: %d wrong, %.0f s", variant.name, tables[1]["wrong"].iloc[0], time.perf_counter() - start)
     curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
     record = {
         "minutes": round((time.perf_counter() - start) / 60, 1),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.operations import snn_operations
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
@@ -78,11 +79,8 @@ def activity_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Ro
 
 
 def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArray:
-    """Return the fraction of images whose largest logit is right after each checkpoint, (n_checkpoints,)."""
-    if result.output_history is None:
-        return np.zeros(0)
-    logits = result.output_history.reshape(len(result.checkpoints), len(labels), -1)
-    return np.asarray((logits.argmax(axis=2) == labels).mean(axis=1), np.float64)
+    """Return the fraction of images that are taken for what they are after each checkpoint, (n_checkpoints,)."""
+    return np.asarray((choices_over_time(result) == labels).mean(axis=1), np.float64)
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

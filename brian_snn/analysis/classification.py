@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.conversion.graph import IntArray
+from brian_snn.simulation.result import Result
+
 
 def confusion_matrix(labels: NDArray[np.integer], predictions: NDArray[np.integer]) -> pd.DataFrame:
     """Count how often each class was taken for each.
@@ -42,3 +45,17 @@ def confusions(matrix: pd.DataFrame) -> pd.DataFrame:
         if count and predicted != true
     ]
     return pd.DataFrame(sorted(rows, key=lambda row: -int(row["images"])), columns=["class", "taken for", "images"])
+
+
+def choices_over_time(result: Result) -> IntArray:
+    """Return the class that an image is taken for after each checkpoint, (n_checkpoints, n_images).
+
+    Of outputs that have spiked equally often the first is taken; at the end of the run the one with the highest
+    potential, as in `Result.predictions`.
+    """
+    n_checkpoints, n_images = len(result.checkpoints), len(result.images)
+    if result.output_history is None:
+        return np.zeros((0, n_images), np.int32)
+    choices = result.output_history.reshape(n_checkpoints, n_images, -1).argmax(axis=2).astype(np.int32)
+    choices[result.checkpoints == result.settings.steps] = result.predictions
+    return choices

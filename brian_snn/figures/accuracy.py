@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.operations import ann_operations, operations_over_time, uneven_fan_out
 from brian_snn.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
@@ -56,10 +57,8 @@ def measure(
     wrong, operations = np.zeros(len(checkpoints), int), np.zeros(len(checkpoints))
     n_done = 0
     for part in stream(network, images, settings, recording, means):
-        assert part.output_history is not None, "the run has checkpoints"
         n_images = len(part.images)
-        chosen = part.output_history.reshape(len(checkpoints), n_images, -1).argmax(axis=2)
-        wrong += np.sum(chosen != labels[n_done : n_done + n_images], axis=1)
+        wrong += np.sum(choices_over_time(part) != labels[n_done : n_done + n_images], axis=1)
         operations += operations_over_time(part).sum(axis=1)
         n_done += n_images
     return pd.DataFrame({"steps": checkpoints, "wrong": wrong, "images": n_done, "operations": operations / n_done})

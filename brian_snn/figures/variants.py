@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.verify import verify
 from brian_snn.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
@@ -86,8 +87,7 @@ def measure(
     Returns
     -------
     curve : DataFrame
-        A row per checkpoint: ``kind``, ``label``, ``steps``, ``wrong`` and ``images``. Of outputs that have spiked
-        equally often the first is taken, at the end of the run the one with the highest potential.
+        A row per checkpoint: ``kind``, ``label``, ``steps``, ``wrong`` and ``images``.
     end : DataFrame
         One row on the end of the run: ``kind``, ``label``, ``wrong``, ``images``, ``operations`` (synaptic events per
         image) and ``rmse`` (of the rates of the last spiking layer minus a / lambda, as a fraction of r_max).
@@ -100,11 +100,8 @@ def measure(
     reports = []
     last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
     for part in stream(network, images, settings, Recording(checkpoints=checkpoints), means):
-        assert part.output_history is not None, "the run has checkpoints"
         here = slice(n_done, n_done + len(part.images))
-        chosen = part.output_history.reshape(len(checkpoints), len(part.images), -1).argmax(axis=2)
-        chosen[-1] = part.predictions
-        wrong += np.sum(chosen != labels[here], axis=1)
+        wrong += np.sum(choices_over_time(part) != labels[here], axis=1)
         events += int(part.synaptic_events.sum())
         squares += float(np.sum(_rate_errors(part, last, activations[last][here]) ** 2))
         reports.append(verify(part))

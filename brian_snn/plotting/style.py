@@ -39,6 +39,8 @@ DPI = 150
 #: More points than this in one panel are drawn from a fixed random sample, and the panel says so.
 MAX_POINTS = 20_000
 
+_ERROR_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 100)
+
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -92,6 +94,14 @@ def panel_grid(
     n_columns = -(-n_panels // n_rows)
     figure = new_figure(size[0] * n_columns, size[1] * n_rows + 0.4)
     return figure, [figure.add_subplot(n_rows, n_columns, index + 1) for index in range(n_panels)]
+
+
+def mark_error_axis(axes: Axes) -> None:
+    """Put round numbers on a logarithmic y axis of errors in per cent, within its limits."""
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in _ERROR_TICKS if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def sample(n_points: int, limit: int = MAX_POINTS, seed: int = 0) -> NDArray[np.intp]:

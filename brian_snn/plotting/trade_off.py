@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterMathtext
 
-from brian_snn.plotting.style import GREY, RESET_COLOURS, RESET_LABELS, house_style, new_figure
+from brian_snn.plotting.style import GREY, RESET_COLOURS, RESET_LABELS, house_style, mark_error_axis, new_figure
 
 #: One line style per percentile, in ascending order.
 _STYLES: tuple[Any, ...] = ((0, (1, 1.2)), (0, (4, 1.5)), "-")
-_ERROR_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 100)
 _LABELS = {"steps": "steps of the simulation", "operations": "operations per image"}
 
 
@@ -67,12 +66,8 @@ def _draw_trained(axes: Axes, ann: pd.Series, column: str) -> None:
     axes.axhline(error, color=GREY, linewidth=1.2, zorder=1)
     if column == "operations":
         axes.axvline(ann["operations"], color=GREY, linewidth=1.2, zorder=1)
-    low, high = axes.get_ylim()
-    low = min(low, error / 1.3)
-    axes.set_ylim(low, high)
-    ticks = [tick for tick in _ERROR_TICKS if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
+    axes.set_ylim(bottom=min(axes.get_ylim()[0], error / 1.3))
+    mark_error_axis(axes)
 
 
 def _note(ann: pd.Series, column: str) -> str:

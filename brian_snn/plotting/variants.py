@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREEN, INK, ORANGE, VERMILION, house_style, panel_grid
+from brian_snn.plotting.style import BLUE, GREEN, INK, ORANGE, VERMILION, house_style, mark_error_axis, panel_grid
 
 _COLOURS = (BLUE, GREEN, ORANGE, VERMILION)
-_ERROR_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 #: The kind of the curve that every panel has, for comparison.
 PLAIN = "plain"
@@ -43,10 +42,7 @@ def plot_variants(curves: pd.DataFrame) -> Figure:
             _draw(axes, rows[rows["label"] == label], colour)
         axes.set(xscale="log", yscale="log", title=f"({letter})  {kind}", xlabel="steps", ylabel="error (%)")
         axes.xaxis.set_major_formatter("{x:,g}")
-        low, high = axes.get_ylim()
-        ticks = [tick for tick in _ERROR_TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
+        mark_error_axis(axes)
         axes.legend(loc="lower left", fontsize=8)
     return figure
 

@@ -7,10 +7,10 @@ this process once, whoever computed it, and the numbers are the same bit for bit
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,28 +83,43 @@ def run_on_cluster(
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
         warnings.filterwarnings("ignore", message="Sending large graph")
         common = client.submit(_hold, job, pack(build.folder), code_digest(), pure=False)
-        shard_of: dict[Any, Shard] = {}
+        in_flight: dict[Any, tuple[Shard, str | None]] = {}
 
-        def submit(shard: Shard) -> Any:
-            future = client.submit(_run_shard, common, images[shard.start : shard.stop], shard.start, pure=False)
-            shard_of[future] = shard
+        def submit(shard: Shard, worker: str | None) -> Any:
+            # Left to itself, Dask sends shards to the worker that has what they share, for others to steal there.
+            place = {"workers": worker, "allow_other_workers": True} if worker else {}
+            future = client.submit(
+                _run_shard, common, images[shard.start : shard.stop], shard.start, pure=False, **place
+            )
+            in_flight[future] = shard, worker
             return future
 
         def more() -> list[Any]:
-            # As many as the workers that are there now can hold, and at least one: they may all be gone for a while.
-            room = max(1, 2 * sum(client.nthreads().values())) - len(shard_of)
-            return [submit(shard) for shard in itertools.islice(todo, max(0, room))]
+            places = _free_places(client.nthreads(), Counter(worker for _, worker in in_flight.values()))
+            if not places and not in_flight:
+                places = [None]  # All workers are gone: a shard waits for the next.
+            return [submit(shard, worker) for worker, shard in zip(places, todo, strict=False)]
 
         futures = as_completed(more())
         try:
             for future in futures:
-                shard = shard_of.pop(future)
+                shard, _ = in_flight.pop(future)
                 outputs = _outcome(future, shard)
                 futures.update(more())
                 on_images(len(shard))
                 yield shard, shard_result(job, images[shard.start : shard.stop], outputs, shard.start)
         finally:
-            client.cancel([*shard_of, common], force=True)
+            client.cancel([*in_flight, common], force=True)
+
+
+def _free_places(n_threads: Mapping[str, int], n_held: Mapping[str | None, int]) -> list[str | None]:
+    """Return a worker for each shard that can be sent now: two a thread, the worker that has fewest a thread first."""
+    places = [
+        (place / threads, worker)
+        for worker, threads in n_threads.items()
+        for place in range(n_held.get(worker, 0), 2 * threads)
+    ]
+    return [worker for _, worker in sorted(places)]
 
 
 def _outcome(future: Any, shard: Shard) -> RunOutputs:

@@ -90,7 +90,7 @@ def test_workers_that_come_later_are_used(build_cache, network, images, expected
 
         def grow(done, total):
             local.scale(3)
-            client.wait_for_workers(3, timeout=60)
+            client.wait_for_workers(3, timeout=200)
 
         result = simulate(network, images, STEPS, "zero", client=client, shard_size=2, progress=grow)
         workers = client.run(os.getpid).values()
@@ -163,7 +163,7 @@ def test_jobs_of_a_queue_compute_what_the_loop_does(slurm, network, images, expe
         distributed.Client(jobs) as client,
     ):
         jobs.scale(jobs=1)
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=200)
         assert "#SBATCH -p normal" in jobs.job_script()
         result = simulate(network, images, STEPS, "zero", client=client, shard_size=3)
     assert differences(result, expected) == []

@@ -80,6 +80,39 @@ def composed_pointwise() -> Any:
     return _model((9, 8, 2), build)
 
 
+def composed_windows() -> Any:
+    """Convolutions without a ReLU under one without padding: strided, dilated, grouped, and on part of the channels."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.Conv2D(4, 3, padding="same", name="linear_a")(image)
+        x = k.ReLU()(k.Conv2D(4, (2, 3), strides=(1, 2), name="window_a")(x))
+        y = k.Conv2D(3, (2, 3), strides=(3, 2), padding="same", name="linear_b")(x)
+        y = k.ReLU()(k.DepthwiseConv2D((1, 2), depth_multiplier=2, name="window_b")(y))
+        z = k.Concatenate()([x, k.Conv2D(2, 3, dilation_rate=2, padding="same", name="linear_c")(x)])
+        z = k.ReLU()(k.Conv2D(3, 2, dilation_rate=(2, 3), name="window_c")(z))
+        return k.Dense(3)(k.Concatenate()([k.Flatten()(y), k.Flatten()(z)]))
+
+    return _model((13, 16, 2), build)
+
+
+def averages_of_linear() -> Any:
+    """Dense blocks as in DenseNet: convolutions without a ReLU, averaged, concatenated, and only then normalised."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.DepthwiseConv2D(2, strides=2, padding="same", depth_multiplier=2, name="stem")(image)
+        x = k.AveragePooling2D(2, 1)(k.Concatenate()([x, k.Conv2D(3, 1, strides=2, name="other_stem")(image)]))
+        for name in ("a", "b"):
+            y = k.ReLU()(k.BatchNormalization()(x))
+            y = k.Conv2D(2, 3, padding="same", name=f"{name}_conv")(y)
+            x = k.Concatenate()([x, y])
+        x = k.ReLU()(k.BatchNormalization()(x))
+        y = k.Add()([k.Conv2D(4, 1, name="transition")(x), k.Conv2D(4, 3, padding="same", name="wide")(x)])
+        x = k.BatchNormalization()(k.AveragePooling2D(2)(y))
+        return k.Dense(3)(k.GlobalAveragePooling2D()(k.ReLU()(x)))
+
+    return _model((12, 11, 2), build)
+
+
 def mean_of_linear() -> Any:
     """A global average over a convolution without a ReLU."""
 
@@ -249,6 +282,8 @@ CASES: dict[str, Callable[[], Any]] = {
         linear_bottlenecks,
         composed_dense,
         composed_pointwise,
+        composed_windows,
+        averages_of_linear,
         mean_of_linear,
         pool_before_relu,
         late_ceiling,

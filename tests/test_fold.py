@@ -204,12 +204,12 @@ def negative_norm(k):
 
 
 REFUSED = {
-    "linear convolution under a convolution": (
-        lambda k: [k.Conv2D(2, 3, name="first"), k.Conv2D(2, 3, name="second"), k.Flatten()],
+    "linear convolution under a convolution that pads": (
+        lambda k: [k.Conv2D(2, 3, name="first"), k.Conv2D(2, 3, padding="same", name="second"), k.Flatten()],
         r"layer 'first' \(Conv2D\): it has no ReLU and feeds layer 'second' \(Conv2D\).*activation between",
     ),
-    "linear convolution under an average": (
-        lambda k: [k.Conv2D(2, 3, name="first"), k.AveragePooling2D(2, name="mean"), k.Flatten()],
+    "linear convolution under an average that pads": (
+        lambda k: [k.Conv2D(2, 3, name="first"), k.AveragePooling2D(3, padding="same", name="mean"), k.Flatten()],
         r"layer 'first' \(Conv2D\): it has no ReLU and feeds layer 'mean'",
     ),
     "linear convolution under a maximum": (

@@ -21,7 +21,7 @@ from brian_snn.conversion.affine import (
     scale_shift,
     whole_population,
 )
-from brian_snn.conversion.composing import compose_dense, compose_pointwise
+from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, GeometryKind, IntArray, Network
 from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
@@ -120,7 +120,7 @@ def _fold_convolution(folding: Folding, position: int) -> Value:
 def _convolved(node: LayerNode, value: Value, geometry: Geometry, kernel: FloatArray) -> Value:
     """Apply a kernel to every term and to the bias."""
     terms = tuple(
-        compose_pointwise(term, geometry, kernel, node.label, value.linear_layer)
+        compose_window(term, geometry, kernel, node.label, value.linear_layer)
         if isinstance(term, LinearTerm)
         else project_window(term, geometry, kernel, node.label)
         for term in value.terms

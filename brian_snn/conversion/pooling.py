@@ -12,13 +12,14 @@ import numpy as np
 
 from brian_snn.conversion.affine import (
     LinearTerm,
+    Term,
     Value,
     View,
     channel_bias,
     channel_gain,
     scale_shift,
 )
-from brian_snn.conversion.composing import compose_mean
+from brian_snn.conversion.composing import compose_average, compose_mean
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry
 from brian_snn.conversion.layer_graph import LayerNode
@@ -110,21 +111,20 @@ def _pooled(
 
 
 def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node: LayerNode) -> Value:
-    """Fold the mean over all rows and columns of a tensor with linear maps in it: it is one more linear map."""
+    """Fold the average of a tensor with linear maps in it: it is one more linear map."""
     whole = geometry.output_shape[:2] == (1, 1) and geometry.kernel_size == value.shape[:2]
-    if not whole or any(geometry.padding[0] + geometry.padding[1]):
-        raise ModelError(
-            f"{value.linear_layer}: it has no ReLU and feeds {node.label}; put an activation between them."
-        )
-    terms = (
-        compose_mean(term, value.shape)
-        if isinstance(term, LinearTerm)
-        else project_window(term, geometry, weights, node.label)
-        for term in value.terms
-    )
-    bias = None if value.bias is None else value.bias.mean(axis=(0, 1)).reshape(node.output_shape)
-    kept = tuple(term for term in terms if term is not None)
-    return Value(node.output_shape, kept, bias, node.name, linear_layer=value.linear_layer)
+
+    def average(term: Term) -> LinearTerm | None:
+        if isinstance(term, View):
+            return project_window(term, geometry, weights, node.label)
+        if whole:
+            return compose_mean(term, value.shape)
+        return compose_average(term, geometry, node.label, value.linear_layer)
+
+    terms = tuple(term for term in map(average, value.terms) if term is not None)
+    bias = None if value.bias is None else apply_map(geometry, weights, value.bias[None])[0]
+    bias = None if bias is None else bias.reshape(node.output_shape)
+    return Value(node.output_shape, terms, bias, node.name, linear_layer=value.linear_layer)
 
 
 def _summed(folding: Folding, position: int, value: Value) -> Value:

@@ -16,6 +16,7 @@ from brian_snn.simulation.cluster import run_on_cluster
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runtime import run_runtime
+from brian_snn.simulation.settings import whole_number
 from brian_snn.simulation.standalone import run_standalone
 
 Progress = Callable[[int, int], None]
@@ -50,10 +51,9 @@ class Means:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("workers", "shard_size"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-                raise SettingError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+        object.__setattr__(self, "workers", whole_number("workers", self.workers, 1))
+        if self.shard_size is not None:
+            object.__setattr__(self, "shard_size", whole_number("shard_size", self.shard_size, 1))
 
     def showing(self, progress: Progress, build_progress: Progress) -> Means:
         """Return the same means with other callbacks."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 from brian_snn.errors import SettingError
 
@@ -112,10 +113,10 @@ class Settings:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise SettingError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
-        if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 1:
-            raise SettingError(f"steps is {self.steps!r}; it must be a whole number of at least 1.")
-        if isinstance(self.clamp, bool) or int(self.clamp) != self.clamp or self.clamp < 0:
-            raise SettingError(f"clamp is {self.clamp!r}; it must be a whole number of steps, 0 for none.")
+        for name, least in _WHOLE.items():
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in _REAL:
+            object.__setattr__(self, name, _real_number(name.removesuffix("_s"), getattr(self, name)))
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
         if not math.isfinite(self.v_init):
@@ -126,8 +127,6 @@ class Settings:
             raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
         if not 0 < self.output_rate <= 1:
             raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
-        if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
-            raise SettingError(f"seed is {self.seed!r}; it must be a whole number, not negative.")
         self._require_whole_steps("refractory", self.refractory_s)
         self._require_whole_steps("delay", self.delay_s)
         if self.delay_steps > LONGEST_DELAY:
@@ -177,6 +176,11 @@ class Recording:
         Populations whose spike counts are noted, neuron by neuron, at the checkpoints.
     checkpoints : sequence of int
         Steps after which the output and the total spike counts are noted.
+
+    Raises
+    ------
+    SettingError
+        If a name stands where a sequence of them belongs, or a checkpoint is no step.
     """
 
     spikes: Sequence[str] = ()
@@ -187,9 +191,43 @@ class Recording:
     def __post_init__(self) -> None:
         """Make tuples of whatever sequences were given; checkpoints in ascending order, each once."""
         for name in ("spikes", "potentials", "counts"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "checkpoints", tuple(sorted({int(step) for step in self.checkpoints})))
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise SettingError(f"record_{name} is {given!r}; it must be a sequence of names, as ({given!r},).")
+            object.__setattr__(self, name, tuple(given))
+        steps = {whole_number("a checkpoint", step, 1) for step in self.checkpoints}
+        object.__setattr__(self, "checkpoints", tuple(sorted(steps)))
 
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return an option as an int.
+
+    Raises
+    ------
+    SettingError
+        If it is no whole number or below `least`.
+    """
+    # Infinity and NaN are no multiples of 1.
+    if not _is_number(value) or value != value // 1 or value < least:
+        raise SettingError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
+    return int(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _real_number(name: str, value: Any) -> float:
+    """Return an option as a float, or raise if it is no number."""
+    if not _is_number(value) or math.isnan(value):
+        raise SettingError(f"{name} is {value!r}; it must be a number.")
+    return float(value)
+
+
+# The least that each whole number may be.
+_WHOLE = {"steps": 1, "clamp": 0, "seed": 0}
+
+_REAL = ("threshold", "v_init", "dt_s", "tau_m_s", "refractory_s", "delay_s", "output_rate")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "reset": get_args(Reset),

@@ -1,0 +1,53 @@
+"""Settings: what they refuse, whatever its type, and what they make of numbers that are not Python's own."""
+
+import math
+
+import numpy as np
+import pytest
+
+from brian_snn import Recording, Settings
+from brian_snn.errors import SettingError
+from brian_snn.simulation.execution import Means
+
+NO_WHOLE_NUMBERS = (None, "10", math.nan, math.inf, -math.inf, 2.5, True, [3], 1j)
+NO_NUMBERS = (None, "1", math.nan, False, [1.0], 1j)
+
+
+@pytest.mark.parametrize("name", ["steps", "clamp", "seed"])
+@pytest.mark.parametrize("value", [*NO_WHOLE_NUMBERS, -1])
+def test_what_is_no_whole_number_is_refused(name, value):
+    with pytest.raises(SettingError, match=f"^{name} is .*; it must be a whole number of at least [01]"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["threshold", "v_init", "dt_s", "tau_m_s", "refractory_s", "delay_s", "output_rate"])
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_what_is_no_number_is_refused(name, value):
+    with pytest.raises(SettingError, match=f"^{name.removesuffix('_s')} is .*; it must be a number"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["workers", "shard_size"])
+@pytest.mark.parametrize("value", [*NO_WHOLE_NUMBERS[1:], 0])
+def test_means_that_are_no_whole_numbers_are_refused(name, value):
+    with pytest.raises(SettingError, match=f"^{name} is .*; it must be a whole number of at least 1"):
+        Means(**{name: value})
+
+
+@pytest.mark.parametrize("value", NO_WHOLE_NUMBERS)
+def test_what_is_no_step_is_no_checkpoint(value):
+    with pytest.raises(SettingError, match="^a checkpoint is"):
+        Recording(checkpoints=(1, value))
+
+
+@pytest.mark.parametrize("name", ["spikes", "potentials", "counts"])
+def test_a_name_is_not_taken_for_a_sequence_of_names(name):
+    with pytest.raises(SettingError, match=f"^record_{name} is 'conv'; it must be a sequence of names"):
+        Recording(**{name: "conv"})
+
+
+def test_numbers_of_other_types_become_those_of_the_fields():
+    given = Settings(steps=10.0, clamp=np.int16(3), seed=np.uint64(2**53 + 1), threshold=2, v_init=np.float32(0.5))
+    assert given == Settings(steps=10, clamp=3, seed=2**53 + 1, threshold=2.0, v_init=0.5)
+    types = {name: type(getattr(given, name)) for name in ("steps", "clamp", "seed", "threshold", "v_init")}
+    assert types == {"steps": int, "clamp": int, "seed": int, "threshold": float, "v_init": float}

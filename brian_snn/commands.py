@@ -19,7 +19,7 @@ from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import Interrupted, SettingError
 from brian_snn.outputs import check_target, staged_file
-from brian_snn.pipeline import convert_file
+from brian_snn.pipeline import convert as convert_model
 from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
@@ -35,7 +35,7 @@ def convert(arguments: Namespace) -> int:
     console = new_console()
     check_target(arguments.output, "file", arguments.force)
     start = time.perf_counter()
-    network = convert_file(
+    network = convert_model(
         arguments.model,
         arguments.data,
         arguments.percentile,

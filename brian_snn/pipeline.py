@@ -18,7 +18,6 @@ stage                    takes                                              give
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,15 +28,15 @@ from numpy.typing import ArrayLike
 
 from brian_snn import __version__
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import check_against_keras, load_model, read_model
-from brian_snn.conversion.normalise import normalise, round_to_grid
+from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, round_to_grid
 from brian_snn.datasets import check_images, load_images
 
 
 def convert(
     model: Any,
-    calibration_images: ArrayLike,
+    calibration_images: ArrayLike | str | Path,
     percentile: float = 99.9,
     normalisation: str = "layer",
     grid: float = 2**-24,
@@ -53,8 +52,9 @@ def convert(
     ----------
     model : keras.Model, str or Path
         A model, or the file of one.
-    calibration_images : (n_images, *input_shape) array_like
-        Images like those that the model was trained on.
+    calibration_images : (n_images, *input_shape) array_like, str or Path
+        Images like those that the model was trained on, or a file or folder of them that
+        `brian_snn.datasets.load_images` reads.
     percentile : float
         Of the positive activations that becomes lambda, in per cent.
     normalisation : str
@@ -81,52 +81,16 @@ def convert(
     SettingError
         If percentile, normalisation or grid is outside its range.
     """
+    check_scaling(percentile, normalisation)
+    check_grid(grid)
     path = Path(model) if isinstance(model, str | Path) else None
-
-    def calibration(input_shape: tuple[int, ...]) -> FloatArray:
-        return check_images(calibration_images, input_shape, "calibration images")
-
-    return _convert(load_model(path) if path else model, calibration, percentile, normalisation, grid, until, path)
-
-
-def convert_file(
-    model: Path,
-    calibration_data: Path,
-    percentile: float = 99.9,
-    normalisation: str = "layer",
-    grid: float = 2**-24,
-    until: str | None = None,
-) -> Network:
-    """Convert a model file with the images of a data file, as `convert` does.
-
-    Parameters
-    ----------
-    model : Path
-        A ``.keras`` or ``.h5`` file.
-    calibration_data : Path
-        Anything that `brian_snn.datasets.load_images` reads.
-    percentile, normalisation, grid, until
-        As in `convert`, which also lists what is raised.
-    """
-
-    def calibration(input_shape: tuple[int, ...]) -> FloatArray:
-        return load_images(calibration_data, input_shape, role="calibration").images
-
-    return _convert(load_model(model), calibration, percentile, normalisation, grid, until, model)
-
-
-def _convert(
-    model: Any,
-    calibration: Callable[[tuple[int, ...]], FloatArray],
-    percentile: float,
-    normalisation: str,
-    grid: float,
-    until: str | None,
-    path: Path | None,
-) -> Network:
-    """Run the stages on a model that is loaded; `calibration` gives the images of a shape."""
+    if path:
+        model = load_model(path)
     folded = fold(read_model(model, until))
-    images = calibration(folded.input_shape)
+    if isinstance(calibration_images, str | Path):
+        images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
+    else:
+        images = check_images(calibration_images, folded.input_shape, "calibration images")
     network = normalise(folded, images, percentile, normalisation)
     check_against_keras(model, network, images)
     return replace(round_to_grid(network, grid), provenance=_provenance(model, path, until))

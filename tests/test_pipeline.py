@@ -8,7 +8,7 @@ import pytest
 
 from brian_snn import pipeline
 from brian_snn.errors import DataError, ModelError
-from brian_snn.pipeline import convert, convert_file
+from brian_snn.pipeline import convert
 from tests import models
 
 
@@ -40,7 +40,7 @@ def test_weights_and_biases_are_on_the_grid(cnn_model, images):
 
 def test_a_file_gives_the_same_network_as_its_model(cnn_model, saved_model, images, tmp_path):
     np.savez(tmp_path / "x.npz", x_norm=images)
-    networks = convert(cnn_model, images), convert(saved_model, images), convert_file(saved_model, tmp_path / "x.npz")
+    networks = convert(cnn_model, images), convert(saved_model, images), convert(saved_model, tmp_path / "x.npz")
     for projections in zip(*(network.projections for network in networks), strict=True):
         first = projections[0].weights
         for other in projections[1:]:

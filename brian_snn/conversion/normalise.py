@@ -20,6 +20,7 @@ from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, P
 from brian_snn.conversion.linear_maps import apply_map, gather_inputs, scatter_outputs
 from brian_snn.conversion.projecting import scale_inputs
 from brian_snn.errors import DataError, ModelError, SettingError
+from brian_snn.option_values import real_number
 
 Scale = float | FloatArray
 
@@ -55,10 +56,7 @@ def normalise(
     ModelError
         If a max pooling window or a kernel meets neurons of different scales.
     """
-    if normalisation not in ("layer", "channel"):
-        raise SettingError(f"normalisation is {normalisation!r}; it must be one of layer, channel.")
-    if isinstance(percentile, bool) or not 0 < percentile <= 100:
-        raise SettingError(f"percentile is {percentile!r}; it must be above 0 and at most 100.")
+    check_scaling(percentile, normalisation)
     if network.normalisation != "none":
         raise SettingError(f"the network is normalised already (normalisation {network.normalisation!r}); fold again.")
     pixels = checked_images(network, images, "calibration images")
@@ -156,6 +154,20 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     return replace(projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label))
 
 
+def check_scaling(percentile: float, normalisation: str) -> None:
+    """Raise a `SettingError` if there is no such percentile or normalisation."""
+    if normalisation not in ("layer", "channel"):
+        raise SettingError(f"normalisation is {normalisation!r}; it must be one of layer, channel.")
+    if not 0 < real_number("percentile", percentile) <= 100:
+        raise SettingError(f"percentile is {percentile!r}; it must be above 0 and at most 100.")
+
+
+def check_grid(grid: float) -> None:
+    """Raise a `SettingError` if the grid is no power of two up to 1."""
+    if not 0 < real_number("grid", grid) <= 1 or math.frexp(grid)[0] != 0.5:
+        raise SettingError(f"grid is {grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24.")
+
+
 def round_to_grid(network: Network, grid: float) -> Network:
     """Round every weight and bias to a multiple of a power of two, on which sums are exact.
 
@@ -176,9 +188,7 @@ def round_to_grid(network: Network, grid: float) -> Network:
     SettingError
         If the grid is no such number.
     """
-    valid = not isinstance(grid, bool) and math.isfinite(grid) and 0 < grid <= 1
-    if not valid or math.frexp(grid)[0] != 0.5:
-        raise SettingError(f"grid is {grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24.")
+    check_grid(grid)
     populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
     projections = tuple(
         p if p.weights is None else replace(p, weights=np.round(p.weights / grid) * grid) for p in network.projections

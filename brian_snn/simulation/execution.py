@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import SettingError
+from brian_snn.option_values import whole_number
 from brian_snn.simulation.build_cache import get_build
 from brian_snn.simulation.cluster import run_on_cluster
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runtime import run_runtime
-from brian_snn.simulation.settings import whole_number
 from brian_snn.simulation.standalone import run_standalone
 
 Progress = Callable[[int, int], None]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from brian_snn.errors import SettingError
+from brian_snn.option_values import real_number, whole_number
 
 Reset = Literal["subtraction", "zero"]
 Readout = Literal["potential", "spikes", "softmax"]
@@ -116,7 +116,7 @@ class Settings:
         for name, least in _WHOLE.items():
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         for name in _REAL:
-            object.__setattr__(self, name, _real_number(name.removesuffix("_s"), getattr(self, name)))
+            object.__setattr__(self, name, real_number(name.removesuffix("_s"), getattr(self, name)))
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
         if not math.isfinite(self.v_init):
@@ -197,31 +197,6 @@ class Recording:
             object.__setattr__(self, name, tuple(given))
         steps = {whole_number("a checkpoint", step, 1) for step in self.checkpoints}
         object.__setattr__(self, "checkpoints", tuple(sorted(steps)))
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return an option as an int.
-
-    Raises
-    ------
-    SettingError
-        If it is no whole number or below `least`.
-    """
-    # Infinity and NaN are no multiples of 1.
-    if not _is_number(value) or value != value // 1 or value < least:
-        raise SettingError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
-    return int(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _real_number(name: str, value: Any) -> float:
-    """Return an option as a float, or raise if it is no number."""
-    if not _is_number(value) or math.isnan(value):
-        raise SettingError(f"{name} is {value!r}; it must be a number.")
-    return float(value)
 
 
 # The least that each whole number may be.

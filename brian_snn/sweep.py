@@ -15,12 +15,15 @@ import time
 import tomllib
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
@@ -29,8 +32,10 @@ from brian_snn.commands import first_images
 from brian_snn.console import Stages, new_console, table
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import load_model
+from brian_snn.conversion.normalise import check_grid, check_scaling
 from brian_snn.datasets import Dataset, load_images
-from brian_snn.errors import DataError, OutputError, SettingError
+from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
+from brian_snn.option_values import whole_number
 from brian_snn.outputs import staged_file
 from brian_snn.pipeline import convert
 from brian_snn.simulation.cluster import connect
@@ -45,7 +50,7 @@ CONVERSION = {"percentile": 99.9, "normalisation": "layer", "grid": 2.0**-24}
 
 _FILES = ("model", "calibration", "data")
 _MAY_VARY = ("model", *CONVERSION, *(field.name for field in fields(Settings)))
-_FIXED = (*_FILES, "images", "verify", *_MAY_VARY)
+_FIXED = ("calibration", "data", "images", "verify", *_MAY_VARY)
 
 _ROWS, _RUNNING = "points", "running"
 
@@ -111,28 +116,32 @@ def read_sweep(path: Path) -> Sweep:
 
 def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Sweep:
     """Check the values and multiply out the grid."""
-
-    def file(name: str) -> Path:
-        return path.parent / str(given[name])
-
     constant = {name: value for name, value in given.items() if name in _MAY_VARY}
-    points = []
-    for values in itertools.product(*grid.values()):
-        point: dict[str, Any] = CONVERSION | constant | dict(zip(grid, values, strict=True))
-        try:
-            settings = Settings(**{f.name: point[f.name] for f in fields(Settings) if f.name in point})
-        except (TypeError, ValueError) as error:
-            raise SettingError(f"{path}: {error}") from error
-        points.append(point | asdict(settings))
-    return Sweep(
-        path.parent,
-        file("calibration"),
-        file("data"),
-        given.get("images"),
-        bool(given.get("verify", True)),
-        tuple(points),
-        tuple(grid),
-    )
+    try:
+        combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+        points = tuple(_checked_point(CONVERSION | constant | varied) for varied in combinations)
+        images = None if "images" not in given else whole_number("images", given["images"], 1)
+        if not isinstance(given.get("verify", True), bool):
+            raise SettingError(f"verify is {given['verify']!r}; it must be true or false.")
+        calibration, data = (path.parent / _path(name, given[name]) for name in ("calibration", "data"))
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from error
+    return Sweep(path.parent, calibration, data, images, given.get("verify", True), points, tuple(grid))
+
+
+def _checked_point(point: dict[str, Any]) -> dict[str, Any]:
+    """Return a point of the grid with all its settings, or raise at a value that is none."""
+    check_scaling(point["percentile"], point["normalisation"])
+    check_grid(point["grid"])
+    settings = Settings(**{field.name: point[field.name] for field in fields(Settings) if field.name in point})
+    return point | {"model": _path("model", point["model"])} | asdict(settings)
+
+
+def _path(name: str, value: object) -> str:
+    """Return the name of a file, or raise if it is none."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} is {value!r}; it must be the name of a file, in quotes.")
+    return value
 
 
 def run(arguments: Namespace) -> int:
@@ -142,8 +151,22 @@ def run(arguments: Namespace) -> int:
     folder = arguments.output
     _check_folder(folder)
     means = Means(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
-    models = _Models(sweep)
-    rows = []
+    try:
+        frame = pd.DataFrame(_rows(console, sweep, means, folder))
+    except KeyboardInterrupt:
+        n_done = len(list((folder / _ROWS).iterdir()))
+        raise Interrupted(f"interrupted; {folder} keeps {n_done} point(s), and the same command goes on.") from None
+    for name, write in (("sweep.csv", frame.to_csv), ("sweep.parquet", frame.to_parquet)):
+        with staged_file(folder / name) as staged:
+            write(staged, index=False)
+    console.print(table(list(_shown(frame, sweep)), sweep.varies))
+    console.print(f"wrote {folder / 'sweep.csv'} and {folder / 'sweep.parquet'}")
+    return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
+
+
+def _rows(console: Console, sweep: Sweep, means: Means, folder: Path) -> list[dict[str, Any]]:
+    """Return the row of every point; those that the folder has not are simulated and kept there."""
+    models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
         path = folder / _ROWS / f"{_digest(sweep, point)}.json"
         if not path.is_file():
@@ -155,58 +178,48 @@ def run(arguments: Namespace) -> int:
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")
         rows.append(json.loads(path.read_text("utf-8")))
-    frame = pd.DataFrame(rows)
-    for name, write in (("sweep.csv", frame.to_csv), ("sweep.parquet", frame.to_parquet)):
-        with staged_file(folder / name) as staged:
-            write(staged, index=False)
-    console.print(table(list(_shown(frame, sweep)), sweep.varies))
-    console.print(f"wrote {folder / 'sweep.csv'} and {folder / 'sweep.parquet'}")
-    return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
+    # What it may still hold is of points that were interrupted and then left out of the grid.
+    with suppress(OSError):
+        (folder / _RUNNING).rmdir()
+    return rows
 
 
 class _Models:
-    """The models of a sweep, their networks and their own accuracy, each made once."""
+    """The models of a sweep, their networks, images and own accuracy, each made once."""
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
-        self._networks: dict[tuple[Any, ...], Network] = {}
-        self._data: dict[str, Dataset] = {}
-        self._accuracy: dict[str, float] = {}
+        self.network, self.accuracy = cache(self._network), cache(self._accuracy)
+        self.data, self._model = cache(self._data), cache(self._load)
 
-    def network(self, point: dict[str, Any]) -> Network:
-        """Return the converted model of a point."""
-        key = (point["model"], *(point[name] for name in CONVERSION))
-        if key not in self._networks:
-            model = load_model(self._sweep.folder / point["model"])
-            shape = tuple(model.input_shape[1:])
-            calibration = load_images(self._sweep.calibration, shape, role="calibration")
-            self._networks[key] = convert(model, calibration.images, **{name: point[name] for name in CONVERSION})
-            self._learn(point["model"], model, shape)
-        return self._networks[key]
+    def _load(self, path: str) -> Any:
+        return load_model(self._sweep.folder / path)
 
-    def data(self, point: dict[str, Any]) -> Dataset:
-        """Return the images and labels for the model of a point; its network must be made first."""
-        return self._data[point["model"]]
+    def _network(self, path: str, **options: Any) -> Network:
+        """Return a model converted with options of the conversion."""
+        return convert(self._model(path), self._sweep.calibration, **options)
 
-    def accuracy(self, point: dict[str, Any]) -> float:
-        """Return the accuracy of the trained model of a point; its network must be made first."""
-        return self._accuracy[point["model"]]
-
-    def _learn(self, path: str, model: Any, shape: tuple[int, ...]) -> None:
-        """Load the images for a model and let it classify them."""
+    def _data(self, path: str) -> Dataset:
+        """Return the images and labels for a model."""
+        shape = tuple(self._model(path).input_shape[1:])
         data = first_images(load_images(self._sweep.data, shape), self._sweep.images)
         if data.labels is None:
             raise DataError(f"{self._sweep.data}: it has no labels; a sweep needs them for the accuracy.")
-        scores = model.predict(data.images, verbose=0).reshape(len(data.images), -1)
-        self._data[path] = data
-        self._accuracy[path] = float(np.mean(scores.argmax(axis=1) == data.labels))
+        return data
+
+    def _accuracy(self, path: str) -> float:
+        """Return the accuracy of a trained model."""
+        data = self.data(path)
+        scores = self._model(path).predict(data.images, verbose=0).reshape(len(data.images), -1)
+        return float(np.mean(scores.argmax(axis=1) == data.labels))
 
 
 def _simulate_point(
     stages: Stages, name: str, models: _Models, sweep: Sweep, point: dict[str, Any], means: Means, folder: Path
 ) -> dict[str, Any]:
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
-    network, data = models.network(point), models.data(point)
+    network = models.network(point["model"], **{name: point[name] for name in CONVERSION})
+    data = models.data(point["model"])
     settings = Settings(**{field.name: point[field.name] for field in fields(Settings)})
     running = folder / _RUNNING / _digest(sweep, point)
     bars = stages.simulation(name, len(data.images))
@@ -215,10 +228,9 @@ def _simulate_point(
         network, data.images, settings, means=means.showing(bars.ran, bars.built), output=running
     )
     bars.finish(result.timings_s)
-    row = point | {"ann_accuracy": models.accuracy(point)} | _measured(result, data, sweep.verify)
+    row = point | {"ann_accuracy": models.accuracy(point["model"])} | _measured(result, data, sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
     discard(running)
-    running.parent.rmdir()
     return row
 
 

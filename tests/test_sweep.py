@@ -82,9 +82,42 @@ def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "simulate_settings", interrupt)
         assert main(command) == 2
+    assert f"{tmp_path / 'out'} keeps 1 point(s), and the same command goes on" in capsys.readouterr().err
     assert len(list((tmp_path / "out" / "points").iterdir())) == 1
     assert main(command) == 0
     assert pd.read_csv(tmp_path / "out" / "sweep.csv")["steps"].tolist() == [3, 5]
+
+
+def test_what_an_interrupted_point_left_does_not_stand_in_the_way_of_others(folder, tmp_path, monkeypatch, capsys):
+    simulate = sweep.simulate_settings
+
+    def interrupt(*arguments, **options):
+        simulate(*arguments, **options)
+        raise KeyboardInterrupt
+
+    out = ["-o", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "simulate_settings", interrupt)
+        assert main(["sweep", str(write(folder, "steps = [3]")), *out]) == 2
+    assert main(["sweep", str(write(folder, "steps = [4, 5]")), *out]) == 0
+    assert pd.read_csv(tmp_path / "out" / "sweep.csv")["steps"].tolist() == [4, 5]
+    assert len(list((tmp_path / "out" / "running").iterdir())) == 1
+
+
+def test_a_model_is_read_once_and_classifies_once(folder, tmp_path, monkeypatch, capsys):
+    import keras
+
+    read, classified, load_model, predict = [], [], sweep.load_model, keras.Model.predict
+
+    def count(model, images, **options):
+        classified.append(len(images))
+        return predict(model, images, **options)
+
+    monkeypatch.setattr(sweep, "load_model", lambda path: read.append(path.name) or load_model(path))
+    monkeypatch.setattr(keras.Model, "predict", count)
+    path = write(folder, "percentile = [80, 90, 100]\nsteps = [2, 3]")
+    assert main(["sweep", str(path), "-o", str(tmp_path / "out")]) == 0
+    assert read == ["a.keras"] and classified.count(8) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,7 +129,13 @@ def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
         ('model = "a.keras"\nsteps = 2', "steps = [1]", r"steps stands at the top and in \[grid\]"),
         ('model = "a.keras"', "steps = [0]", "steps is 0"),
         ('model = "a.keras"', 'reset = ["soft"]', "reset is 'soft'"),
-        ('model = "a.keras"', 'threshold = ["high"]', "sweep.toml"),
+        ('model = "a.keras"', 'threshold = ["high"]', "sweep.toml: threshold is 'high'; it must be a number"),
+        ('model = "a.keras"', 'percentile = ["high"]', "sweep.toml: percentile is 'high'; it must be a number"),
+        ('model = "a.keras"', "percentile = [0]", "sweep.toml: percentile is 0; it must be above 0"),
+        ('model = "a.keras"', "grid = [0.3]", "sweep.toml: grid is 0.3; it must be a power of two"),
+        ('model = "a.keras"', "normalisation = [1]", "sweep.toml: normalisation is 1; it must be one of"),
+        ('model = "a.keras"\nverify = "no"', "steps = [1]", "sweep.toml: verify is 'no'; it must be true or false"),
+        ("", "model = [1]", "sweep.toml: model is 1; it must be the name of a file"),
         ("", "steps = [1]", "model is missing"),
         ("model =", "steps = [1]", "no TOML file"),
     ],

@@ -16,7 +16,7 @@ from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, Bool
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import NoReturn, get_args, get_type_hints
 
 from brian_snn import __version__
 from brian_snn.errors import BrianSnnError, SettingError
@@ -161,14 +161,6 @@ def settings_options(settings: Settings) -> list[str]:
             shown = f"{value * _MS_PER_S:.15g}" if field.name in _TIMES else str(value)
             options += [option_name(field.name), shown]
     return options
-
-
-def simulate_arguments(settings: Settings) -> dict[str, Any]:
-    """Return the settings as keyword arguments of `brian_snn.simulate`, where times have a unit."""
-    from brian2 import second
-
-    given = {field.name: getattr(settings, field.name) for field in fields(Settings)}
-    return given | {name.removesuffix("_s"): given.pop(name) * second for name in _TIMES}
 
 
 def _add_workers(parser: ArgumentParser, default: int) -> None:

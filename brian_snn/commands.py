@@ -14,7 +14,7 @@ from rich.console import Console
 from brian_snn import load_network, load_result
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.verify import verify as verify_result
-from brian_snn.cli import FAILED, simulate_arguments
+from brian_snn.cli import FAILED
 from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import Interrupted, SettingError
@@ -23,10 +23,11 @@ from brian_snn.pipeline import convert as convert_model
 from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
+from brian_snn.simulation.execution import Means
 from brian_snn.simulation.result import Result, choose_images
 from brian_snn.simulation.run_folder import discard
-from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.simulate import simulate as simulate_network
+from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.simulate import simulate_settings
 from brian_snn.simulation.storage import LABELS, SHARDS, read_description
 
 
@@ -57,24 +58,12 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
     _clear_way(folder, arguments.force)
     network = load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape), arguments.images)
+    recording = Recording(arguments.record_spikes, arguments.record_potentials, checkpoints=arguments.checkpoints)
     client = connect(arguments.scheduler) if arguments.scheduler else None
     with Stages(console) as stages, resumable(folder):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
-        result = simulate_network(
-            network,
-            data.images,
-            **simulate_arguments(settings),
-            workers=arguments.workers,
-            record_spikes=arguments.record_spikes,
-            record_potentials=arguments.record_potentials,
-            checkpoints=arguments.checkpoints,
-            progress=bars.ran,
-            build_progress=bars.built,
-            output=folder,
-            resume=arguments.resume,
-            shard_size=arguments.shard_size,
-            client=client,
-        )
+        means = Means(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
+        result = simulate_settings(network, data.images, settings, recording, means, folder, arguments.resume)
         bars.finish(result.timings_s)
     if data.labels is not None:
         with staged_file(folder / LABELS) as path:

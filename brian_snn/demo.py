@@ -10,7 +10,7 @@ from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.verify import compare_with_ann, verify
-from brian_snn.cli import FAILED, simulate_arguments
+from brian_snn.cli import FAILED
 from brian_snn.commands import first_images
 from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
 from brian_snn.conversion.graph import FloatArray, Network
@@ -32,12 +32,13 @@ from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
 from brian_snn.reports import Row, accuracy_over_time, population_rows, projection_note, write_csv
+from brian_snn.simulation.execution import Means
 from brian_snn.simulation.result import Result
-from brian_snn.simulation.settings import Reset, Settings
-from brian_snn.simulation.simulate import simulate
+from brian_snn.simulation.settings import Recording, Reset, Settings
+from brian_snn.simulation.simulate import simulate_settings
 from brian_snn.simulation.storage import LABELS
 
-RESETS: tuple[str, ...] = get_args(Reset)
+RESETS: tuple[Reset, ...] = get_args(Reset)
 
 #: Points of the accuracy curve; in process every stop costs as much as many steps.
 _N_CHECKPOINTS = {"standalone": 100, "runtime": 4}
@@ -104,30 +105,19 @@ def _simulate(
 ) -> tuple[dict[str, Result], Result]:
     """Simulate all digits with both resets, and the first one again in process with its spike trains."""
     checkpoints = np.unique(np.linspace(1, settings.steps, _N_CHECKPOINTS[settings.backend]).round().astype(int))
-    results = {}
+    results: dict[str, Result] = {}
     with Stages(console) as stages:
         for reset in RESETS:
             bars = stages.simulation(RESET_LABELS[reset], len(digits.images))
-            results[reset] = simulate(
-                network,
-                digits.images,
-                **_options(settings, reset=reset),
-                workers=workers,
-                checkpoints=checkpoints.tolist(),
-                progress=bars.ran,
-                build_progress=bars.built,
-            )
+            means = Means(workers, progress=bars.ran, build_progress=bars.built)
+            recording = Recording(checkpoints=checkpoints.tolist())
+            results[reset] = simulate_settings(network, digits.images, replace(settings, reset=reset), recording, means)
             bars.finish(results[reset].timings_s)
         with stages.stage("record spike trains of one digit"):
             # In process, because another set of recorded layers is another program to compile; the spikes are the same.
-            options = _options(settings, reset=RESETS[0], backend="runtime")
-            raster = simulate(network, digits.images[:1], **options, record_spikes=_raster_layers(network))
+            here = replace(settings, reset=RESETS[0], backend="runtime")
+            raster = simulate_settings(network, digits.images[:1], here, Recording(spikes=_raster_layers(network)))
     return results, raster
-
-
-def _options(settings: Settings, **changes: str) -> dict[str, Any]:
-    """Return the keyword arguments of `simulate` for changed settings."""
-    return simulate_arguments(replace(settings, **changes))  # type: ignore[arg-type]
 
 
 def _raster_layers(network: Network) -> list[str]:

@@ -19,7 +19,7 @@ import numpy as np
 from brian_snn import __version__
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.analysis.verify import verify
-from brian_snn.cli import FAILED, simulate_arguments
+from brian_snn.cli import FAILED
 from brian_snn.console import Stages, heading, holds, new_console, table, verdict
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_applications import Inception, load_inception, pool_branch_layer
@@ -30,9 +30,10 @@ from brian_snn.photos import photo_files, read_photo
 from brian_snn.pipeline import convert
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data
 from brian_snn.plotting.style import save_figure
+from brian_snn.simulation.execution import Means
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.simulate import simulate
+from brian_snn.simulation.simulate import simulate_settings
 
 #: At most so many photos of a folder set the scales.
 MAX_CALIBRATION = 32
@@ -190,7 +191,7 @@ def _require_window(network: Network, settings: Settings) -> None:
 def _simulate(stages: Stages, name: str, subject: Subject, settings: Settings) -> Result:
     """Simulate the photo and show the progress."""
     bars = stages.simulation(name, len(subject.image))
-    arguments = simulate_arguments(settings)
-    result = simulate(subject.network, subject.image, **arguments, progress=bars.ran, build_progress=bars.built)
+    means = Means(progress=bars.ran, build_progress=bars.built)
+    result = simulate_settings(subject.network, subject.image, settings, means=means)
     bars.finish(result.timings_s)
     return result

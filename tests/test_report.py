@@ -299,7 +299,7 @@ class TestWhatIsMissing:
         # As if something else than spikes had taken charge from the membrane.
         potentials = {name: array - 0.25 * (name == "mixed") for name, array in result.potentials.items()}
         section = explained.error(with_sample(gathered, potentials=potentials))
-        assert "(rms, in mixed) unexplained: these settings do something" in prose(section)
+        assert "(rms, in mixed) unexplained: the counts, potentials and charges" in prose(section)
         assert [block.kind for block in section.blocks] == ["text", "text", "table"]
 
     def test_a_run_without_spike_trains_is_simulated_once_more(self, gathered):

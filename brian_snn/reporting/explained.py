@@ -93,8 +93,8 @@ def _unexplained(account: pd.DataFrame) -> Text | None:
     if left.empty:
         return None
     text = (
-        f"The terms leave up to {left.max():.3g} r_max (rms, in {left.idxmax()}) unexplained: these settings do "
-        "something to the rates that the account has no term for."
+        f"The terms leave up to {left.max():.3g} r_max (rms, in {left.idxmax()}) unexplained: the counts, potentials "
+        "and charges of this result do not belong together."
     )
     return Text(text, warns=True)
 

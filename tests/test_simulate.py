@@ -1,7 +1,9 @@
 """Both backends and both projections against a plain loop over dense matrices: everything recorded is equal."""
 
+import inspect
 import threading
 import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -46,6 +48,14 @@ def differences(result, expected, fields):
         for name, values in getattr(result, field).items()
         if not np.array_equal(values, getattr(expected, field)[name])
     ]
+
+
+def test_defaults_are_those_of_the_settings():
+    defaults = {name: argument.default for name, argument in inspect.signature(simulate).parameters.items()}
+    # A time is a Quantity, and its name has no unit.
+    given = {f.name: float(defaults[f.name.removesuffix("_s")]) for f in fields(Settings) if f.name.endswith("_s")}
+    given |= {f.name: defaults[f.name] for f in fields(Settings) if f.name not in given}
+    assert Settings(**given) == Settings()
 
 
 @pytest.fixture(scope="module")

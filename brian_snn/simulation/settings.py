@@ -1,6 +1,7 @@
 """The settings of a simulation: one frozen record, checked where it is made.
 
-`brian_snn.simulate` and the command line take their arguments and defaults from `Settings`.
+The command line makes its options and their defaults of the fields of `Settings`. `brian_snn.simulate` writes them out
+as arguments, where a time has a unit instead of an ``_s`` in its name; the tests hold its defaults against these.
 """
 
 from __future__ import annotations

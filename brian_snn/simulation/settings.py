@@ -51,7 +51,7 @@ class Settings:
         it integrates, and each spike of an external Poisson generator goes to one of its neurons, drawn with the
         softmax of V / V_thr.
     projection : str
-        How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, 8 to 30 bytes and a load from memory each),
+        How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, some 50 bytes and a load from memory each),
         ``shared`` (one kernel for all spikes) or ``auto`` (``synapses`` up to 100,000 of them). Same spikes.
     max_pool : str
         ``exact``: N_out(t) = max_j N_j(t) at every step; ``gate``: the spikes of the input that has spiked most so far

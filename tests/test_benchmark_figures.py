@@ -40,6 +40,7 @@ def race() -> dict:
     }  # fmt: skip
     kinds = {"loop": "loop", "shared": "brian_snn", "torch": "peer", "sinabs": "peer"}
     described = {name: {"label": f"the {name}", "kind": kind} for name, kind in kinds.items()}
+    described["shared"]["settings"] = {"projection": "shared"}
     target = {"bytes_per_neuron": 64, "base_mb": 300}
     return {
         "networks": {
@@ -128,6 +129,23 @@ def test_the_allowed_memory_is_weights_and_bytes_a_neuron_and_a_base(race: dict)
     # 8 MB of weights, 1000 neurons of 64 bytes, 300 MB.
     size = race["networks"]["net"]["size"]
     assert module_at(BENCHMARKS / "tables.py").allowed_memory_mb(size, race["params"]["memory_target"]) == 308.064
+
+
+def test_the_row_of_brian_snn_holds_its_start_and_its_memory_beside_the_allowed_one(race: dict) -> None:
+    text = module_at(BENCHMARKS / "tables.py").all_tables(race, None)
+    assert "| net | the shared | 3.00 | 2.50 | 3.50 | 7.00 | 5 (308) | 100 |" in text
+
+
+def test_a_start_below_zero_is_below_noise(race: dict) -> None:
+    race["networks"]["net"]["programs"]["shared"]["one"]["start_ms"] = -85.6
+    text = module_at(BENCHMARKS / "tables.py").all_tables(race, None)
+    assert "| 3.50 | below noise | 5 (308) |" in text
+
+
+def test_no_memory_is_allowed_to_explicit_synapses(race: dict) -> None:
+    race["params"]["programs"]["shared"]["settings"] = {"projection": "synapses"}
+    text = module_at(BENCHMARKS / "tables.py").all_tables(race, None)
+    assert "| 3.50 | 7.00 | 5 | 100 |" in text
 
 
 def test_the_tables_go_between_the_markers(tmp_path: Path) -> None:

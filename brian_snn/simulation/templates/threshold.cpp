@@ -3,8 +3,6 @@ Brian2's threshold without a branch for each neuron. At the rates of converted n
 often that it costs several times the comparison. Here 64 neurons are compared at a time, which the compiler vectorises,
 and their results gathered into the bits of one word; only the spikes among them are visited.
 
-Refractory neurons keep books of their own, so they are left to Brian2's template.
-
 USES_VARIABLES { N }
 #}
 {% extends 'common_group.cpp' %}

@@ -33,7 +33,7 @@ SETTING_HELP = {
     "clamp": ("STEPS", "steps for which each layer is held at V(0) longer than the layer before it"),
     "dt_s": ("MS", "time step in ms; the highest firing rate is one spike per step"),
     "readout": ("", "whether the output layer integrates its potential, spikes, or answers a generator by a softmax"),
-    "projection": ("", "how spikes travel: as explicit Brian2 Synapses, or as suits the size of the network"),
+    "projection": ("", "explicit Brian2 Synapses, shared kernels, or auto: whichever suits the number of synapses"),
     "max_pool": ("", "how max pooling spikes: as often as the largest of its inputs, or whenever the leading one does"),
     "schedule": ("", "whether a spike crosses the network within its step, or in Brian2's own order of updates"),
     "backend": ("", "compiled C++, or in process without a compiler (slower)"),

@@ -1,4 +1,7 @@
-"""What ``brian-snn convert``, ``simulate``, ``verify`` and ``report`` do: check the output first, work, show, write."""
+"""What ``brian-snn convert``, ``simulate``, ``verify``, ``report`` and ``cache`` do.
+
+Those that write check the output first, then work, show and write.
+"""
 
 from __future__ import annotations
 

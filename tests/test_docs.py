@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -57,3 +58,23 @@ def test_every_option_that_is_shown_exists(page):
     for line in re.findall(r"^(?:venv/bin/)?brian-snn (.+?)(?:  +#.*)?$", text, re.MULTILINE):
         # What the parser does not know ends in SystemExit.
         assert cli.build_parser().parse_args(line.split()).run is commands[line.split()[0]]
+
+
+def test_every_error_that_is_quoted_is_one_of_the_program():
+    errors = re.findall(r"^brian-snn: error: (.+)$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    assert errors, "there are some"
+    known = [re.compile(pattern) for path in (DOCS.parent / "brian_snn").rglob("*.py") for pattern in messages(path)]
+    assert [error for error in errors if not any(pattern.search(error) for pattern in known)] == []
+
+
+def messages(path):
+    """Return a pattern for every long string of a module, with anything in the place of a value."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    formatted = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+    inside = {id(part) for parts in formatted for part in parts}
+    plain = [[node] for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside]
+    patterns = (
+        "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in parts)
+        for parts in formatted + plain
+    )
+    return [pattern for pattern in patterns if len(pattern) > 40]

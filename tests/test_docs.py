@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import brian_snn
 from brian_snn import cli
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+README = DOCS.parent / "README.md"
 PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
 
 
@@ -51,13 +53,28 @@ def test_links_between_pages_lead_somewhere(page):
         assert (DOCS / target).is_file(), target
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_option_that_is_shown_exists(page):
+@pytest.mark.parametrize("path", [README, *sorted(DOCS.glob("*.md"))], ids=lambda path: path.stem)
+def test_every_option_that_is_shown_exists(path):
     commands = {command.name: command.run for command in cli.COMMANDS}
-    text = (DOCS / f"{page}.md").read_text("utf-8")
-    for line in re.findall(r"^(?:venv/bin/)?brian-snn (.+?)(?:  +#.*)?$", text, re.MULTILINE):
-        # What the parser does not know ends in SystemExit.
+    text = path.read_text("utf-8")
+    for line in re.findall(r"^(?:.* && )?(?:venv/bin/)?brian-snn (.+?)(?:  +#.*)?$", text, re.MULTILINE):
+        # What the parser does not know is an error.
         assert cli.build_parser().parse_args(line.split()).run is commands[line.split()[0]]
+
+
+def test_every_option_that_the_readme_names_in_its_sentences_exists():
+    code = re.findall(r"`(?:brian-snn [^`]*)?--[^`]+`", README.read_text("utf-8"))
+    named = set(re.findall(r"--[a-z][a-z-]*", " ".join(code)))
+    assert named, "there are some"
+    assert named <= set(re.findall(r"--[a-z][a-z-]*", "".join(parser.format_help() for parser in parsers())))
+
+
+def parsers():
+    """Return the parsers of all commands, and of all figures."""
+    found = [cli.build_parser()]
+    for parser in found:
+        found += [p for a in parser._actions if isinstance(a, argparse._SubParsersAction) for p in a.choices.values()]
+    return found
 
 
 def test_every_error_that_is_quoted_is_one_of_the_program():

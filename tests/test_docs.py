@@ -63,7 +63,7 @@ def test_every_option_that_is_shown_exists(path):
 
 
 def test_every_option_that_the_readme_names_in_its_sentences_exists():
-    code = re.findall(r"`(?:brian-snn [^`]*)?--[^`]+`", README.read_text("utf-8"))
+    code = re.findall(r"`(?:(?:venv/bin/)?brian-snn [^`]*)?--[^`]+`", README.read_text("utf-8"))
     named = set(re.findall(r"--[a-z][a-z-]*", " ".join(code)))
     assert named, "there are some"
     assert named <= set(re.findall(r"--[a-z][a-z-]*", "".join(parser.format_help() for parser in parsers())))

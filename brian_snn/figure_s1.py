@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from brian_snn import __version__
 from brian_snn.analysis.transients import layer_offsets
@@ -79,7 +80,7 @@ def run(arguments: Namespace, settings: Settings) -> int:
         results = {name: _simulate(stages, name, subject, each) for name, each in runs.items()}
         with stages.stage("verify every neuron"):
             reports = {name: verify(result) for name, result in results.items()}
-        data = figure_data(subject, results)
+        data = figure_data(subject, results, reports)
         with stages.stage("draw and write"), staged_folder(arguments.output) as folder:
             write(data, folder)
     rows = [{"": name, "value": value} for name, value in data.summary.items()]
@@ -134,8 +135,8 @@ def prepare(weights: str, photo: Path, calibration: Path | None = None, percenti
     return Subject(network, picture, image, reference_activations(inception.model, network, image), summary)
 
 
-def figure_data(subject: Subject, results: Mapping[str, Result]) -> FigureS1:
-    """Return what the figure shows of two simulations, `UNCLAMPED` and `CLAMPED`."""
+def figure_data(subject: Subject, results: Mapping[str, Result], reports: Mapping[str, pd.DataFrame]) -> FigureS1:
+    """Return what the figure shows of two simulations, `UNCLAMPED` and `CLAMPED`, and of what `verify` says of them."""
     output = subject.network.output
     activations = {output.name: subject.activations[output.name]}
     rates = {name: np.asarray(r.rates(output.name)[0] * r.settings.dt_s) for name, r in results.items()}
@@ -148,6 +149,8 @@ def figure_data(subject: Subject, results: Mapping[str, Result]) -> FigureS1:
             f"bias_correlation_{name}": float(row["bias_correlation"]),
             f"synaptic_events_{name}": int(result.synaptic_events[0]),
             f"run_seconds_{name}": round(result.timings_s["run"], 1),
+            f"checks_{name}": int(reports[name]["neurons"].sum()),
+            f"max_residual_charge_{name}": float(reports[name]["max_residual_charge"].max()),
         }
     settings = results[CLAMPED].settings
     return FigureS1(

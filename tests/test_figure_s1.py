@@ -121,6 +121,14 @@ def test_the_settings_are_noted(drawn):
     assert summary["calibration_photos"] == 4
 
 
+@pytest.mark.parametrize("name", ["unclamped", "clamped"])
+def test_what_was_verified_is_noted(drawn, name):
+    summary = json.loads((drawn / "figure_s1.json").read_text())
+    assert summary[f"max_residual_charge_{name}"] == 0
+    # Charge and synapses of every neuron; S11 only where the input is constant.
+    assert 2 * summary["neurons"] <= summary[f"checks_{name}"] <= 4 * summary["neurons"]
+
+
 def test_the_activations_are_those_of_keras_over_lambda(drawn, model, photos):
     pixels = np.asarray(Image.open(photos / "b.png"), float) / 127.5 - 1
     everything = np.stack([np.asarray(Image.open(photos / f"{n}.png"), float) / 127.5 - 1 for n in "abcd"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from brian2 import Clock, NetworkOperation, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, ms
+from brian2 import Clock, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, ms
 from brian2 import Network as BrianNetwork
 from brian2.devices.device import RuntimeDevice
 
@@ -59,9 +59,8 @@ def brian_network(topology: Topology) -> BrianObjects:
         for position, layer in enumerate(topology.layers)
         if layer.record_potentials
     }
-    carriers = [_brian_object(topology, link, made, clock) for link, made in zip(topology.links, links, strict=True)]
-    chosen = [_competing(topology, k, made, clock) for k, made in competitions.items()]
-    network = BrianNetwork(groups, carriers, chosen, list(spikes.values()), list(states.values()), name="snn")
+    monitors = [*spikes.values(), *states.values()]
+    network = BrianNetwork(groups, links, list(competitions.values()), monitors, name="snn")
     network.schedule = network_schedule(len(topology.layers), topology.schedule)
     return BrianObjects(network, clock, groups, links, competitions, spikes, states)
 
@@ -128,9 +127,9 @@ def _shared(
 ) -> SharedProjection | RuntimeKernel:
     """Make the shared kernel of one link, in the form that the active device runs."""
     source, target = groups[link.source], groups[link.target]
-    if isinstance(get_device(), RuntimeDevice):
-        return RuntimeKernel(link, source, target, topology.schedule)
     when = population_slots(link.target, topology.schedule).receive
+    if isinstance(get_device(), RuntimeDevice):
+        return RuntimeKernel(link, source, target, topology.schedule, clock, when)
     has_weights = topology.layers[link.target].model.has_weights
     return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
 
@@ -139,26 +138,5 @@ def _competition(
     topology: Topology, position: int, groups: tuple[NeuronGroup, ...], clock: Clock
 ) -> SoftmaxCompetition | RuntimeCompetition:
     """Make the softmax of an output layer, in the form that the active device runs."""
-    if isinstance(get_device(), RuntimeDevice):
-        return RuntimeCompetition(groups[position])
-    return SoftmaxCompetition(groups[position], clock, population_slots(position, topology.schedule).integrate)
-
-
-def _competing(
-    topology: Topology, position: int, made: SoftmaxCompetition | RuntimeCompetition, clock: Clock
-) -> SoftmaxCompetition | NetworkOperation:
-    """Return what the Brian2 network holds for a softmax."""
-    if not isinstance(made, RuntimeCompetition):
-        return made
-    when = population_slots(position, topology.schedule).integrate
-    return NetworkOperation(made.choose, clock=clock, when=when, order=1, name=f"softmax_{position}")
-
-
-def _brian_object(
-    topology: Topology, link: Link, made: Synapses | SharedProjection | RuntimeKernel, clock: Clock
-) -> Synapses | SharedProjection | NetworkOperation:
-    """Return what the Brian2 network holds for a link."""
-    if not isinstance(made, RuntimeKernel):
-        return made
-    when = population_slots(link.target, topology.schedule).receive
-    return NetworkOperation(made.deliver, clock=clock, when=when, name=f"projection_{link.index}")
+    competition = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else SoftmaxCompetition
+    return competition(groups[position], clock, population_slots(position, topology.schedule).integrate)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from brian2 import Clock, NeuronGroup
+from brian2 import BrianObject, Clock, NeuronGroup
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
@@ -117,19 +117,22 @@ def _arrays(link: Link, n_source: int, float_type: np.dtype[Any]) -> dict[str, t
     return arrays
 
 
-class RuntimeKernel:
+class RuntimeKernel(BrianObject):
     """The same for the runtime backend: the map applied with NumPy to the vector of spikes.
 
-    `deliver` is meant for a Brian2 `NetworkOperation`; `weights` is set before the run.
+    `weights` is set before the run.
     """
 
-    def __init__(self, link: Link, source: NeuronGroup, target: NeuronGroup, schedule: Schedule) -> None:
+    def __init__(
+        self, link: Link, source: NeuronGroup, target: NeuronGroup, schedule: Schedule, clock: Clock, when: str
+    ) -> None:
+        super().__init__(clock=clock, when=when, name=f"projection_{link.index}")
         self.weights: FloatArray | None = None
         self._projection = link.as_projection()
         self._source, self._target, self._schedule = source, target, schedule
         self._first_source, self._n_neurons = link.first_source, link.n_neurons
 
-    def deliver(self) -> None:
+    def run(self) -> None:
         """Add what this step's spikes bring to the targets' input."""
         events = self._source.variables[_event_space(self._source)].get_value()
         spiking = events[: events[-1]]

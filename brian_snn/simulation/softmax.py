@@ -12,7 +12,7 @@ Potentials are accumulated, not averaged: with time the softmax turns into a max
 from __future__ import annotations
 
 import numpy as np
-from brian2 import Clock, NeuronGroup
+from brian2 import BrianObject, Clock, NeuronGroup
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
 
@@ -85,14 +85,15 @@ class SoftmaxCompetition(Group, CodeRunner):
         self._enable_group_attributes()
 
 
-class RuntimeCompetition:
+class RuntimeCompetition(BrianObject):
     """The same for the runtime backend; `noise` is set before the run, (all steps of all images, size)."""
 
-    def __init__(self, target: NeuronGroup) -> None:
+    def __init__(self, target: NeuronGroup, clock: Clock, when: str) -> None:
+        super().__init__(clock=clock, when=when, order=1, name=f"softmax_{target.name}")
         self.noise: FloatArray = np.zeros((0, len(target)))
         self._target = target
 
-    def choose(self) -> None:
+    def run(self) -> None:
         """Set ``chosen`` of the neuron that spikes in this step, if there is one."""
         step = int(self._target.t_in_timesteps[:].item())
         noise = self.noise[step]

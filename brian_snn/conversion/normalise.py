@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.affine import scale_outputs
 from brian_snn.conversion.forward import checked_images, iterate_forward
 from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, Projection
-from brian_snn.conversion.linear_maps import apply_map, gather_inputs, scatter_outputs
+from brian_snn.conversion.linear_maps import synapses
 from brian_snn.conversion.projecting import scale_inputs
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.option_values import real_number
@@ -112,28 +112,22 @@ def _inherited_scale(network: Network, population: Population, scales: dict[str,
     """Return the scale that the sources of a max pooling share: one number, or one per channel."""
     incoming = network.into(population.name)
     sources = [_per_neuron(network, projection.source, scales) for projection in incoming]
-    values = np.unique(np.concatenate(sources))
-    # Ranks from 1 on, taken upwards and downwards: a window of equal scales has the same rank both ways.
-    highest, lowest = np.zeros((1, population.size)), np.zeros((1, population.size))
+    highest, lowest = np.zeros(population.size), np.full(population.size, np.inf)
     for projection, source in zip(incoming, sources, strict=True):
-        rank = np.searchsorted(values, source)[None].astype(np.float64) + 1.0
-        _take_maximum(projection, rank, highest)
-        _take_maximum(projection, float(len(values) + 1) - rank, lowest)
+        pre, post, _ = synapses(projection, len(source))
+        np.maximum.at(highest, post, source[pre])
+        np.minimum.at(lowest, post, source[pre])
+    of_channel = highest.reshape(-1, population.shape[-1]).max(axis=0)
+    expected = np.broadcast_to(of_channel, population.shape).ravel()
     connected = highest > 0
-    rank_of_channel = np.where(connected, highest, 0).reshape(-1, population.shape[-1]).max(axis=0)
-    expected = np.broadcast_to(rank_of_channel, population.shape).reshape(1, -1)
-    if np.any(connected & ((highest + lowest != len(values) + 1) | (highest != expected))):
+    if np.any(connected & ((highest != lowest) | (highest != expected))):
         raise ModelError(
             f"max pooling {population.name!r}: neurons of different scale meet in one channel; put the concatenation "
             "after the pooling, or normalise by layer."
         )
-    of_channel = values[np.maximum(rank_of_channel, 1).astype(int) - 1]
+    # A channel that nothing reaches has no scale to take; any will do.
+    of_channel[of_channel == 0] = min(source.min() for source in sources)
     return float(of_channel[0]) if np.all(of_channel == of_channel[0]) else of_channel
-
-
-def _take_maximum(projection: Projection, per_source: FloatArray, totals: FloatArray) -> None:
-    inputs = gather_inputs(projection, per_source)
-    scatter_outputs(projection, apply_map(projection.geometry, None, inputs), totals)
 
 
 def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]) -> Projection:

@@ -20,6 +20,7 @@ from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, Network, Population
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.topology import has_spikes
 
 # Numbers held at a time for one array of the largest population: 8 MiB of float64.
 _BATCH_NUMBERS = 2**20
@@ -115,7 +116,7 @@ def _limits(
             continue
         lowest = envelope.low * n_steps - envelope.below
         highest = envelope.high * n_steps + envelope.above
-        if population.kind != "readout" or settings.readout == "spikes":
+        if has_spikes(population, settings):
             # A count is whole and not negative. The sums above are rounded.
             rounding = settings.steps * 2.0**-49
             lowest, highest = np.ceil(np.maximum(lowest - rounding, 0.0)), np.floor(highest + rounding)

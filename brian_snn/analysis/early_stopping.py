@@ -30,6 +30,7 @@ from brian_snn.conversion.linear_maps import synapses
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import input_currents, scaled_parameters
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.topology import has_spikes
 
 # More than the rounding of a few operations, relative to their operands.
 _ROUNDING = 2.0**-40
@@ -59,7 +60,8 @@ def earliest_certain_step(result: Result, use_bounds: bool = False) -> NDArray[n
         If a setting is not covered by the proof.
     """
     require_covered(result.settings)
-    lead = _SpikingLead(result) if _output_spikes(result) else _PotentialLead(result, use_bounds)
+    spikes = has_spikes(result.network.output, result.settings)
+    lead = _SpikingLead(result) if spikes else _PotentialLead(result, use_bounds)
     step = np.full(len(result.images), result.settings.steps, np.int64)
     for k in reversed(range(len(_history(result)))):
         step[lead.is_certain(k)] = result.checkpoints[k]
@@ -98,11 +100,6 @@ def _history(result: Result) -> FloatArray:
     if result.output_history is None:
         raise DataError("the result has no checkpoints; simulate with checkpoints, such as range(5, 201, 5).")
     return result.output_history.reshape(len(result.checkpoints), len(result.images), -1)
-
-
-def _output_spikes(result: Result) -> bool:
-    """Whether the output spikes."""
-    return result.network.output.kind != "readout" or result.settings.readout == "spikes"
 
 
 def _steps_run(result: Result, k: int) -> int:

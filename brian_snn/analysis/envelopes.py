@@ -59,6 +59,7 @@ from brian_snn.errors import SettingError
 from brian_snn.simulation.parameters import Parameters, input_currents, scaled_parameters
 from brian_snn.simulation.result import window_start
 from brian_snn.simulation.settings import Reset, Settings
+from brian_snn.simulation.topology import has_spikes
 
 _EPSILON = 2.0**-52
 
@@ -121,8 +122,7 @@ def envelopes(
             current = currents.get(name, parameters.bias[name][None]).reshape(-1, population.size)
             current = np.broadcast_to(current, (len(images), population.size))
             charge, largest = layer.charge(found, current / parameters.threshold)
-            silent = population.kind == "readout" and settings.readout == "potential"
-            found[name] = charge if silent else layer.spikes(charge, largest, current)
+            found[name] = layer.spikes(charge, largest, current) if has_spikes(population, settings) else charge
         yield population, found[name]
 
 

@@ -69,6 +69,7 @@ from brian_snn.conversion.linear_maps import synapses
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import input_currents, scaled_parameters
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.topology import crosses_threshold
 
 Activations = Mapping[str, NDArray[np.generic]]
 
@@ -150,7 +151,7 @@ class Measured:
 
     def integrates_only(self, name: str) -> bool:
         """Whether a population is a readout that does not spike."""
-        return self.result.network[name].kind == "readout" and self.result.settings.readout != "spikes"
+        return not crosses_threshold(self.result.network[name], self.result.settings)
 
     def arrived(self, name: str, batch: slice) -> FloatArray:
         """Return q, the charge that arrived; a refractory neuron did not integrate all of it."""

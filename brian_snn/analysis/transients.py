@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.graph import FloatArray, Population
 from brian_snn.errors import DataError
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.topology import crosses_threshold
 
 Activations = Mapping[str, NDArray[np.generic]]
 
@@ -154,7 +155,7 @@ def pearson(x: FloatArray, y: FloatArray) -> float:
 
 def _targets(result: Result, activations: Activations) -> Iterator[tuple[Population, FloatArray]]:
     """Yield the populations of interest with their targets, (n_images, *shape), in the network's order."""
-    spiking = [p for p in result.network.populations if p.kind != "readout" or result.settings.readout == "spikes"]
+    spiking = [p for p in result.network.populations if crosses_threshold(p, result.settings)]
     unknown = set(activations) - {population.name for population in spiking}
     if unknown or not activations:
         raise DataError(

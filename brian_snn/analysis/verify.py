@@ -23,6 +23,7 @@ from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import Parameters, on_grid, scaled_parameters
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.topology import crosses_threshold
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22
@@ -389,7 +390,7 @@ def _comparison(result: Result, population: Population, activation: FloatArray) 
 
 def _rates_hz(result: Result, population: Population) -> FloatArray:
     """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
-    if population.kind == "readout" and result.settings.readout != "spikes":
+    if not crosses_threshold(population, result.settings):
         parameters = scaled_parameters(result.network, result.settings)
         charge = result.potentials[population.name] - parameters.v_init
         return charge / (parameters.threshold * max(1, result.window_steps(population.name)) * result.settings.dt_s)

@@ -19,7 +19,7 @@ from brian_snn.simulation.neurons import CHARGES
 from brian_snn.simulation.parameters import Parameters
 from brian_snn.simulation.result import estimate_logits, heard_steps, window_start
 from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.topology import Layer, Topology
+from brian_snn.simulation.topology import Layer, Topology, has_spikes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], 
     for name in record_counts:
         if name not in positions:
             raise SettingError(f"cannot record {name!r}: the network's populations are {', '.join(positions)}.")
-        if network[name].kind == "readout" and settings.readout == "potential":
+        if not has_spikes(network[name], settings):
             raise SettingError(f"cannot record the spike counts of {name!r}: it is a readout that only integrates.")
     for step in checkpoints:
         if not 1 <= step <= settings.steps:

@@ -19,6 +19,7 @@ from brian_snn.conversion.graph import FloatArray, IntArray, Network, Population
 from brian_snn.conversion.linear_maps import fan_out
 from brian_snn.simulation.parameters import on_grid
 from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.topology import has_spikes
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ class Result:
         """
         output, threshold = self.network.output, float(on_grid(self.settings.threshold, self.network.grid))
         v_init = float(on_grid(self.settings.v_init, self.network.grid))
-        spikes = None if _integrates_only(output, self.settings) else self.spike_counts[output.name]
+        spikes = self.spike_counts[output.name] if has_spikes(output, self.settings) else None
         potentials = self.potentials[output.name]
         return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)
 
@@ -277,11 +278,6 @@ def estimate_logits(
     if spike_counts is not None:
         return np.asarray(spike_counts, np.float64) / n_steps * output.scale
     return (np.asarray(potentials, np.float64) - v_init) / (threshold * n_steps)
-
-
-def _integrates_only(output: Population, settings: Settings) -> bool:
-    """Whether the output is a readout that does not spike."""
-    return output.kind == "readout" and settings.readout == "potential"
 
 
 def window_start(population: Population, settings: Settings) -> int:

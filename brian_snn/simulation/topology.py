@@ -135,6 +135,16 @@ def topology(
     return Topology(tuple(layers), links, settings.schedule)
 
 
+def has_spikes(population: Population, settings: Settings) -> bool:
+    """Whether a population spikes: all do but a readout that only integrates."""
+    return population.kind != "readout" or settings.readout != "potential"
+
+
+def crosses_threshold(population: Population, settings: Settings) -> bool:
+    """Whether a population's spikes stand for its activation: not those that a softmax gives to a readout."""
+    return population.kind != "readout" or settings.readout == "spikes"
+
+
 def float_type(population: Population, settings: Settings) -> FloatType:
     """Return the type in which a population adds up: an output layer has no scale of its own, and needs all bits."""
     return settings.float_type if population.kind == "spiking" else "float64"
@@ -172,7 +182,7 @@ def _soma(population: Population, settings: Settings, receives_spikes: bool) -> 
         return poisson_input()
     if population.kind == "readout" and settings.readout == "softmax":
         return softmax_readout(receives_spikes)
-    spikes = population.kind != "readout" or settings.readout == "spikes"
+    spikes = crosses_threshold(population, settings)
     return integrator(
         spikes,
         settings.reset,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brian_snn.analysis import bounds as bounds_module
+from brian_snn.analysis import batching
 from brian_snn.analysis.bounds import bounds, rate_bounds
 from brian_snn.analysis.envelopes import Envelope, delayed_envelope, envelopes, spike_envelope, staircase_envelope
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
@@ -251,7 +251,7 @@ def test_without_activations_the_targets_are_those_of_the_network():
 def test_small_batches_change_nothing(monkeypatch):
     result, activations = simulated(clamp=2)
     before, limits = bounds(result, activations), rate_bounds(result.network, result.images, result.settings)
-    monkeypatch.setattr(bounds_module, "_BATCH_NUMBERS", 1)
+    monkeypatch.setattr(batching, "_IMAGE_NUMBERS", 1)
     after = bounds(result, activations)
     numbers = [column for column in before if column != "population"]
     np.testing.assert_allclose(after[numbers].astype(float), before[numbers].astype(float), rtol=1e-12)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn.analysis import error as error_module
+from brian_snn.analysis import batching
 from brian_snn.analysis.error import error_account, error_origins, error_terms, knob
 from brian_snn.conversion.graph import INPUT, Geometry, Projection
 from brian_snn.errors import DataError, SettingError
@@ -255,7 +255,7 @@ def test_the_share_of_the_only_cause_is_one():
 
 def test_small_batches_change_nothing(account, monkeypatch):
     result, activations, table = account
-    monkeypatch.setattr(error_module, "_BATCH_NUMBERS", 1)
+    monkeypatch.setattr(batching, "_IMAGE_NUMBERS", 1)
     again = error_account(result, activations)
     columns = ["mean", "mean_abs", "rms", "share"]
     np.testing.assert_allclose(again[columns], table[columns], rtol=1e-9, atol=1e-15)

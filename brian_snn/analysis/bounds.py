@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.envelopes import envelopes
 from brian_snn.analysis.error_terms import Measured
 from brian_snn.conversion.forward import forward
@@ -21,9 +22,6 @@ from brian_snn.conversion.graph import FloatArray, Network, Population
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.topology import has_spikes
-
-# Numbers held at a time for one array of the largest population: 8 MiB of float64.
-_BATCH_NUMBERS = 2**20
 
 
 def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None = None) -> pd.DataFrame:
@@ -61,7 +59,7 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
         }
     measured = Measured(result, activations)
     tallies: dict[str, _Tally] = {}
-    for batch in _batches(result.network, len(result.images)):
+    for batch in image_batches(result.network, len(result.images)):
         for population, lowest, highest in _limits(result.network, result.images[batch], result.settings):
             tally = tallies.setdefault(population.name, _Tally())
             tally.add(measured.rate(population.name, batch), measured.target(population.name, batch), lowest, highest)
@@ -97,7 +95,7 @@ def rate_bounds(
     """
     wanted = [p for p in network.populations if names is None or p.name in names]
     limits = {p.name: (np.empty((len(images), *p.shape)), np.empty((len(images), *p.shape))) for p in wanted}
-    for batch in _batches(network, len(images)):
+    for batch in image_batches(network, len(images)):
         for population, lowest, highest in _limits(network, images[batch], settings):
             if population.name in limits:
                 for kept, found in zip(limits[population.name], (lowest, highest), strict=True):
@@ -121,13 +119,6 @@ def _limits(
             rounding = settings.steps * 2.0**-49
             lowest, highest = np.ceil(np.maximum(lowest - rounding, 0.0)), np.floor(highest + rounding)
         yield population, lowest / n_steps, highest / n_steps
-
-
-def _batches(network: Network, n_images: int) -> Iterator[slice]:
-    """Yield slices of images of which the largest population fits into `_BATCH_NUMBERS`."""
-    length = max(1, _BATCH_NUMBERS // max(p.size for p in network.populations))
-    for start in range(0, n_images, length):
-        yield slice(start, start + length)
 
 
 @dataclass

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.error_terms import TERMS, Activations, Measured, Split, splitter
 from brian_snn.conversion.graph import FloatArray, Network, Population
 from brian_snn.errors import SettingError
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
-
-# Numbers held at a time for one array of the largest population: 8 MiB of float64.
-_BATCH_NUMBERS = 2**20
 
 
 def error_terms(result: Result, activations: Activations, name: str) -> dict[str, FloatArray]:
@@ -52,7 +50,7 @@ def error_terms(result: Result, activations: Activations, name: str) -> dict[str
     """
     measured, population = Measured(result, activations), result.network[name]
     split = splitter(measured, population)
-    parts = [_named(split(batch)) for batch in _batches(result)]
+    parts = [_named(split(batch)) for batch in image_batches(result.network, len(result.images))]
     return {term: np.concatenate([p[term] for p in parts]).reshape(-1, *population.shape) for term in parts[0]}
 
 
@@ -153,18 +151,11 @@ def _read_later(network: Network, name: str, current: Population) -> bool:
 
 def _splits(measured: Measured) -> Iterator[tuple[Population, Split]]:
     """Yield every population with the split of its error, layer by layer, for one batch of images after the other."""
-    populations = measured.result.network.populations
-    splitters = [splitter(measured, population) for population in populations]
-    for batch in _batches(measured.result):
-        for population, split in zip(populations, splitters, strict=True):
+    network = measured.result.network
+    splitters = [splitter(measured, population) for population in network.populations]
+    for batch in image_batches(network, len(measured.result.images)):
+        for population, split in zip(network.populations, splitters, strict=True):
             yield population, split(batch)
-
-
-def _batches(result: Result) -> Iterator[slice]:
-    """Yield slices of images of which the largest population fits into `_BATCH_NUMBERS`."""
-    length = max(1, _BATCH_NUMBERS // max(p.size for p in result.network.populations))
-    for start in range(0, len(result.images), length):
-        yield slice(start, start + length)
 
 
 def _named(split: Split) -> dict[str, FloatArray]:

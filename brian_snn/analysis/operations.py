@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import INPUT, Network
-from brian_snn.conversion.linear_maps import fan_out, n_synapses
+from brian_snn.conversion.linear_maps import n_synapses, total_fan_out
 from brian_snn.errors import DataError
-from brian_snn.simulation.result import Result
+from brian_snn.simulation.result import Result, events_of
 
 
 def ann_operations(network: Network) -> int:
@@ -46,9 +46,7 @@ def snn_operations(result: Result) -> NDArray[np.int64]:
     -------
     operations : (n_images,) int array
     """
-    return _input_operations(result.network) + sum(
-        (_events(result, p.name) for p in result.network.populations), start=np.zeros(len(result.images), np.int64)
-    )
+    return _input_operations(result.network) + result.synaptic_events
 
 
 def operations_by_population(result: Result) -> pd.DataFrame:
@@ -72,7 +70,7 @@ def operations_by_population(result: Result) -> pd.DataFrame:
                 "synapses": sum(n_synapses(result.network, p) for p in result.network.into(population.name)),
                 "spikes_per_neuron": per_neuron,
                 "mean_rate_hz": per_neuron / window_s if window_s else 0.0,
-                "events_per_image": float(np.mean(_events(result, population.name))),
+                "events_per_image": float(np.mean(events_of(result, population.name))),
             }
         )
     return pd.DataFrame(rows)
@@ -102,7 +100,7 @@ def operations_over_time(result: Result) -> NDArray[np.int64]:
     shape = (len(result.checkpoints), len(result.images))
     operations = np.full(shape, _input_operations(result.network), np.int64)
     for population in result.network.populations:
-        fan = _fan_out(result.network, population.name)
+        fan = total_fan_out(result.network, population.name)
         if not fan.any():
             continue
         if population.name in result.count_history:
@@ -119,21 +117,8 @@ def operations_over_time(result: Result) -> NDArray[np.int64]:
 
 def uneven_fan_out(network: Network) -> tuple[str, ...]:
     """Return the populations whose counts `operations_over_time` needs: those whose neurons differ in fan-out."""
-    fans = ((population.name, _fan_out(network, population.name)) for population in network.populations)
+    fans = ((population.name, total_fan_out(network, population.name)) for population in network.populations)
     return tuple(name for name, fan in fans if np.any(fan != fan[0]))
-
-
-def _fan_out(network: Network, name: str) -> NDArray[np.int64]:
-    """Return the number of synapses that leave each neuron of a population, over all projections."""
-    size = network[name].size
-    return sum((fan_out(p, size) for p in network.out_of(name)), start=np.zeros(size, np.int64))
-
-
-def _events(result: Result, name: str) -> NDArray[np.int64]:
-    """Return the spikes of a population times their fan-out, for each image."""
-    fan = _fan_out(result.network, name)
-    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
-    return np.concatenate(parts).astype(np.int64)
 
 
 def _input_operations(network: Network) -> int:

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.analysis.batching import batches
 from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s11
 from brian_snn.analysis.keras_maps import Map, keras_projection
 from brian_snn.analysis.redraw import competes, poisson_surplus, softmax_surplus
+from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import Parameters, on_grid, scaled_parameters
@@ -117,7 +119,7 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
     inputs = _Inputs(result, parameters, population)
     largest = dict.fromkeys((law, "charge", "synapses"), 0.0)
     for part in result.parts():
-        for batch in _batches(len(part.images), inputs.largest_size):
+        for batch in batches(len(part.images), inputs.largest_size, _BATCH_NUMBERS):
             counts, v_end, charge, surplus = (
                 field[name][batch].reshape(-1, population.size)
                 for field in (part.spike_counts, part.potentials, part.charge, part.surplus)
@@ -257,7 +259,7 @@ def _count_batches(result: Result, pool: str, names: set[str], size: int) -> Ite
     if not delayed and all(name in result.count_history for name in names):
         known += [{name: result.count_history[name][k] for name in names} for k in range(len(result.checkpoints))]
     for counts in known:
-        for batch in _batches(len(result.images), size):
+        for batch in batches(len(result.images), size, _BATCH_NUMBERS):
             yield {name: np.asarray(counts[name][batch], np.float64) for name in names}
     if not delayed and all(name in result.spike_trains for name in names):
         yield from _counts_per_step(result, names, size)
@@ -268,7 +270,7 @@ def _counts_per_step(result: Result, names: set[str], size: int) -> Iterator[dic
     trains = {name: _split_by_image(result.spike_trains[name], len(result.images)) for name in names}
     for image in range(len(result.images)):
         running = {name: np.zeros(result.network[name].size) for name in names}
-        for steps in _batches(result.settings.steps, size):
+        for steps in batches(result.settings.steps, size, _BATCH_NUMBERS):
             n_steps = len(range(result.settings.steps)[steps])
             counts = {}
             for name in names:
@@ -301,13 +303,6 @@ def _random_row(result: Result, parameters: Parameters, population: Population) 
 
 
 # --- the report -----------------------------------------------------------------------------------------------------
-
-
-def _batches(n: int, size: int) -> Iterator[slice]:
-    """Yield slices of `n` items of `size` numbers each that fit into `_BATCH_NUMBERS`."""
-    length = max(1, _BATCH_NUMBERS // size)
-    for start in range(0, n, length):
-        yield slice(start, start + length)
 
 
 def _largest(so_far: float, residual: FloatArray) -> float:
@@ -377,11 +372,10 @@ def _comparison(result: Result, population: Population, activation: FloatArray) 
     target = (activation / population.scale / result.settings.dt_s).ravel()
     rate = _rates_hz(result, population).ravel()
     error = rate - target
-    varies = np.ptp(rate) > 0 and np.ptp(target) > 0
     return {
         "population": population.name,
         "neurons": rate.size,
-        "pearson_r": float(np.corrcoef(rate, target)[0, 1]) if varies else np.nan,
+        "pearson_r": pearson(rate, target),
         "rmse_hz": float(np.sqrt(np.mean(error**2))),
         "mean_error_hz": float(np.mean(error)),
         "max_error_hz": float(np.max(np.abs(error))),

@@ -210,6 +210,12 @@ def fan_out(projection: Projection, n_source: int) -> NDArray[np.int64]:
     return result
 
 
+def total_fan_out(network: Network, name: str) -> NDArray[np.int64]:
+    """Return the number of synapses that leave each neuron of a population, over all projections, (size,)."""
+    size = network[name].size
+    return sum((fan_out(p, size) for p in network.out_of(name)), start=np.zeros(size, np.int64))
+
+
 def n_synapses(network: Network, projection: Projection) -> int:
     """Return the number of synapses of a projection; for one from the image, of its multiply-adds."""
     from_image = projection.source == INPUT

@@ -16,7 +16,7 @@ from brian2 import Quantity, second
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import FloatArray, IntArray, Network, Population
-from brian_snn.conversion.linear_maps import fan_out
+from brian_snn.conversion.linear_maps import total_fan_out
 from brian_snn.simulation.parameters import on_grid
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.topology import has_spikes
@@ -153,15 +153,8 @@ class Result:
     @property
     def synaptic_events(self) -> NDArray[np.int64]:
         """Spikes times fan-out, summed over all synapses for each image, (n_images,)."""
-        events = [np.zeros(len(part.images), np.int64) for part in self.parts()]
-        for population in self.network.populations:
-            fan = sum(
-                (fan_out(p, population.size) for p in self.network.out_of(population.name)),
-                start=np.zeros(population.size, np.int64),
-            )
-            for sums, part in zip(events, self.parts(), strict=True):
-                sums += part.spike_counts[population.name].reshape(len(sums), -1) @ fan
-        return np.concatenate(events)
+        events = (events_of(self, population.name) for population in self.network.populations)
+        return sum(events, start=np.zeros(len(self.images), np.int64))
 
     def save(self, folder: str | Path) -> None:
         """Write the result, its network and its images into a new folder; `brian_snn.load_result` reads it back.
@@ -174,6 +167,13 @@ class Result:
         from brian_snn.simulation.storage import save_result
 
         save_result(self, Path(folder))
+
+
+def events_of(result: Result, name: str) -> NDArray[np.int64]:
+    """Return the spikes of a population times their fan-out, for each image."""
+    fan = total_fan_out(result.network, name)
+    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
+    return np.concatenate(parts).astype(np.int64)
 
 
 #: Fields that hold an array for each population, or each (population, step).

@@ -98,8 +98,9 @@ def rate_bounds(
     for batch in image_batches(network, len(images)):
         for population, lowest, highest in _limits(network, images[batch], settings):
             if population.name in limits:
-                for kept, found in zip(limits[population.name], (lowest, highest), strict=True):
-                    kept[batch] = found.reshape(-1, *population.shape)
+                kept_lowest, kept_highest = limits[population.name]
+                kept_lowest[batch] = lowest.reshape(-1, *population.shape)
+                kept_highest[batch] = highest.reshape(-1, *population.shape)
     return limits
 
 

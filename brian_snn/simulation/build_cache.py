@@ -105,11 +105,7 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
         with filelock.FileLock(f"{folder}.lock"):
             is_new = not _is_complete(folder)
             if is_new:
-                with _partial(folder) as partial:
-                    if shipped is not None and shipped.key == key:
-                        shipped.unpack(partial)
-                    else:
-                        _build(topology, partial, compiler, progress)
+                _make(folder, topology, compiler, progress, shipped)
             # The list of builds shows when each was used last.
             os.utime(folder / "manifest.json")
             return Build(folder, is_new)
@@ -181,6 +177,17 @@ def _partial(folder: Path) -> Iterator[Path]:
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make(
+    folder: Path, topology: Topology, compiler: str, progress: Progress | None, shipped: ShippedBuild | None
+) -> None:
+    """Unpack the shipped build if it is the one that the folder is named after; else compile."""
+    with _partial(folder) as partial:
+        if shipped is not None and shipped.key == folder.name:
+            shipped.unpack(partial)
+        else:
+            _build(topology, partial, compiler, progress)
 
 
 def _build(topology: Topology, partial: Path, compiler: str, progress: Progress | None) -> None:

@@ -93,16 +93,15 @@ def compile_project(folder: Path, compiler: str, progress: Progress | None = Non
         _run([compiler, *FLAGS, *optimisation, "-include", "precompiled.h", "-c", source, "-o", target], folder)
         return target
 
-    targets = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for target in pool.map(compile_one, sources):
-                targets.append(target)
-                if progress:
-                    progress(len(targets), len(sources))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    targets, pool = [], ThreadPoolExecutor(os.cpu_count())
+    try:
+        for target in pool.map(compile_one, sources):
+            targets.append(target)
+            if progress:
+                progress(len(targets), len(sources))
+    finally:
+        # After an error no further file is compiled.
+        pool.shutdown(cancel_futures=True)
     _run([compiler, *targets, "-o", "main"], folder)
     for name in (*targets, "precompiled.h.gch"):
         (folder / name).unlink()

@@ -67,14 +67,13 @@ def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, 
 
     A target listens from the start of its window; with a delay it hears nothing of what is sent at the end.
     """
-    needed = set()
-    for projection in network.projections:
-        if projection.source != INPUT:
-            source = network[projection.source]
-            for step in heard_steps(network[projection.target], settings):
-                if window_start(source, settings) < step < settings.steps:
-                    needed.add((source.name, step))
-    return needed
+    return {
+        (projection.source, step)
+        for projection in network.projections
+        if projection.source != INPUT
+        for step in heard_steps(network[projection.target], settings)
+        if window_start(network[projection.source], settings) < step < settings.steps
+    }
 
 
 def record_dtype(topology: Topology, plan: Plan) -> np.dtype[Any]:

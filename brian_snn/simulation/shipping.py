@@ -53,11 +53,10 @@ class ShippedBuild:
 def pack(folder: Path) -> ShippedBuild:
     """Return the build in a folder of the cache of this machine."""
     buffer = io.BytesIO()
+    files = [path for pattern in _FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for pattern in _FILES:
-            for path in sorted(folder.glob(pattern)):
-                if path.is_file():
-                    archive.write(path, path.relative_to(folder).as_posix())
+        for path in files:
+            archive.write(path, path.relative_to(folder).as_posix())
     return ShippedBuild(folder.name, system(), processor_features(), buffer.getvalue())
 
 

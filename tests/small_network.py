@@ -136,7 +136,7 @@ def small_images(n_images=3, seed=2):
 # --- its simulation -------------------------------------------------------------------------------------------------
 
 
-def exact_current(matrix, bias, images, threshold):
+def exact_current(matrix, bias, images):
     """Return W x + b rounded to the grid, from exact fractions."""
     flat = images.reshape(len(images), -1)
     current = np.empty((len(images), matrix.shape[1]))
@@ -165,7 +165,7 @@ class Loop:
         for population in network.populations:
             bias, image_map = to_grid(self.threshold * population.bias).ravel(), (INPUT, population.name)
             if image_map in self.matrices:
-                bias = exact_current(self.matrices.pop(image_map), bias, images, self.threshold)
+                bias = exact_current(self.matrices.pop(image_map), bias, images)
             self.current[population.name] = np.broadcast_to(bias, (self.n_images, population.size))
         self.v = {name: np.full((self.n_images, size), self.v_init) for name, size in names.items()}
         self.counts, self.spikes, self.charge, self.surplus, self.hit = (

@@ -10,7 +10,7 @@ A feature map is the last axis of a population; in a dense layer every neuron is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,8 @@ from brian_snn.simulation.topology import crosses_threshold
 Activations = Mapping[str, NDArray[np.generic]]
 
 
-def map_offsets(result: Result, activations: Activations) -> pd.DataFrame:
-    """Compare the rates of every feature map with their targets.
-
-    The offset is the mean over the map, and over all images, of rate minus target.
+def layer_offsets(result: Result, activations: Activations) -> pd.DataFrame:
+    """Compare the rates of every population with their targets.
 
     Parameters
     ----------
@@ -39,41 +37,15 @@ def map_offsets(result: Result, activations: Activations) -> pd.DataFrame:
     Returns
     -------
     report : DataFrame
-        One row per population and feature map: ``population``, ``feature_map``, ``bias`` (mean over the map, in
-        thresholds per step), ``target`` and ``rate`` (means), ``offset``, ``pearson_r`` (nan where either side is
-        constant) and ``rmse``.
+        One row per population: ``population``, ``depth``, ``feature_maps``, ``mean_abs_offset`` (mean over the maps of
+        the absolute offset), ``bias_correlation`` (Pearson's r between the offset and the bias of the maps; nan where
+        there are fewer than two maps or either is the same for all), ``pearson_r`` and ``rmse`` over all neurons. The
+        offset of a map is the mean, over its neurons and all images, of rate minus target.
 
     Raises
     ------
     DataError
         If activations belong to no spiking population or have another shape than it.
-    """
-    tables = []
-    for population, target in _targets(result, activations):
-        rate = _rates(result, population)
-        tables.append(_map_table(population, rate, target))
-    return pd.concat(tables, ignore_index=True)
-
-
-def layer_offsets(result: Result, activations: Activations) -> pd.DataFrame:
-    """Compare the rates of every population with their targets.
-
-    Parameters
-    ----------
-    result, activations
-        As for `map_offsets`.
-
-    Returns
-    -------
-    report : DataFrame
-        One row per population: ``population``, ``depth``, ``feature_maps``, ``mean_abs_offset`` (mean over the maps of
-        the absolute offset), ``bias_correlation`` (Pearson's r between the offset and the bias of the maps; nan where
-        there are fewer than two maps or either is the same for all), ``pearson_r`` and ``rmse`` over all neurons.
-
-    Raises
-    ------
-    DataError
-        As in `map_offsets`.
     """
     rows = [_layer_row(p, _rates(result, p), target) for p, target in _targets(result, activations)]
     return pd.DataFrame(rows)
@@ -87,7 +59,7 @@ def offsets_over_time(result: Result, activations: Activations) -> pd.DataFrame:
     result : Result
         Simulated with ``checkpoints`` and ``record_counts``.
     activations : mapping of str to (n_images, *shape) array
-        As for `map_offsets`, for populations whose counts were recorded.
+        As for `layer_offsets`, for populations whose counts were recorded.
 
     Returns
     -------
@@ -98,7 +70,7 @@ def offsets_over_time(result: Result, activations: Activations) -> pd.DataFrame:
     Raises
     ------
     DataError
-        As in `map_offsets`, or if the counts of a population were not recorded.
+        As in `layer_offsets`, or if the counts of a population were not recorded.
     """
     rows = []
     for population, target in _targets(result, activations):
@@ -112,37 +84,6 @@ def offsets_over_time(result: Result, activations: Activations) -> pd.DataFrame:
             if step > start:
                 rows.append({"step": int(step)} | _layer_row(population, counts / (step - start), target))
     return pd.DataFrame(rows)
-
-
-def offsets_over_clamp(results: Iterable[Result], activations: Activations) -> pd.DataFrame:
-    """Compare simulations of the same images that differ in their settings.
-
-    Parameters
-    ----------
-    results : iterable of Result
-        One simulation after the other; they need not be in memory at the same time.
-    activations : mapping of str to (n_images, *shape) array
-        As for `map_offsets`.
-
-    Returns
-    -------
-    report : DataFrame
-        The columns of `layer_offsets` behind ``reset``, ``steps`` and ``clamp``.
-
-    Raises
-    ------
-    DataError
-        As in `map_offsets`.
-    """
-    tables = []
-    for result in results:
-        settings = result.settings
-        table = layer_offsets(result, activations)
-        table.insert(0, "clamp", settings.clamp)
-        table.insert(0, "steps", settings.steps)
-        table.insert(0, "reset", settings.reset)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
 
 
 def pearson(x: FloatArray, y: FloatArray) -> float:
@@ -182,24 +123,6 @@ def _rates(result: Result, population: Population) -> FloatArray:
 def _by_map(values: NDArray[np.generic], population: Population) -> FloatArray:
     """Return (neurons of a map, maps)."""
     return np.asarray(values, np.float64).reshape(-1, population.shape[-1])
-
-
-def _map_table(population: Population, rate: FloatArray, target: FloatArray) -> pd.DataFrame:
-    """Return the rows of one population in `map_offsets`."""
-    rates, targets = _by_map(rate, population), _by_map(target, population)
-    error = rates - targets
-    return pd.DataFrame(
-        {
-            "population": population.name,
-            "feature_map": np.arange(population.shape[-1]),
-            "bias": _by_map(population.bias, population).mean(axis=0),
-            "target": targets.mean(axis=0),
-            "rate": rates.mean(axis=0),
-            "offset": error.mean(axis=0),
-            "pearson_r": [pearson(x, y) for x, y in zip(targets.T, rates.T, strict=True)],
-            "rmse": np.sqrt(np.mean(error**2, axis=0)),
-        }
-    )
 
 
 def _layer_row(population: Population, rate: FloatArray, target: FloatArray) -> dict[str, str | int | float]:

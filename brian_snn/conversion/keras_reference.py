@@ -92,7 +92,7 @@ def _reference_batch(
     """Run one batch through the layers, keeping what the populations refer to."""
     wanted = {population.reference for population in network.populations}
     outputs: dict[str, FloatArray] = {}
-    for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32"), dtype):
+    for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32")):
         if step.path in wanted:
             outputs[step.path] = np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
     activations: dict[str, FloatArray] = {}
@@ -113,7 +113,7 @@ def _activation(population: Population, values: FloatArray) -> FloatArray:
 
 
 def _tensors(
-    keras: Any, steps: list[Step], layers: list[Any], images: NDArray[np.generic], dtype: str | None
+    keras: Any, steps: list[Step], layers: list[Any], images: NDArray[np.generic]
 ) -> Iterator[tuple[Step, Any]]:
     """Yield every step with its output; a tensor is dropped after its last reader."""
     last_reader = {source: i for i, step in enumerate(steps) for source in step.inputs}

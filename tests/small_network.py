@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.simulation.result import Result, window_start
+from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
 
 GRID = 2.0**-24
@@ -146,6 +146,15 @@ def exact_current(matrix, bias, images):
     return current
 
 
+def longest_paths(network):
+    """Return the depth of each population: how many membranes lie on its longest path from the image, its own too."""
+    depths = {INPUT: 0}
+    for population in network.populations:
+        below = max(depths[projection.source] for projection in network.into(population.name))
+        depths[population.name] = below + (population.kind in ("spiking", "readout"))
+    return depths
+
+
 class Loop:
     """The state of every population, advanced by one step at a time."""
 
@@ -157,6 +166,7 @@ class Loop:
         self.network, self.settings, self.n_images = network, settings, len(images)
         self.threshold, self.v_init = float(to_grid(settings.threshold)), float(to_grid(settings.v_init))
         names = {p.name: p.size for p in network.populations}
+        self.depths = longest_paths(network)
         self.matrices, self.current = {}, {}
         for p in network.projections:
             weights = None if p.weights is None else to_grid(self.threshold * p.weights)
@@ -174,7 +184,7 @@ class Loop:
 
     def start(self, population):
         """Return the number of clamped steps."""
-        return window_start(population, self.settings)
+        return min(self.settings.steps, self.settings.clamp * (self.depths[population.name] - 1))
 
     def fires(self, population):
         """Whether a population spikes at all."""

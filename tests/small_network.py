@@ -133,6 +133,18 @@ def small_images(n_images=3, seed=2):
     return np.random.default_rng(seed).uniform(size=(n_images, 5, 4, 2))
 
 
+def constant_network(currents):
+    """Return a layer of neurons with a constant current each, which the image does not change, and a readout."""
+    size = len(currents)
+    populations = (
+        Population("layer", "spiking", (size,), to_grid(currents), 1),
+        Population("out", "readout", (1,), np.zeros(1), 2),
+    )
+    image = Projection(INPUT, "layer", Geometry("dense", (1,), (size,)), np.zeros((1, size)))
+    out = Projection("layer", "out", Geometry("dense", (size,), (1,)), to_grid(np.full((size, 1), 0.25)))
+    return Network(populations, (image, out), (1,), grid=GRID)
+
+
 # --- its simulation -------------------------------------------------------------------------------------------------
 
 

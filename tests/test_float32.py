@@ -9,9 +9,8 @@ import pytest
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from tests import small_network as small
-from tests.test_simulate import FINAL, HISTORY, RECORDED, RUNS, differences
-from tests.test_variants import RUNS as VARIANTS
-from tests.test_variants import as_settings
+from tests.simulation_cases import HISTORY, RECORDED, RUNS, VARIANTS, as_settings
+from tests.small_network import FINAL, differences
 from tests.variant_oracles import VariantLoop
 
 GRID = 2.0**-14

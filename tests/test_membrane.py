@@ -7,7 +7,7 @@ from brian2 import DimensionMismatchError, ms, mV
 
 from brian_snn import Membrane, simulate
 from brian_snn.errors import SettingError
-from tests.test_variants import constant_network
+from tests.small_network import constant_network
 
 MEMBRANE = Membrane(-65 * mV, -50 * mV)
 

@@ -14,40 +14,13 @@ from brian_snn import simulate
 from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation import job, standalone
 from brian_snn.simulation.settings import Recording, Settings
-from tests.small_network import CHECKPOINTS, STEPS, loop_result, small_images, small_network
-
-POPULATIONS = ("conv", "pool", "average", "mixed")
-RECORDED = {
-    "record_spikes": POPULATIONS,
-    "record_potentials": ("conv", "out"),
-    "record_counts": POPULATIONS,
-    "checkpoints": CHECKPOINTS,
-}
-RUNS = {
-    "plain": {},
-    "zero": {"reset": "zero"},
-    "clamped": {"clamp": 3, "v_init": 0.5, "threshold": 1.75},
-    "clamped_zero": {"clamp": 4, "reset": "zero", "threshold": 0.5, "v_init": -0.25},
-    "brian2": {"schedule": "brian2", "clamp": 2},
-    "brian2_zero": {"schedule": "brian2", "reset": "zero"},
-}
-FINAL = ("spike_counts", "potentials", "charge", "surplus")
-HISTORY = ("spike_trains", "count_history", "total_counts")
+from tests.simulation_cases import HISTORY, RECORDED, RUNS
+from tests.small_network import FINAL, STEPS, differences, loop_result, small_images, small_network
 
 
 def blas_threads():
     """Return the numbers of threads of the BLAS libraries of this process."""
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-
-
-def differences(result, expected, fields):
-    """Return (field, population) of everything that differs."""
-    return [
-        (field, name)
-        for field in fields
-        for name, values in getattr(result, field).items()
-        if not np.array_equal(values, getattr(expected, field)[name])
-    ]
 
 
 def test_defaults_are_those_of_the_settings():

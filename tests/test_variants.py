@@ -2,38 +2,27 @@
 
 import numpy as np
 import pytest
-from brian2 import DimensionMismatchError, Quantity, ms, mV, second
+from brian2 import DimensionMismatchError, ms, mV, second
 
 from brian_snn import Settings, load_result, simulate, verify
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import SettingError
 from brian_snn.simulation.topology import topology
-from tests.small_network import GRID, STEPS, loop_result, small_images, small_network, to_grid
-from tests.test_simulate import FINAL, HISTORY, RECORDED, differences
+from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS, as_settings
+from tests.small_network import (
+    FINAL,
+    GRID,
+    STEPS,
+    constant_network,
+    differences,
+    loop_result,
+    small_images,
+    small_network,
+    to_grid,
+)  # fmt: skip
 from tests.variant_oracles import VariantLoop
 
-LEAK = {"tau_m": 12.5 * ms}
 LEAK_15 = {"tau_m": 15 * ms}
-REST = {"refractory": 2 * ms}
-POISSON = {"input_coding": "poisson", "seed": 7}
-RUNS = {
-    "leak": LEAK,
-    "leak_zero": {**LEAK, "reset": "zero", "threshold": 1.75, "v_init": 0.25, "clamp": 1},
-    "refractory": {**REST, "readout": "spikes"},
-    "leak_refractory_zero": {**LEAK, **REST, "reset": "zero", "v_init": 0.5, "clamp": 1},
-    "poisson": {"input_coding": "poisson", "seed": 5},
-    "poisson_clamped_zero": {"input_coding": "poisson", "threshold": 1.75, "reset": "zero", "clamp": 2},
-    "softmax": {"readout": "softmax", "seed": 11},
-    "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
-    "delay": {"delay": 3 * ms, "readout": "spikes"},
-    "delay_clamped_zero": {"delay": 2 * ms, "clamp": 2, "reset": "zero", "threshold": 0.5},
-    "everything": {
-        **{"delay": 1 * ms, "clamp": 1, "reset": "zero", "v_init": 0.25, "threshold": 0.75, "max_pool": "gate"},
-        **{"input_coding": "poisson", "readout": "softmax", "seed": 3, **LEAK, **REST},
-    },
-    "gate": {"max_pool": "gate"},
-    "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
-}
 
 
 def pooled_network(windows, biases):
@@ -56,18 +45,6 @@ def pooled_network(windows, biases):
     return Network(populations, (*image, *pools, out), (1,), grid=GRID)
 
 
-def constant_network(currents):
-    """Return a layer of neurons with a constant current each, which the image does not change, and a readout."""
-    size = len(currents)
-    populations = (
-        Population("layer", "spiking", (size,), to_grid(currents), 1),
-        Population("out", "readout", (1,), np.zeros(1), 2),
-    )
-    image = Projection(INPUT, "layer", Geometry("dense", (1,), (size,)), np.zeros((1, size)))
-    out = Projection("layer", "out", Geometry("dense", (size,), (1,)), to_grid(np.full((size, 1), 0.25)))
-    return Network(populations, (image, out), (1,), grid=GRID)
-
-
 def run_constant(currents, steps, **options):
     """Return the result of one image that says nothing."""
     return simulate(constant_network(currents), np.zeros((1, 1)), steps, backend="runtime", **options)
@@ -83,18 +60,11 @@ def images():
     return small_images()
 
 
-def as_settings(options):
-    """Return the options of `simulate` as those of `Settings`: times in seconds."""
-    times = {name: value for name, value in options.items() if isinstance(value, Quantity)}
-    renamed = {f"{name}_s": float(value) for name, value in times.items()}
-    return {name: value for name, value in options.items() if name not in times} | renamed
-
-
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", VARIANTS)
 def test_in_process_run_equals_the_loop(network, images, run, projection):
-    result = simulate(network, images, STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
-    expected = loop_result(result.network, images, VariantLoop, **as_settings(RUNS[run]))
+    result = simulate(network, images, STEPS, backend="runtime", projection=projection, **VARIANTS[run], **RECORDED)
+    expected = loop_result(result.network, images, VariantLoop, **as_settings(VARIANTS[run]))
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
 
@@ -102,9 +72,9 @@ def test_in_process_run_equals_the_loop(network, images, run, projection):
 @pytest.mark.slow
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 def test_compiled_run_equals_the_loop(network, images, projection):
-    options = {"projection": projection, "workers": 2, **RUNS["everything"]}
+    options = {"projection": projection, "workers": 2, **VARIANTS["everything"]}
     result = simulate(network, images, STEPS, **options, **RECORDED)
-    expected = loop_result(result.network, images, VariantLoop, **as_settings(RUNS["everything"]))
+    expected = loop_result(result.network, images, VariantLoop, **as_settings(VARIANTS["everything"]))
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
     assert all(counts.any() for counts in result.spike_counts.values()) and verify(result)["holds"].all()
@@ -185,19 +155,19 @@ class TestBooks:
 
     @pytest.mark.parametrize("run", ["leak", "leak_zero", "refractory", "leak_refractory_zero"])
     def test_charge_and_synapses_hold_exactly(self, network, images, run):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
         exact = report[report["equation"].isin(["charge", "synapses"])]
         assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
 
     @pytest.mark.parametrize(("run", "reason"), [("leak", "leaks"), ("refractory", "refractory")])
     def test_the_rate_law_says_why_it_does_not_apply(self, network, images, run, reason):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
         law = report[(report["equation"] == "S11") & (report["population"] == "conv")].iloc[0]
         assert not law["applicable"] and reason in law["note"]
 
     @pytest.mark.parametrize(("field", "equation"), [("leaked", "charge"), ("missed", "synapses")])
     def test_a_wrong_book_is_found(self, network, images, field, equation):
-        result = simulate(network, images, STEPS, backend="runtime", **RUNS["leak_refractory_zero"])
+        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
         getattr(result, field)["mixed"][1, 3] += GRID
         report = verify(result)
         failed = report[~report["holds"]]
@@ -205,7 +175,7 @@ class TestBooks:
         assert failed["max_residual_charge"].item() == GRID
 
     def test_the_books_are_saved(self, network, images, tmp_path):
-        result = simulate(network, images, STEPS, backend="runtime", **RUNS["leak_refractory_zero"])
+        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
         result.save(tmp_path / "run")
         loaded = load_result(tmp_path / "run")
         assert loaded.settings == result.settings
@@ -228,12 +198,12 @@ class TestDelay:
 
     @pytest.mark.parametrize("run", ["delay", "delay_clamped_zero"])
     def test_charge_synapses_and_max_pooling_hold_exactly(self, network, images, run):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **RUNS[run]))
+        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
         exact = report[report["equation"].isin(["charge", "synapses", "max_pool"])]
         assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
 
     def test_what_is_under_way_at_the_end_does_not_count_as_received(self, network, images):
-        result = simulate(network, images, STEPS, backend="runtime", **RUNS["delay"])
+        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["delay"])
         train = result.early_counts["mixed", STEPS - 3]
         assert (train <= result.spike_counts["mixed"]).all() and (train < result.spike_counts["mixed"]).any()
         assert np.array_equal(result.counts_in_window("mixed", "out"), train)

@@ -1,0 +1,53 @@
+"""Runs of the small network that are compared with its loop: what is recorded, and every kind of run.
+
+Options are those of `brian_snn.simulate`.
+"""
+
+from brian2 import Quantity, ms
+
+from tests.small_network import CHECKPOINTS
+
+POPULATIONS = ("conv", "pool", "average", "mixed")
+RECORDED = {
+    "record_spikes": POPULATIONS,
+    "record_potentials": ("conv", "out"),
+    "record_counts": POPULATIONS,
+    "checkpoints": CHECKPOINTS,
+}
+RUNS = {
+    "plain": {},
+    "zero": {"reset": "zero"},
+    "clamped": {"clamp": 3, "v_init": 0.5, "threshold": 1.75},
+    "clamped_zero": {"clamp": 4, "reset": "zero", "threshold": 0.5, "v_init": -0.25},
+    "brian2": {"schedule": "brian2", "clamp": 2},
+    "brian2_zero": {"schedule": "brian2", "reset": "zero"},
+}
+HISTORY = ("spike_trains", "count_history", "total_counts")
+
+LEAK = {"tau_m": 12.5 * ms}
+REST = {"refractory": 2 * ms}
+VARIANTS = {
+    "leak": LEAK,
+    "leak_zero": {**LEAK, "reset": "zero", "threshold": 1.75, "v_init": 0.25, "clamp": 1},
+    "refractory": {**REST, "readout": "spikes"},
+    "leak_refractory_zero": {**LEAK, **REST, "reset": "zero", "v_init": 0.5, "clamp": 1},
+    "poisson": {"input_coding": "poisson", "seed": 5},
+    "poisson_clamped_zero": {"input_coding": "poisson", "threshold": 1.75, "reset": "zero", "clamp": 2},
+    "softmax": {"readout": "softmax", "seed": 11},
+    "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
+    "delay": {"delay": 3 * ms, "readout": "spikes"},
+    "delay_clamped_zero": {"delay": 2 * ms, "clamp": 2, "reset": "zero", "threshold": 0.5},
+    "everything": {
+        **{"delay": 1 * ms, "clamp": 1, "reset": "zero", "v_init": 0.25, "threshold": 0.75, "max_pool": "gate"},
+        **{"input_coding": "poisson", "readout": "softmax", "seed": 3, **LEAK, **REST},
+    },
+    "gate": {"max_pool": "gate"},
+    "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
+}
+
+
+def as_settings(options):
+    """Return the options of `simulate` as those of `Settings`: times in seconds."""
+    times = {name: value for name, value in options.items() if isinstance(value, Quantity)}
+    renamed = {f"{name}_s": float(value) for name, value in times.items()}
+    return {name: value for name, value in options.items() if name not in times} | renamed

@@ -49,6 +49,17 @@ def test_it_writes_network_results_tables_and_figures(output):
 
 
 @pytest.mark.parametrize("reset", demo.RESETS)
+def test_the_operations_are_those_counted_by_hand(output, reset):
+    # 3x3 on 6x6 pixels leaves 4x4 in two channels; each neuron is in one window of 2x2, whose unit has 3 targets.
+    table = pd.read_csv(output / "operations.csv").query("reset == @reset")
+    sizes = [["conv", 32, 32 * 9], ["pool", 8, 32], ["logits", 3, 8 * 3]]
+    assert table[["population", "neurons", "synapses"]].values.tolist() == sizes
+    counts = brian_snn.load_result(output / f"result_{reset}").spike_counts
+    sent = [counts["conv"].sum() / 4, counts["pool"].sum() / 4 * 3, 0]
+    assert table["events_per_image"].tolist() == sent and min(sent[:2]) > 0
+
+
+@pytest.mark.parametrize("reset", demo.RESETS)
 def test_each_result_has_its_reset_and_holds(output, reset):
     result = brian_snn.load_result(output / f"result_{reset}")
     assert result.settings.reset == reset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Real
 from typing import Any
 
@@ -29,9 +28,9 @@ def real_number(name: str, value: Any) -> float:
     Raises
     ------
     SettingError
-        If it is no number; infinity is one.
+        If it is no number; infinity and NaN are some.
     """
-    if not _is_number(value) or math.isnan(value):
+    if not _is_number(value):
         raise SettingError(f"{name} is {value!r}; it must be a number.")
     return float(value)
 

@@ -117,7 +117,7 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
     law = _rate_law(result)
     note = _why_not_rate_law(result, parameters, population)
     inputs = _Inputs(result, parameters, population)
-    largest = dict.fromkeys((law, "charge", "synapses"), 0.0)
+    largest = dict.fromkeys(("charge", "synapses") if note else (law, "charge", "synapses"), 0.0)
     for part in result.parts():
         for batch in batches(len(part.images), inputs.largest_size, _BATCH_NUMBERS):
             counts, v_end, charge, surplus = (
@@ -141,11 +141,8 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
                 residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
             for equation, residual in residuals.items():
                 largest[equation] = _largest(largest[equation], residual)
-    return [
-        _Row(name, law, 0, False, np.nan, np.nan, True, note) if equation == law and note
-        else _checked(result, parameters, _Row(name, equation), value)
-        for equation, value in largest.items()
-    ]  # fmt: skip
+    rows = [_not_applicable(name, law, note)] if note else []
+    return rows + [_checked(result, parameters, _Row(name, equation), value) for equation, value in largest.items()]
 
 
 def _rate_law(result: Result) -> str:
@@ -226,13 +223,12 @@ class _Inputs:
 
 def _max_pool_row(result: Result, parameters: Parameters, population: Population) -> _Row:
     """Return the row of a max-pooling population: its counts against the largest counts in its windows."""
-    row = _Row(population.name, "max_pool")
     if result.settings.schedule == "brian2":
         note = "with Brian2's own schedule a max-pooling unit lags its inputs by a step"
-        return replace(row, applicable=False, max_residual_charge=np.nan, max_residual_hz=np.nan, note=note)
+        return _not_applicable(population.name, "max_pool", note)
     if result.settings.max_pool == "gate":
         note = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
-        return replace(row, applicable=False, max_residual_charge=np.nan, max_residual_hz=np.nan, note=note)
+        return _not_applicable(population.name, "max_pool", note)
     maps = [(p, keras_projection(p, None, population.size)) for p in result.network.into(population.name)]
     sizes = [n for p, _ in maps for n in (p.geometry.n_in, p.geometry.n_out)]
     largest = 0.0
@@ -242,7 +238,7 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
             expected = np.maximum.reduce([apply(counts[p.source]) for p, apply in maps])
             residual = (counts[population.name].reshape(expected.shape) - expected) * parameters.threshold
             largest = _largest(largest, residual)
-    return _checked(result, parameters, row, largest)
+    return _checked(result, parameters, _Row(population.name, "max_pool"), largest)
 
 
 def _count_batches(result: Result, pool: str, names: set[str], size: int) -> Iterator[dict[str, FloatArray]]:
@@ -303,6 +299,11 @@ def _random_row(result: Result, parameters: Parameters, population: Population) 
 
 
 # --- the report -----------------------------------------------------------------------------------------------------
+
+
+def _not_applicable(population: str, equation: str, note: str) -> _Row:
+    """Return the row of an equation that says nothing about a population: it holds vacuously."""
+    return _Row(population, equation, applicable=False, max_residual_charge=np.nan, max_residual_hz=np.nan, note=note)
 
 
 def _largest(so_far: float, residual: FloatArray) -> float:

@@ -14,9 +14,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
-import tokenize
 import zipfile
-import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,7 +25,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.errors import DataError
+from brian_snn.errors import READ_ERRORS, DataError
 
 Role = Literal["images", "calibration"]
 
@@ -46,13 +44,6 @@ _PIECE = 256
 
 #: Type byte of an IDX file; the numbers are big-endian.
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-#: What NumPy, zipfile and gzip raise for a damaged file; MemoryError is a header that asks for terabytes, RuntimeError
-#: a zip file with a password or a feature that Python lacks.
-_READ_ERRORS = (
-    *(OSError, EOFError, ValueError, SyntaxError, MemoryError, RuntimeError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +276,7 @@ def _member_keys(path: Path) -> list[str] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise _damaged(path, error) from error
 
 
@@ -305,7 +296,7 @@ def _load(path: Path, key: str = "") -> Array:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, NpzFile):
                 loaded = loaded[key]
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise _damaged(f"{path}[{key}]" if key else path, error) from error
     # NumPy returns the bytes of a member that is no .npy.
     if not isinstance(loaded, np.ndarray):
@@ -341,7 +332,7 @@ def _read_idx(path: Path) -> Array:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise _damaged(path, error) from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or content[3] == 0:
         raise DataError(f"{path}: begins with the bytes {content[:4].hex(' ')}; 00 00, type and axes were expected.")

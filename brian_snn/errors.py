@@ -4,6 +4,10 @@ Each derives from `BrianSnnError` and from the built-in that fits, so that a cal
 line turns every one of them into a single line and exit code 2.
 """
 
+import tokenize
+import zipfile
+import zlib
+
 
 class BrianSnnError(Exception):
     """Base of all errors that brian_snn raises on purpose."""
@@ -35,3 +39,18 @@ class OutputError(BrianSnnError, OSError):
 
 class Interrupted(BrianSnnError, KeyboardInterrupt):
     """Ctrl-C, with what was saved until then."""
+
+
+#: What NumPy, zipfile and gzip raise for a damaged file; MemoryError is a header that asks for terabytes, RuntimeError
+#: a zip file with a password or a feature that Python lacks.
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)

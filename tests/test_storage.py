@@ -9,7 +9,7 @@ import pytest
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.keras_reader import read_model
 from brian_snn.conversion.normalise import normalise, round_to_grid
-from brian_snn.conversion.storage import load_network, save_network
+from brian_snn.conversion.storage import load_network, network_digest, save_network
 from brian_snn.errors import DataError, OutputError
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for
@@ -150,3 +150,100 @@ def test_a_changed_file(tmp_path, network, change, message):
     rewritten(path, change)
     with pytest.raises(DataError, match=message):
         load_network(path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_conversion_holds_what_is_asked_of_a_file(tmp_path, name):
+    network = converted(name)
+    save_network(network, tmp_path / "net.npz")
+    assert network_digest(load_network(tmp_path / "net.npz")) == network_digest(network)
+
+
+def set_first(field, value):
+    """Return a change that puts a value into the first element of an array, or in the place of it."""
+
+    def change(structure, arrays):
+        array = arrays[field].copy()
+        array.flat[0] = value
+        arrays[field] = array
+
+    return change
+
+
+def set_structure(*path, value):
+    """Return a change that sets an entry of the structure."""
+
+    def change(structure, arrays):
+        for key in path[:-1]:
+            structure = structure[key]
+        structure[path[-1]] = value
+
+    return change
+
+
+CHANGES = {
+    "weights that are no numbers": (set_first("weights_0", np.nan), r"weights: finite numbers in float64"),
+    "weights off the grid": (set_first("weights_0", 0.1), r"weights: some are no multiples of the grid"),
+    "complex weights": (
+        lambda structure, arrays: arrays.update(weights_0=arrays["weights_0"] * 1j),
+        "weights: finite numbers in float64",
+    ),
+    "infinite bias": (set_first("bias_0", np.inf), "bias: finite numbers in float64"),
+    "negative scale": (set_first("scale_0", -1.0), "one positive number"),
+    "a grid that is no power of two": (set_structure("grid", value=0.1), "grid is 0.1"),
+    "an unknown normalisation": (set_structure("normalisation", value="batch"), "normalisation is 'batch'"),
+    "no populations": (set_structure("populations", value=[]), "there are no populations"),
+    "an unknown kind": (set_structure("populations", 0, "kind", value="LIF"), "its kind is 'LIF'"),
+    "a wrong depth": (set_structure("populations", 0, "depth", value=3), "its depth is 3, its longest path has 1"),
+    "a name that is there twice": (
+        lambda structure, arrays: structure["populations"][1].update(name=structure["populations"][0]["name"]),
+        "there are two populations",
+    ),
+    "an empty image": (set_structure("input_shape", value=[0, 3]), r"the image has the shape \(0, 3\)"),
+    "a source that is none": (set_structure("projections", 0, "source", value="x"), "no population before it"),
+    "a target that is none": (set_structure("projections", 0, "target", value="x"), "lead to .'x'."),
+    "a map of an unknown kind": (set_structure("projections", 0, "geometry", "kind", value="fft"), "of kind 'fft'"),
+    "a geometry that is a list": (set_structure("projections", 0, "geometry", value=[1]), ""),
+    "more windows than fit": (
+        lambda structure, arrays: structure["projections"][0]["geometry"].update(strides=[50, 50]),
+        "windows do not fit",
+    ),
+    "no strides": (
+        lambda structure, arrays: structure["projections"][0]["geometry"].update(strides=[0, 0]),
+        "has the shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("change, message", CHANGES.values(), ids=CHANGES)
+def test_what_no_conversion_makes_is_refused(tmp_path, network, change, message):
+    path = tmp_path / "net.npz"
+    save_network(network, path)
+    rewritten(path, change)
+    with pytest.raises(DataError, match=f"network file .*net.npz: it is damaged .*{message}"):
+        load_network(path)
+
+
+def test_an_index_outside_its_population_is_refused(tmp_path):
+    network = converted("grouped_concatenation")
+    k = next(k for k, p in enumerate(network.projections) if p.source_index is not None)
+    for value, message in ((10**6, "neurons from 0 to"), (-2, "neurons from 0 to")):
+        path = tmp_path / f"{value}.npz"
+        save_network(network, path)
+        rewritten(path, set_first(f"source_index_{k}", value))
+        with pytest.raises(DataError, match=message):
+            load_network(path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_file_with_random_bytes_in_it_is_refused_or_the_same(tmp_path, network, seed):
+    path, rng = tmp_path / "net.npz", np.random.default_rng(seed)
+    save_network(network, path)
+    content = bytearray(path.read_bytes())
+    start = int(rng.integers(len(content) - 64))
+    content[start : start + 64] = rng.bytes(64)
+    path.write_bytes(content)
+    try:
+        assert network_digest(load_network(path)) == network_digest(network)
+    except DataError as error:
+        assert "net.npz" in str(error)

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from brian_snn.conversion.graph import Geometry, Network, Population, Projection
-from brian_snn.errors import DataError, OutputError
+from brian_snn.conversion.validity import check_network
+from brian_snn.errors import READ_ERRORS, DataError, OutputError
 
 _FORMAT = "brian_snn network"
 _VERSION = 1
@@ -138,13 +138,15 @@ def load_network(path: str | Path) -> Network:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     # A file that is no archive at all comes back as an array, which is no context manager.
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
+    except (*READ_ERRORS, TypeError, AttributeError) as error:
         raise DataError(f"network file {path}: it is damaged or no network file; save the network again.") from error
     structure = _structure(path, arrays)
     try:
-        return _network(structure, arrays)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        network = _network(structure, arrays)
+        check_network(network)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
+    return network
 
 
 def _structure(path: Path, arrays: Arrays) -> dict[str, Any]:
@@ -190,9 +192,6 @@ def _projection(record: dict[str, Any], k: int, arrays: Arrays) -> Projection:
     geometry = Geometry(**{name: _tuples(value) for name, value in record["geometry"].items()})
     present = {field: arrays[f"{field}_{k}"] for field in record["arrays"]}
     weights = present.pop("weights", None)
-    expected = geometry.weights_shape
-    if (None if weights is None else weights.shape) != expected:
-        raise ValueError(f"weights of {record['source']!r} -> {record['target']!r} do not have the shape {expected}")
     return Projection(record["source"], record["target"], geometry, weights, **present)
 
 

@@ -117,31 +117,37 @@ def read_sweep(path: Path) -> Sweep:
 def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Sweep:
     """Check the values and multiply out the grid."""
     constant = {name: value for name, value in given.items() if name in _MAY_VARY}
+    varied = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     try:
-        combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-        points = tuple(_checked_point(CONVERSION | constant | varied) for varied in combinations)
+        points = tuple(_checked_point(CONVERSION | constant | values, path.parent) for values in varied)
+        twice = [values for values, point in zip(varied, points, strict=True) if points.count(point) > 1]
+        if twice:
+            raise SettingError(f"[grid] gives {twice[0]} twice; once is enough.")
         images = None if "images" not in given else whole_number("images", given["images"], 1)
         if not isinstance(given.get("verify", True), bool):
             raise SettingError(f"verify is {given['verify']!r}; it must be true or false.")
-        calibration, data = (path.parent / _path(name, given[name]) for name in ("calibration", "data"))
+        calibration, data = (_existing(name, given[name], path.parent) for name in ("calibration", "data"))
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
     return Sweep(path.parent, calibration, data, images, given.get("verify", True), points, tuple(grid))
 
 
-def _checked_point(point: dict[str, Any]) -> dict[str, Any]:
+def _checked_point(point: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a point of the grid with all its settings, or raise at a value that is none."""
+    _existing("model", point["model"], folder)
     check_scaling(point["percentile"], point["normalisation"])
     check_grid(point["grid"])
     settings = Settings(**{field.name: point[field.name] for field in fields(Settings) if field.name in point})
-    return point | {"model": _path("model", point["model"])} | asdict(settings)
+    return point | asdict(settings)
 
 
-def _path(name: str, value: object) -> str:
-    """Return the name of a file, or raise if it is none."""
+def _existing(name: str, value: object, folder: Path) -> Path:
+    """Return the path of a file or folder, or raise if it is none."""
     if not isinstance(value, str):
         raise SettingError(f"{name} is {value!r}; it must be the name of a file, in quotes.")
-    return value
+    if not (folder / value).exists():
+        raise SettingError(f"{name} is {value!r}; there is no such file in {folder}.")
+    return folder / value
 
 
 def run(arguments: Namespace) -> int:
@@ -149,8 +155,8 @@ def run(arguments: Namespace) -> int:
     console = new_console()
     sweep = read_sweep(arguments.sweep)
     folder = arguments.output
-    _check_folder(folder)
     means = Means(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
+    _make_folder(folder)
     try:
         frame = pd.DataFrame(_rows(console, sweep, means, folder))
     except KeyboardInterrupt:
@@ -169,7 +175,8 @@ def _rows(console: Console, sweep: Sweep, means: Means, folder: Path) -> list[di
     models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
         path = folder / _ROWS / f"{_digest(sweep, point)}.json"
-        if not path.is_file():
+        row = _read_row(path)
+        if row is None:
             what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
             with Stages(console) as stages:
                 row = _simulate_point(
@@ -177,11 +184,20 @@ def _rows(console: Console, sweep: Sweep, means: Means, folder: Path) -> list[di
                 )
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")
-        rows.append(json.loads(path.read_text("utf-8")))
+        rows.append(row)
     # What it may still hold is of points that were interrupted and then left out of the grid.
     with suppress(OSError):
         (folder / _RUNNING).rmdir()
     return rows
+
+
+def _read_row(path: Path) -> dict[str, Any] | None:
+    """Return a row that was kept; None if there is none, or what a power cut left of it."""
+    try:
+        row: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return row
 
 
 class _Models:
@@ -257,18 +273,21 @@ def _measured(result: Result, data: Dataset, check: bool) -> dict[str, Any]:
     return row
 
 
-def _check_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make the output folder, or raise if it holds anything that is not a sweep's."""
     own = {_ROWS, _RUNNING, "sweep.csv", "sweep.parquet"}
     try:
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        # Hidden files are tables that were being written when a sweep was killed, or the file system's.
+        if foreign := {name for name in found - own if not name.startswith(".")}:
+            raise OutputError(
+                f"{folder}: holds files of something else ({', '.join(sorted(foreign))}); name another folder."
+            )
         (folder / _ROWS).mkdir(parents=True, exist_ok=True)
-        foreign = {path.name for path in folder.iterdir()} - own
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); name another folder.") from error
-    if foreign:
-        raise OutputError(
-            f"{folder}: holds files of something else ({', '.join(sorted(foreign))}); name another folder."
-        )
 
 
 def _digest(sweep: Sweep, point: dict[str, Any]) -> str:

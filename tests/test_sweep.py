@@ -136,6 +136,8 @@ def test_a_model_is_read_once_and_classifies_once(folder, tmp_path, monkeypatch,
         ('model = "a.keras"', "normalisation = [1]", "sweep.toml: normalisation is 1; it must be one of"),
         ('model = "a.keras"\nverify = "no"', "steps = [1]", "sweep.toml: verify is 'no'; it must be true or false"),
         ("", "model = [1]", "sweep.toml: model is 1; it must be the name of a file"),
+        ("", 'model = ["a.keras", "c.keras"]', "sweep.toml: model is 'c.keras'; there is no such file in"),
+        ('model = "a.keras"', "steps = [5, 6, 5.0]", "sweep.toml: .* gives {'steps': 5} twice"),
         ("", "steps = [1]", "model is missing"),
         ("model =", "steps = [1]", "no TOML file"),
     ],
@@ -149,3 +151,33 @@ def test_a_folder_of_something_else_is_refused(folder, tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["sweep", str(write(folder, "steps = [1]")), "-o", str(tmp_path)]) == 2
     assert "notes.txt" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_row_that_a_power_cut_damaged_is_made_again(folder, tmp_path, capsys):
+    command = ["sweep", str(write(folder, "steps = [3, 5]")), "-o", str(tmp_path / "out")]
+    assert main(command) == 0
+    before = pd.read_csv(tmp_path / "out" / "sweep.csv").drop(columns="seconds")
+    next((tmp_path / "out" / "points").iterdir()).write_text('{"accuracy": 0.')
+    (tmp_path / "out" / ".sweep.csv.x.part").touch()
+    assert main(command) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "sweep.csv").drop(columns="seconds"), before)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("images = true", "images is True; it must be a whole number"),
+        ('images = "ten"', "images is 'ten'"),
+        ("images = 2.5", "images is 2.5"),
+        ('data = "y.npz"', "data is 'y.npz'; there is no such file"),
+        ("calibration = 3", "calibration is 3; it must be the name of a file"),
+    ],
+)
+def test_a_bad_entry_at_the_top_is_named(folder, line, message):
+    path = write(folder, "steps = [1]")
+    name = line.split(" =")[0]
+    lines = [line if old.startswith(f"{name} =") else old for old in path.read_text().splitlines()]
+    path.write_text("\n".join(lines))
+    with pytest.raises(SettingError, match=f"sweep.toml: {message}"):
+        sweep.read_sweep(path)

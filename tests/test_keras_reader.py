@@ -270,3 +270,18 @@ def test_deep_networks_agree_with_keras(build):
     model = trained_like(build(keras.applications), seed=2)
     errors = check_against_keras(model, fold(read_model(model)), images_for(model, 1))
     assert max(errors.values()) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "ceiling"),
+    [("relu", "relu", None), ("relu6", "relu", 6.0), ("softmax", "softmax", None)],
+)
+def test_functions_of_tensorflow_are_activations(name, operation, ceiling):
+    import keras
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation=getattr(tf.nn, name))])
+    images = np.random.default_rng(1).normal(size=(5, 3))
+    last = read_model(model).nodes[-1]
+    assert (last.operation, last.parameters.get("ceiling")) == (operation, ceiling)
+    check_against_keras(model, fold(read_model(model)), images)

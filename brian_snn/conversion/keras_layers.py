@@ -6,6 +6,7 @@ a convolution with a fused ReLU is two. A class that is not in `READERS` is an e
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -83,23 +84,30 @@ def _bias(layer: Any) -> FloatArray | None:
 
 
 def _activation(function: Any, input_shapes: list[Shape], label: str) -> Operations:
-    """Return the operation of an activation: a function of Keras, or a layer."""
-    from keras import activations
+    """Return the operation of an activation: a function of Keras or TensorFlow, or a layer."""
+    from keras import activations, ops
 
     if hasattr(function, "get_config"):
         return read_layer(function, input_shapes, label)
-    known: dict[Any, Operations] = {
-        activations.linear: [],
-        activations.relu: [("relu", {"ceiling": None})],
-        activations.relu6: [("relu", {"ceiling": 6.0})],
-        activations.softmax: [("softmax", {})],
-    }
+    known: dict[Any, Operations] = {activations.linear: []}
+    # Who has a function of TensorFlow has imported it.
+    tensorflow = sys.modules.get("tensorflow")
+    for module in (activations, ops, *([tensorflow.nn] if tensorflow else [])):
+        known[module.relu] = [("relu", {"ceiling": None})]
+        known[module.relu6] = [("relu", {"ceiling": 6.0})]
+        known[module.softmax] = [("softmax", {})]
     if function is None:
         return []
     if function not in known:
         name = getattr(function, "__name__", repr(function))
         raise ModelError(f"{label}: the activation {name!r} has no rate-coded form; replace it by ReLU and retrain.")
     return known[function]
+
+
+def has_softmax(layer: Any, output_shape: Shape) -> bool:
+    """Whether the activation of a layer that can be read is a softmax."""
+    operations = _activation(getattr(layer, "activation", None), [output_shape], "")
+    return any(name == "softmax" for name, _ in operations)
 
 
 def _read_activation(layer: Any, shapes: list[Shape], label: str) -> Operations:
@@ -295,4 +303,6 @@ FUNCTION_READERS: dict[str, Reader] = {
     "Subtract": _sum_of(lambda n: (1.0, -1.0)),
     "Relu": _plain("relu", ceiling=None),
     "Relu6": _plain("relu", ceiling=6.0),
+    "ReLU": _read_relu,
+    "Softmax": _read_softmax,
 }

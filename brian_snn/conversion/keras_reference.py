@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, Network, Population, Projection
 from brian_snn.conversion.keras_files import import_keras
+from brian_snn.conversion.keras_layers import has_softmax
 from brian_snn.conversion.keras_walk import Step, ending_in, walk
 from brian_snn.conversion.linear_maps import gather_inputs
 from brian_snn.errors import ModelError
@@ -63,7 +64,11 @@ def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
     """Return the layer itself, or a copy of it in another precision or with other settings."""
     if not hasattr(layer, "get_config") or not hasattr(layer, "weights") or (dtype is None and not changes):
         return layer
-    config = layer.get_config() | changes
+    config = layer.get_config()
+    if callable(getattr(layer, "activation", None)):
+        # In the config it has a name, under which Keras may know another function or none.
+        config["activation"] = _inference_copy(layer.activation, dtype)
+    config |= changes
     if dtype is not None:
         config["dtype"] = dtype
     copy = type(layer).from_config(config)
@@ -78,11 +83,9 @@ def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
 
 def _open_readout(steps: list[Step], layers: list[Any], network: Network, dtype: str | None) -> None:
     """Replace a last layer with a softmax in it by a copy without."""
-    import keras
-
     for i, step in enumerate(steps):
         is_readout = step.path == network.output.reference and network.output.kind == "readout"
-        if is_readout and getattr(step.layer, "activation", None) is keras.activations.softmax:
+        if is_readout and has_softmax(step.layer, step.output_shape):
             layers[i] = _inference_copy(step.layer, dtype, activation="linear")
 
 
@@ -115,9 +118,10 @@ def _activation(population: Population, values: FloatArray) -> FloatArray:
 def _tensors(
     keras: Any, steps: list[Step], layers: list[Any], images: NDArray[np.generic]
 ) -> Iterator[tuple[Step, Any]]:
-    """Yield every step with its output; a tensor is dropped after its last reader."""
+    """Yield every step with its output, the image first; a tensor is dropped after its last reader."""
     last_reader = {source: i for i, step in enumerate(steps) for source in step.inputs}
     tensors: dict[int, Any] = {0: keras.ops.convert_to_tensor(images)}
+    yield steps[0], tensors[0]
     for i, step in enumerate(steps[1:], start=1):
         inputs = [tensors[source] for source in step.inputs]
         if not isinstance(layers[i], keras.Layer):

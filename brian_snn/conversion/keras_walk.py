@@ -154,7 +154,7 @@ def _output_shape(layer: Any, input_shapes: list[Shape], path: str) -> Shape:
             raise unsupported(label, type(layer).__name__) from error
         raise ModelError(
             f"{label}: it cannot be called on {len(inputs)} tensors alone; write a calculation with a number, such as "
-            "x + 1, as a layer (Rescaling)."
+            "x / 255, and any other function of keras.ops, as a layer (Rescaling, Concatenate, Reshape ...)."
         ) from error
     return _fixed(shape[1:], f"{label}: its output")
 

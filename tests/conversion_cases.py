@@ -95,6 +95,96 @@ def composed_windows() -> Any:
     return _model((13, 16, 2), build)
 
 
+def padded_windows() -> Any:
+    """Convolutions that pad, after one whose windows hold padding only where the second pads."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.ReLU()(k.Conv2D(4, 3, padding="same", name="same")(k.Conv2D(3, 1, name="point")(image)))
+        y = k.Conv2D(3, 2, strides=2, padding="same", name="blocks")(x)
+        y = k.ReLU()(k.DepthwiseConv2D(3, padding="same", name="depthwise")(y))
+        z = k.Concatenate()([x, k.Conv2D(2, 1, name="part")(x)])
+        z = k.ReLU()(k.Conv2D(3, 5, strides=2, padding="same", groups=3, name="grouped")(z))
+        return k.Dense(3)(k.Flatten()(k.Add()([y, z])))
+
+    return _model((8, 6, 2), build)
+
+
+def averages_of_the_image() -> Any:
+    """Average poolings of an image that may be negative, under a convolution that pads and under a dense layer."""
+
+    def build(k: Any, image: Any) -> Any:
+        image = k.Rescaling(2.0, -1.0)(image)
+        x = k.AveragePooling2D(2, name="half")(image)
+        x = k.MaxPooling2D(2)(k.Conv2D(3, 3, padding="same", activation="relu", name="conv")(x))
+        y = k.Flatten()(k.AveragePooling2D(3, strides=2, padding="same", name="padded")(image))
+        y = k.Dense(4, activation="relu", name="dense")(y)
+        return k.Dense(3)(k.Concatenate()([k.Flatten()(x), y, k.ReLU()(k.GlobalAveragePooling2D()(image))]))
+
+    return _model((8, 6, 2), build)
+
+
+def relu_of_the_image() -> Any:
+    """A model that begins with a ReLU."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.Dense(4, activation="relu", name="hidden")(k.Flatten()(k.ReLU(name="first")(image)))
+        return k.Dense(3)(x)
+
+    return _model((5, 4, 2), build)
+
+
+def subsampled() -> Any:
+    """Poolings over windows of one element, between convolutions without a ReLU, as in the shortcuts of ResNetV2."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.Conv2D(4, 3, padding="same", name="stem")(image)
+        y = k.ReLU()(k.BatchNormalization()(x))
+        y = k.Conv2D(4, 3, strides=2, padding="same", name="residual")(y)
+        x = k.Add()([k.MaxPooling2D(1, strides=2)(x), y])
+        x = k.ReLU()(k.BatchNormalization()(k.AveragePooling2D(1, strides=2)(x)))
+        return k.Dense(3)(k.Flatten()(x))
+
+    return _model((9, 8, 2), build)
+
+
+def pools_before_relu() -> Any:
+    """Maxima of convolutions without a ReLU: pooled twice, padded and concatenated before the ReLU comes."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.MaxPooling2D(2)(k.MaxPooling2D(2, strides=1)(k.Conv2D(3, 3, name="conv_a")(image)))
+        y = k.MaxPooling2D(2)(k.Conv2D(4, 4, name="conv_b")(image))
+        x = k.ReLU()(k.Concatenate()([k.ZeroPadding2D(((0, 0), (1, 0)))(x), k.ZeroPadding2D(((0, 0), (0, 1)))(y)]))
+        return k.Dense(3)(k.Flatten()(x))
+
+    return _model((9, 9, 2), build)
+
+
+def average_of_a_padded_shift() -> Any:
+    """A batch norm of spikes, with negative factors and shifts, that is padded with zeros and then averaged."""
+
+    def build(k: Any, image: Any) -> Any:
+        x = k.BatchNormalization()(k.Conv2D(4, 3, activation="relu", name="conv")(image))
+        x = k.AveragePooling2D(2)(k.ZeroPadding2D(1)(x))
+        return k.Dense(3)(k.Flatten()(x))
+
+    return _model((7, 6, 2), build)
+
+
+def other_activations() -> Any:
+    """ReLUs and softmaxes as layers, as functions of keras.ops, and as calls."""
+
+    def build(k: Any, image: Any) -> Any:
+        import keras
+
+        x = k.Dense(5, activation=keras.ops.relu, name="a")(image)
+        x = k.Dense(5, activation=k.ReLU(6.0), name="b")(x)
+        x = keras.activations.relu(k.Dense(4, name="c")(x), max_value=6.0)
+        x = k.Activation(keras.ops.relu6)(k.Dense(4, name="d")(x))
+        return k.Dense(3, activation=k.Softmax(), name="e")(x)
+
+    return _model((6,), build)
+
+
 def averages_of_linear() -> Any:
     """Dense blocks as in DenseNet: convolutions without a ReLU, averaged, concatenated, and only then normalised."""
 
@@ -185,7 +275,7 @@ def image_as_numbers() -> Any:
         x = k.Normalization(mean=[0.4, 0.1], variance=[0.3, 0.5])(image)
         x = k.BatchNormalization()(k.Rescaling(2.0, offset=-0.5)(x))
         x = k.Conv2D(3, 3, padding="same", activation="relu", name="conv")(k.ZeroPadding2D(((1, 0), (0, 2)))(x))
-        y = k.AveragePooling2D(2, strides=(2, 1), padding="same", name="thumb")(image)
+        y = k.AveragePooling2D(2, strides=(2, 1), name="thumb")(image)
         y = k.Conv2D(2, 1, activation="relu", name="of_thumb")(y)
         return k.Dense(3)(k.Concatenate()([k.Flatten()(x), k.Flatten()(y)]))
 
@@ -283,6 +373,13 @@ CASES: dict[str, Callable[[], Any]] = {
         composed_dense,
         composed_pointwise,
         composed_windows,
+        padded_windows,
+        averages_of_the_image,
+        relu_of_the_image,
+        subsampled,
+        pools_before_relu,
+        average_of_a_padded_shift,
+        other_activations,
         averages_of_linear,
         mean_of_linear,
         pool_before_relu,

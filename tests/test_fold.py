@@ -50,7 +50,9 @@ def softmax(logits):
 def ends_in_softmax(model):
     """Whether the last layer applies a softmax."""
     last = model.layers[-1]
-    return "softmax" in (getattr(getattr(last, "activation", None), "__name__", ""), type(last).__name__.lower())
+    activation = getattr(last, "activation", None)
+    named = (getattr(activation, "__name__", ""), type(activation).__name__.lower(), type(last).__name__.lower())
+    return "softmax" in named
 
 
 def test_output_is_that_of_predict(folded):
@@ -66,8 +68,8 @@ def test_every_population_is_what_its_layer_predicts(folded):
 
     model, network, images = folded
     activations = forward(network, images)
-    # Layers inside nested models, layers used twice, and pools of scaled spikes have no output to ask Keras for.
-    plain = [p for p in network.populations[:-1] if p.reference and not set("/:") & set(p.reference)]
+    # The image, layers inside nested models, layers used twice, and pools of scaled spikes have no output to ask for.
+    plain = [p for p in network.populations[:-1] if p.reference and not set("/:<") & set(p.reference)]
     plain = [p for p in plain if len(model.get_layer(p.reference)._inbound_nodes) == 1]
     probe = keras.Model(model.inputs, [model.get_layer(p.reference).output for p in plain])
     predicted = probe.predict(images, verbose=0)
@@ -211,6 +213,10 @@ REFUSED = {
     "linear convolution under an average that pads": (
         lambda k: [k.Conv2D(2, 3, name="first"), k.AveragePooling2D(3, padding="same", name="mean"), k.Flatten()],
         r"layer 'first' \(Conv2D\): it has no ReLU and feeds layer 'mean'",
+    ),
+    "average of the image that pads, under a convolution": (
+        lambda k: [k.AveragePooling2D(4, padding="same", name="thumb"), k.Conv2D(2, 1, name="next"), k.Flatten()],
+        r"layer 'thumb' \(AveragePooling2D\): it has no ReLU and feeds layer 'next' \(Conv2D\)",
     ),
     "linear convolution under a maximum": (
         lambda k: [k.Conv2D(2, 3, name="first"), k.MaxPooling2D(2, name="top"), k.Flatten(), k.Dense(2)],

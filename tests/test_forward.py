@@ -23,7 +23,7 @@ def two_inputs():
 
 
 def test_currents_of_what_the_image_feeds(two_inputs):
-    assert list(input_currents(*two_inputs)) == ["conv", "thumb"]
+    assert list(input_currents(*two_inputs)) == ["conv", "of_thumb"]
 
 
 def test_currents_are_the_activation_before_the_relu(two_inputs):

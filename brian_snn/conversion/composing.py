@@ -1,7 +1,8 @@
 """A linear map of a linear map, where no ReLU stands between two layers: one map that does the work of both.
 
-A dense layer (or a mean over all rows and columns) after any map is a dense map; a convolution or an average without
-padding, after a convolution, is a convolution. Other pairs have no projection of their own kind and are refused.
+A dense layer (or a mean over all rows and columns) after any map is a dense map; a convolution or an average after a
+convolution is a convolution, unless it pads. A convolution may pad where the first layer's windows would lie outside
+its input, as after a 1x1 convolution. Other pairs have no projection of their own kind and are refused.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from brian_snn.conversion.affine import LinearTerm
-from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Projection
+from brian_snn.conversion.affine import LinearTerm, source_index
+from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Pair, Projection
 from brian_snn.conversion.linear_maps import synapses
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
@@ -66,7 +67,7 @@ def compose_window(
 ) -> LinearTerm:
     """Return the convolution that equals `term` followed by another convolution.
 
-    The second layer must not pad: what it adds around the tensor in between is no window of the first.
+    What the second layer pads with must be what the first one's windows hold there: nothing but its own zeros.
 
     Parameters
     ----------
@@ -82,9 +83,11 @@ def compose_window(
     Raises
     ------
     ModelError
-        If the first is no convolution, or the second pads.
+        If the first is no convolution, or the second pads and the first reaches into its padding.
     """
-    channels = _channels_read(term, geometry, label, linear_layer)
+    channels, term = _channels_read(term, geometry), _cropped(term)
+    if channels is None or not all(_pads_with_windows(term.geometry, geometry, axis) for axis in (0, 1)):
+        raise _not_composable(label, linear_layer)
     first, second = _full_kernel(term.geometry, term.kernel), _full_kernel(geometry, kernel)[:, :, channels]
     products = np.einsum("ijmo,klcm->ijklco", second, first, optimize=True)
     one_group = replace(term.geometry, kind="conv2d", groups=1)
@@ -93,7 +96,9 @@ def compose_window(
 
 def compose_average(term: LinearTerm, geometry: Geometry, label: str, linear_layer: str) -> LinearTerm:
     """Return the convolution that equals `term` followed by an average without padding; arguments as above."""
-    channels = _channels_read(term, geometry, label, linear_layer)
+    channels = _channels_read(term, geometry)
+    if channels is None or any(geometry.padding[0] + geometry.padding[1]):
+        raise _not_composable(label, linear_layer)
     share: FloatArray = term.kernel / np.prod(geometry.kernel_size)
     shares = np.broadcast_to(share, (*geometry.kernel_size, *share.shape))
     target = None
@@ -117,7 +122,11 @@ def _merged_windows(first: Geometry, second: Geometry, kernels: FloatArray) -> d
     kernels : (*second.kernel_size, *first.kernel_size, ...) float array
         What the first map contributes through each element of the second.
     """
-    (rows, d_row), (columns, d_column) = (_places(first, second, axis) for axis in (0, 1))
+    strides = (first.strides[0] * second.strides[0], first.strides[1] * second.strides[1])
+    offsets = [_offsets(first, second, axis) for axis in (0, 1)]
+    # Keras, which verifies the synapses, has no layer with both strides and dilation: holes become zeros then.
+    dilation = (1, 1) if max(strides) > 1 else (_common_divisor(offsets[0]), _common_divisor(offsets[1]))
+    rows, columns = (offset // step for offset, step in zip(offsets, dilation, strict=True))
     weights = np.zeros((rows.max() + 1, columns.max() + 1, *kernels.shape[4:]))
     for i, j in np.ndindex(*second.kernel_size):
         weights[np.ix_(rows[i], columns[j])] += kernels[i, j]
@@ -125,31 +134,81 @@ def _merged_windows(first: Geometry, second: Geometry, kernels: FloatArray) -> d
         first,
         output_shape=second.output_shape,
         kernel_size=weights.shape[:2],
-        dilation=(d_row, d_column),
-        strides=(first.strides[0] * second.strides[0], first.strides[1] * second.strides[1]),
+        dilation=dilation,
+        strides=strides,
+        padding=(_merged_padding(first, second, 0), _merged_padding(first, second, 1)),
     )
     return {"geometry": replace(merged, padding=tight_padding(merged)), "weights": weights}
 
 
-def _places(first: Geometry, second: Geometry, axis: int) -> tuple[IntArray, int]:
-    """Return where (element of the second, element of the first) lies in the merged kernel, and its dilation."""
+def _offsets(first: Geometry, second: Geometry, axis: int) -> IntArray:
+    """Return how far (element of the second kernel, element of the first) is from the first input of a window."""
     elements, others = np.arange(first.kernel_size[axis]), np.arange(second.kernel_size[axis])
-    offset = others[:, None] * second.dilation[axis] * first.strides[axis] + elements * first.dilation[axis]
-    dilation = int(np.gcd.reduce(offset, axis=None)) or 1
-    return offset // dilation, dilation
+    return others[:, None] * second.dilation[axis] * first.strides[axis] + elements * first.dilation[axis]
 
 
-def _channels_read(term: LinearTerm, geometry: Geometry, label: str, linear_layer: str) -> IntArray:
-    """Return the channels of the tensor between two layers that a convolution writes, at every position."""
+def _common_divisor(offsets: IntArray) -> int:
+    return int(np.gcd.reduce(offsets, axis=None)) or 1
+
+
+def _cropped(term: LinearTerm) -> LinearTerm:
+    """Return a sliding map without the last rows and columns of its input that no window reaches."""
+    geometry = term.geometry
+    if not geometry.is_window:
+        return term
+    reached = tuple(
+        min(n_in, (n_out - 1) * stride + dilation * (kernel - 1) + 1 - before)
+        for n_in, n_out, kernel, stride, dilation, (before, _) in zip(
+            geometry.input_shape[:2],
+            geometry.output_shape[:2],
+            geometry.kernel_size,
+            geometry.strides,
+            geometry.dilation,
+            geometry.padding,
+            strict=True,
+        )
+    )
+    if reached == geometry.input_shape[:2]:
+        return term
+    index = np.arange(geometry.n_in, dtype=np.int32) if term.source_index is None else term.source_index
+    index = index.reshape(geometry.input_shape)[: reached[0], : reached[1]]
+    return replace(
+        term,
+        geometry=replace(geometry, input_shape=index.shape),
+        source_index=source_index(index, term.source_size),
+    )
+
+
+def _merged_padding(first: Geometry, second: Geometry, axis: int) -> Pair:
+    """Return the padding before an axis, for `tight_padding` to complete."""
+    return first.padding[axis][0] + second.padding[axis][0] * first.strides[axis], 0
+
+
+def _pads_with_windows(first: Geometry, second: Geometry, axis: int) -> bool:
+    """Whether the windows of the first map, in the places where the second pads, would lie outside its input."""
+    before, after = second.padding[axis]
+    stride, (pad, _) = first.strides[axis], first.padding[axis]
+    extent = first.dilation[axis] * (first.kernel_size[axis] - 1) + 1
+    ends_before = extent - stride - pad <= 0
+    starts_after = first.output_shape[axis] * stride - pad >= first.input_shape[axis]
+    return (before == 0 or ends_before) and (after == 0 or starts_after)
+
+
+def _channels_read(term: LinearTerm, geometry: Geometry) -> IntArray | None:
+    """Return the channels of the tensor between two layers that a convolution writes everywhere; None if it is none."""
     n_rows, n_columns, n_channels = geometry.input_shape
-    if term.geometry.kind in ("conv2d", "depthwise") and term.geometry.output_shape[:2] == (n_rows, n_columns):
-        n_out = term.geometry.output_shape[2]
-        channels = np.arange(n_out) if term.target_index is None else term.target_index[:n_out]
-        everywhere = np.arange(n_rows * n_columns)[:, None] * n_channels + channels
-        whole = term.target_index is None or np.array_equal(everywhere.ravel(), term.target_index)
-        if whole and not any(geometry.padding[0] + geometry.padding[1]):
-            return channels
-    raise ModelError(
+    if term.geometry.kind not in ("conv2d", "depthwise") or term.geometry.output_shape[:2] != (n_rows, n_columns):
+        return None
+    n_out = term.geometry.output_shape[2]
+    if term.target_index is None:
+        return np.arange(n_out)
+    channels = term.target_index[:n_out]
+    everywhere = np.arange(n_rows * n_columns)[:, None] * n_channels + channels
+    return channels if np.array_equal(everywhere.ravel(), term.target_index) else None
+
+
+def _not_composable(label: str, linear_layer: str) -> ModelError:
+    return ModelError(
         f"{linear_layer}: it has no ReLU and feeds {label}, and the two cannot be made one linear map, as for two "
         "convolutions of which the second does not pad; put an activation between them."
     )

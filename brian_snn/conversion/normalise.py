@@ -121,9 +121,11 @@ def _inherited_scale(network: Network, population: Population, scales: dict[str,
     expected = np.broadcast_to(of_channel, population.shape).ravel()
     connected = highest > 0
     if np.any(connected & ((highest != lowest) | (highest != expected))):
+        by_channel = any(np.ndim(scales[projection.source]) for projection in incoming)
         raise ModelError(
-            f"max pooling {population.name!r}: neurons of different scale meet in one channel; put the concatenation "
-            "after the pooling, or normalise by layer."
+            f"max pooling {population.name!r}: neurons of different scale meet in one channel; put what brings them "
+            "together, such as a concatenation of rows or columns, after the pooling"
+            + (", or normalise by layer." if by_channel else ".")
         )
     # A channel that nothing reaches has no scale to take; any will do.
     of_channel[of_channel == 0] = min(source.min() for source in sources)

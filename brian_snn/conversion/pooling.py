@@ -27,10 +27,15 @@ from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.projecting import project_window, window_geometry
 from brian_snn.errors import ModelError
 
+# Operations after which a ReLU does what it does before them.
+_COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "concatenate", "max_pool")
+
 
 def fold_max_pool(folding: Folding, position: int) -> Value:
     """Fold a max pooling layer."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    if node.parameters["pool_size"] == (1, 1) and not value.is_view:
+        return _subsampled(value, node)
     value = _rectified_first(folding, position, value)
     if any(view.source == INPUT for view in value.views):
         raise ModelError(
@@ -60,14 +65,16 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
     weights = 1.0 / apply_map(geometry, np.ones(geometry.output_shape), np.ones((1, *value.shape)))[0]
-    if not value.is_view:
+    # The image is numbers, which may be negative, so its average is no population.
+    if not value.is_view or any(view.source == INPUT for view in value.views):
         return _mean_of_linear(value, geometry, weights, node)
-    gain, bias = channel_gain(value), channel_bias(value)
-    from_image = any(view.source == INPUT for view in value.views)
-    if gain is not None and bias is not None and not value.overlaps and not from_image:
+    gain = channel_gain(value)
+    if gain is not None and not value.overlaps:
         views = tuple(replace(view, gain=None) for view in value.views)
-        return _pooled(folding, position, value, views, geometry, weights, (gain, bias))
-    if not (value.is_nonnegative or from_image):
+        shift = np.zeros(()) if value.bias is None else apply_map(geometry, weights, value.bias[None])[0]
+        shift = shift if value.bias is None else shift.reshape(node.output_shape)
+        return _pooled(folding, position, value, views, geometry, weights, (gain, shift))
+    if not value.is_nonnegative:
         raise ModelError(
             f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
             "shifts its input; put the normalisation after the pooling, or a ReLU before it."
@@ -111,12 +118,16 @@ def _pooled(
 
 
 def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node: LayerNode) -> Value:
-    """Fold the average of a tensor with linear maps in it: it is one more linear map."""
+    """Fold the average of a tensor with linear maps, or the image, in it: it is one more linear map."""
     whole = geometry.output_shape[:2] == (1, 1) and geometry.kernel_size == value.shape[:2]
+    pads = any(geometry.padding[0] + geometry.padding[1])
+    depthwise = replace(geometry, kind="depthwise")
+    share = np.full((*geometry.kernel_size, value.shape[2], 1), 1 / np.prod(geometry.kernel_size))
 
     def average(term: Term) -> LinearTerm | None:
         if isinstance(term, View):
-            return project_window(term, geometry, weights, node.label)
+            # As a convolution it can be made one with the next.
+            return project_window(term, *((geometry, weights) if pads else (depthwise, share)), node.label)
         if whole:
             return compose_mean(term, value.shape)
         return compose_average(term, geometry, node.label, value.linear_layer)
@@ -124,7 +135,13 @@ def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node:
     terms = tuple(term for term in map(average, value.terms) if term is not None)
     bias = None if value.bias is None else apply_map(geometry, weights, value.bias[None])[0]
     bias = None if bias is None else bias.reshape(node.output_shape)
-    return Value(node.output_shape, terms, bias, node.name, linear_layer=value.linear_layer)
+    return Value(node.output_shape, terms, bias, node.name, linear_layer=value.linear_layer or node.label)
+
+
+def _subsampled(value: Value, node: LayerNode) -> Value:
+    """Fold a maximum over windows of one element with linear maps in it: it leaves elements out and no more."""
+    geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
+    return _mean_of_linear(value, geometry, np.ones(geometry.output_shape), node)
 
 
 def _summed(folding: Folding, position: int, value: Value) -> Value:
@@ -162,9 +179,9 @@ def _rectified_first(folding: Folding, position: int, value: Value) -> Value:
 
 
 def _readers(folding: Folding, position: int) -> list[LayerNode]:
-    """Return the nodes that read a node, seen through layers that only move elements about."""
+    """Return the nodes that read a node, seen through layers that commute with a ReLU."""
     found: list[LayerNode] = []
     for reader in folding.graph.consumers(position):
         node = folding.graph.nodes[reader]
-        found += _readers(folding, reader) if node.operation in ("identity", "reshape", "permute") else [node]
+        found += _readers(folding, reader) if node.operation in _COMMUTES else [node]
     return found

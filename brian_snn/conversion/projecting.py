@@ -152,8 +152,8 @@ def scale_inputs(
     high = np.where(real, gain, -np.inf).max(axis=(0, 1))
     if np.any(np.isfinite(low) & (low != high)):
         raise ModelError(
-            f"{label}: its input is scaled differently across rows or columns (by a normalisation before a Reshape or "
-            "Permute), which no kernel can do."
+            f"{label}: its input is scaled differently across rows or columns (by a normalisation of single rows, "
+            "columns or pixels, or one before a Reshape or Permute), which no kernel can do."
         )
     channel_gain = np.where(np.isfinite(low), low, 1.0)
     if geometry.kind == "depthwise":

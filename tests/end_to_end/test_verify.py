@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import brian_snn
+from tests.conversion_cases import CASES as FOLDED
 from tests.models import HAND_PICKED, images_for
 
 CASES = {
@@ -96,3 +97,20 @@ def test_compiled_results_hold_exactly(settings):
     _, report = verified("odd_pooling", n_images=2, backend="standalone", **settings)
     assert report.holds.all()
     assert (residuals(report) == 0).all()
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_what_folds_holds_exactly_with_both_projections(name):
+    """Each way of folding makes maps that Keras has too, so that `verify` can hold them against it."""
+    model = FOLDED[name]()
+    images = images_for(model, 3)
+    network = brian_snn.convert(model, images)
+    runs = [
+        brian_snn.simulate(network, images, 25, reset, clamp=1, backend="runtime", projection=projection)
+        for reset, projection in (("subtraction", "shared"), ("zero", "synapses"), ("zero", "shared"))
+    ]
+    for result in runs:
+        report = brian_snn.verify(result)
+        assert report.holds.all()
+        assert (residuals(report) == 0).all()
+    assert all((runs[1].spike_counts[p.name] == runs[2].spike_counts[p.name]).all() for p in network.populations)

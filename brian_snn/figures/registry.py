@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from brian_snn.cli import PERCENTILE_HELP, SETTING_HELP, add_output, add_settings, settings_from
+from brian_snn.cli import PERCENTILE_HELP, add_output
+from brian_snn.setting_options import SETTING_HELP, add_settings, settings_from
 
 
 @dataclass(frozen=True)

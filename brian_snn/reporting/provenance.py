@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from brian_snn import __version__
-from brian_snn.cli import settings_options
 from brian_snn.conversion.storage import network_digest
 from brian_snn.reporting.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.reporting.gather import Run
+from brian_snn.setting_options import settings_options
 from brian_snn.simulation.run_folder import images_digest
 from brian_snn.simulation.storage import IMAGES, LABELS, NETWORK
 

@@ -1,4 +1,4 @@
-"""A folder for the commands to work on."""
+"""A folder for the commands to work on, and what they leave behind when they fail."""
 
 import numpy as np
 
@@ -20,3 +20,14 @@ def simulate_command(folder):
     """Return a short simulation without its output."""
     options = ["--steps", "30", "--backend", "runtime"]
     return ["simulate", f"{folder}/net.npz", "--data", f"{folder}/x.npz", *options]
+
+
+def fails_cleanly(capsys, arguments, output):
+    """Run a command that must fail: exit code 2, one line on the standard error, no output; return the line."""
+    siblings = set(output.parent.iterdir()) if output.parent.is_dir() else set()
+    assert main([str(argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("brian-snn: error: ")
+    assert error.count("\n") == 1
+    assert (set(output.parent.iterdir()) if output.parent.is_dir() else set()) == siblings
+    return error

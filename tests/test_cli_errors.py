@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 
 from brian_snn import commands
-from brian_snn.__main__ import main
 from brian_snn.errors import BrianSnnError
-from tests.command_line import simulate_command
-
-
-def fails_cleanly(capsys, arguments, output):
-    """Run a command that must fail: exit code 2, one line on the standard error, no output; return the line."""
-    siblings = set(output.parent.iterdir()) if output.parent.is_dir() else set()
-    assert main([str(argument) for argument in arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("brian-snn: error: ")
-    assert error.count("\n") == 1
-    assert (set(output.parent.iterdir()) if output.parent.is_dir() else set()) == siblings
-    return error
+from tests.command_line import fails_cleanly, simulate_command
 
 
 def bad_model(kind):

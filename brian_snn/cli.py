@@ -1,9 +1,10 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify | report | sweep | cache | figure``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | report | sweep | cache | figure | bench``.
 
 A command is one entry of `COMMANDS`. The options of a simulation are the fields of `Settings` with their defaults.
 Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
 
-Exit codes: 0; 1 if a verification failed; 2 for bad input, for an output that cannot be written, and for Ctrl-C.
+Exit codes: 0; 1 if a verification failed or spike counts differ that must not; 2 for bad input, for an output that
+cannot be written, and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import sys
 import warnings
 from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NoReturn
 
 from brian_snn import __version__
 from brian_snn.errors import BrianSnnError, SettingError
 from brian_snn.setting_options import add_settings, settings_from
+from brian_snn.simulation.settings import Settings
 
 FAILED, BAD_INPUT = 1, 2
 
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0; 1 if a verification failed; 2 for bad input and Ctrl-C.
+        0; 1 if a verification failed or spike counts differ that must not; 2 for bad input and Ctrl-C.
     """
     try:
         arguments = build_parser().parse_args(argv)
@@ -101,12 +103,11 @@ def _add_workers(parser: ArgumentParser, default: int) -> None:
     parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
 
 
-def add_output(parser: ArgumentParser, kind: str, default: Path | None = None) -> None:
-    """Add the option that says where the output goes."""
-    text = f"{kind} to write" if default else f"{kind} to write (required)"
-    parser.add_argument(
-        "-o", "--output", type=Path, default=default, required=default is None, metavar="PATH", help=text
-    )
+def add_output(parser: ArgumentParser, kind: str, default: Path | None = None, optional: bool = False) -> None:
+    """Add the option that says where the output goes; without a default it must be given, or may be if `optional`."""
+    required = default is None and not optional
+    text = f"{kind} to write (required)" if required else f"{kind} to write"
+    parser.add_argument("-o", "--output", type=Path, default=default, required=required, metavar="PATH", help=text)
     parser.add_argument("--force", action="store_true", help=f"replace a {kind} that an earlier run wrote")
 
 
@@ -199,6 +200,28 @@ def _demo_options(parser: ArgumentParser) -> None:
     add_output(parser, "folder", Path("brian-snn-demo"))
 
 
+def _bench_options(parser: ArgumentParser) -> None:
+    """Add the options of ``bench``."""
+    parser.add_argument(
+        "network", type=Path, nargs="?", help="file that brian-snn convert wrote; that of the demo by default"
+    )
+    parser.add_argument("--data", type=Path, metavar="PATH", help=_DATA_HELP.format("images to show"))
+    parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times that every row is measured")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="+",
+        default=sorted({1, os.cpu_count() or 1}),
+        metavar="N",
+        help="processes to run side by side, a row each",
+    )
+    # What is left out is a column of the table, or has no compiled program.
+    measured = ("projection", "float_type", "backend")
+    add_settings(parser, only=[field.name for field in fields(Settings) if field.name not in measured])
+    add_output(parser, "table (.csv)", optional=True)
+
+
 def _figure_options(parser: ArgumentParser) -> None:
     """Add the figures, each a command of its own with its options."""
     # The registry takes the pieces of its options from here.
@@ -281,6 +304,13 @@ def _figure(arguments: Namespace) -> int:
     return int(arguments.draw(arguments))
 
 
+def _bench(arguments: Namespace) -> int:
+    """Run ``bench``."""
+    from brian_snn import bench
+
+    return bench.run(arguments, settings_from(arguments))
+
+
 def _silence_libraries() -> None:
     """Keep the chatter of TensorFlow, Keras and Brian2 off the terminal; their errors still come as exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -315,5 +345,8 @@ COMMANDS = (
         "Draw a figure: of the supplement, of the rate laws, of error, cost and activity.",
         _figure_options,
         _figure,
+    ),
+    Command(
+        "bench", "Measure what a simulation costs on this machine, in every way to run it.", _bench_options, _bench
     ),
 )

@@ -16,14 +16,17 @@ from pathlib import Path
 from rich.console import Console
 
 from brian_snn.console import Stages
-from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.graph import INPUT, FloatArray, Network
+from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
 from brian_snn.simulation.build_cache import cache_folder
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.job import cut, make_job, run_inputs
 from brian_snn.simulation.settings import FloatType, ProjectionMode, Recording, Settings
 from brian_snn.simulation.simulate import simulate_settings
-from brian_snn.simulation.topology import AUTO_LIMIT, uses_shared_kernels
+
+#: Networks of more synapses are timed with shared kernels only: explicit ones would take more than half a gigabyte.
+EXPLICIT_LIMIT = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +81,9 @@ def configurations(console: Console, workload: Workload, workers: Sequence[int])
     """Yield every way to simulate that the network allows, and say what is left out and why."""
     projections: tuple[ProjectionMode, ...] = ("synapses", "shared")
     float_types: tuple[FloatType, ...] = ("float64", "float32")
-    if uses_shared_kernels(workload.network, workload.settings):
-        console.print(f"no rows for explicit synapses: the network has more than {AUTO_LIMIT:,} (projection: auto)")
+    n_explicit = sum(n_synapses(workload.network, p) for p in workload.network.projections if p.source != INPUT)
+    if n_explicit > EXPLICIT_LIMIT:
+        console.print(f"no rows for explicit synapses: the network has {n_explicit:,}, more than {EXPLICIT_LIMIT:,}")
         projections = ("shared",)
     try:
         _require_float32(workload)

@@ -141,8 +141,8 @@ def test_float32_is_left_out_where_it_is_refused(cli_folder, in_process, capsys)
     assert "no rows for float32: population " in capsys.readouterr().out
 
 
-def test_explicit_synapses_are_left_out_where_auto_does_not_take_them(coarse, in_process, capsys, monkeypatch):
-    monkeypatch.setattr("brian_snn.simulation.topology.AUTO_LIMIT", 9 * 7 + 7 * 4 - 1)
+def test_explicit_synapses_are_left_out_where_there_are_too_many(coarse, in_process, capsys, monkeypatch):
+    monkeypatch.setattr("brian_snn.timing.EXPLICIT_LIMIT", 9 * 7 + 7 * 4 - 1)
     assert main(command(coarse, "--images", 2, "--rounds", 1, "--workers", 1)) == 0
     assert {call[:2] for call in in_process[0]} == {("shared", "float64"), ("shared", "float32")}
     assert "no rows for explicit synapses" in capsys.readouterr().out

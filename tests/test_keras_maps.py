@@ -25,12 +25,10 @@ GEOMETRIES = {
 }
 
 
-def applied(projection, weights, activity, target_size):
+def applied(projection, activity, target_size):
     """Return what Keras and what the matrix make of an activity."""
-    expected = activity.reshape(len(activity), -1) @ projection_matrix(
-        projection, weights, activity[0].size, target_size
-    )
-    return keras_projection(projection, weights, target_size)(activity), expected
+    matrix = projection_matrix(projection, projection.weights, activity[0].size, target_size)
+    return keras_projection(projection, target_size)(activity), activity.reshape(len(activity), -1) @ matrix
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
@@ -38,7 +36,7 @@ def test_maps_of_counts_are_exact(name, rng):
     geometry = GEOMETRIES[name]
     weights = to_grid(rng.normal(size=geometry.weights_shape))
     counts = rng.integers(0, 300, (2, *geometry.input_shape))
-    ours, expected = applied(Projection("a", "b", geometry, weights), weights, counts, geometry.n_out)
+    ours, expected = applied(Projection("a", "b", geometry, weights), counts, geometry.n_out)
     np.testing.assert_array_equal(ours, expected)
 
 
@@ -47,13 +45,14 @@ def test_indices_gather_and_scatter(rng):
     weights = to_grid(rng.normal(size=(7, 5)))
     source_index = np.array([3, -1, 10, 0, 7, 8, 4], np.int32)
     projection = Projection("a", "b", geometry, weights, source_index, np.array([8, 2, 0, 5, 6], np.int32))
-    ours, expected = applied(projection, weights, rng.integers(0, 300, (3, 12)), 9)
+    ours, expected = applied(projection, rng.integers(0, 300, (3, 12)), 9)
     np.testing.assert_array_equal(ours, expected)
 
 
 def test_two_outputs_onto_one_neuron_add_up():
-    projection = Projection("a", "b", Geometry("identity", (2,), (2,)), None, None, np.array([1, 1], np.int32))
-    received = keras_projection(projection, np.array([0.5, 0.25]), 2)(np.array([[3, 4]]))
+    weights, target_index = np.array([0.5, 0.25]), np.array([1, 1], np.int32)
+    projection = Projection("a", "b", Geometry("identity", (2,), (2,)), weights, None, target_index)
+    received = keras_projection(projection, 2)(np.array([[3, 4]]))
     np.testing.assert_array_equal(received, [[0.0, 2.5]])
 
 
@@ -63,11 +62,11 @@ def test_max_pooling_leaves_the_padding_out(rng):
     counts = rng.integers(0, 300, (2, 5, 4, 2))
     matrix = projection_matrix(projection, None, 40, 12)
     expected = (counts.reshape(2, 40, 1) * matrix).max(axis=1)
-    np.testing.assert_array_equal(keras_projection(projection, None, 12)(counts), expected)
+    np.testing.assert_array_equal(keras_projection(projection, 12)(counts), expected)
 
 
 def test_a_geometry_with_the_wrong_output_is_named(rng):
-    projection = Projection("first", "second", Geometry("conv2d", (4, 4, 1), (4, 4, 1), (2, 2)), None)
-    project = keras_projection(projection, np.ones((2, 2, 1, 1)), 16)
+    projection = Projection("first", "second", Geometry("conv2d", (4, 4, 1), (4, 4, 1), (2, 2)), np.ones((2, 2, 1, 1)))
+    project = keras_projection(projection, 16)
     with pytest.raises(ModelError, match="'first' -> 'second'.*conv2d"):
         project(np.ones((1, 4, 4, 1)))

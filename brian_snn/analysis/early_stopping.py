@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.bounds import rate_bounds
 from brian_snn.analysis.envelopes import require_covered
-from brian_snn.conversion.graph import INPUT, FloatArray, Network
+from brian_snn.conversion.graph import INPUT, FloatArray
 from brian_snn.conversion.linear_maps import synapses
 from brian_snn.errors import DataError
 from brian_snn.simulation.parameters import input_currents, scaled_parameters
@@ -141,9 +141,9 @@ class _PotentialLead:
         self._result, self._history = result, _history(result)
         self._parameters = scaled_parameters(network, result.settings)
         self._weights = _dense_weights(result)
-        self._current = self._parameters.bias[output.name].reshape(1, -1)
+        self._current = self._parameters.network[output.name].bias.reshape(1, -1)
         if any(p.source == INPUT for p in network.into(output.name)):
-            currents = input_currents(network, self._parameters, result.images)
+            currents = input_currents(self._parameters, result.images)
             self._current = currents[output.name].reshape(len(result.images), -1)
         self._limits = _count_limits(result, tuple(self._weights)) if use_bounds else None
 
@@ -201,15 +201,14 @@ def _count_limits(result: Result, sources: tuple[str, ...]) -> dict[str, tuple[F
 
 def _dense_weights(result: Result) -> dict[str, FloatArray]:
     """Return the weights of each source onto the readout as a matrix, (size of the source, n_classes)."""
-    network: Network = result.network
-    parameters = scaled_parameters(network, result.settings)
+    network = scaled_parameters(result.network, result.settings).network
     matrices: dict[str, FloatArray] = {}
-    for index, projection in enumerate(network.projections):
-        if projection.target != network.output.name or projection.source == INPUT:
+    for projection in network.into(network.output.name):
+        if projection.source == INPUT:
             continue
-        n_source, weights = network[projection.source].size, parameters.weights[index]
-        assert weights is not None, "a readout is no max pooling"
+        assert projection.weights is not None, "a readout is no max pooling"
+        n_source = network[projection.source].size
         pre, post, which = synapses(projection, n_source)
         matrix = matrices.setdefault(projection.source, np.zeros((n_source, network.output.size)))
-        np.add.at(matrix, (pre, post), weights.ravel()[which])
+        np.add.at(matrix, (pre, post), projection.weights.ravel()[which])
     return matrices

@@ -111,15 +111,15 @@ def envelopes(
     """
     require_covered(settings)
     parameters = scaled_parameters(network, settings)
-    currents = input_currents(network, parameters, images)
+    currents = input_currents(parameters, images)
     found: dict[str, Envelope] = {}
     for population in network.populations:
         name = population.name
-        layer = _Layer(network, parameters, settings, population)
+        layer = _Layer(parameters, settings, population)
         if population.kind == "max_pool":
             found[name] = layer.pooled(found, len(images))
         else:
-            current = currents.get(name, parameters.bias[name][None]).reshape(-1, population.size)
+            current = currents.get(name, parameters.network[name].bias[None]).reshape(-1, population.size)
             current = np.broadcast_to(current, (len(images), population.size))
             charge, largest = layer.charge(found, current / parameters.threshold)
             found[name] = layer.spikes(charge, largest, current) if has_spikes(population, settings) else charge
@@ -218,17 +218,16 @@ def _capped(envelope: Envelope, n_steps: int) -> Envelope:
 class _Layer:
     """One population and its windows: how the envelopes of its sources become its own."""
 
-    def __init__(self, network: Network, parameters: Parameters, settings: Settings, population: Population) -> None:
+    def __init__(self, parameters: Parameters, settings: Settings, population: Population) -> None:
         """Note windows and weights."""
         self._population, self._settings, self._threshold = population, settings, parameters.threshold
         self._v_init = parameters.v_init / parameters.threshold
         self._start = window_start(population, settings)
         self._steps = settings.steps - self._start
-        indices = {id(p): k for k, p in enumerate(network.projections)}
         # Each with the number of steps by which this window starts later than the source's.
         self._incoming = [
-            (p, parameters.weights[indices[id(p)]], self._start - window_start(network[p.source], settings))
-            for p in network.into(population.name)
+            (p, self._start - window_start(parameters.network[p.source], settings))
+            for p in parameters.network.into(population.name)
             if p.source != INPUT
         ]
 
@@ -236,14 +235,14 @@ class _Layer:
         """Return the envelope of Q in thresholds, and z_max."""
         low, high, largest = current.copy(), current.copy(), current.copy()
         below, above, rounding = (np.zeros(current.shape) for _ in range(3))
-        fan_in = 8 + sum(p.geometry.n_in for p, _, _ in self._incoming)
-        for p, weights, delay in self._incoming:
-            assert weights is not None, "only max pooling has no weights"
+        fan_in = 8 + sum(p.geometry.n_in for p, _ in self._incoming)
+        for p, delay in self._incoming:
+            assert p.weights is not None, "only max pooling has no weights"
             source = _capped(delayed_envelope(sources[p.source], delay), self._steps)
             can_spike = source.high * self._steps + source.above >= 1.0 - 2.0**-20
             sent = np.concatenate([source.stacked(), can_spike])
             excite, inhibit = (
-                np.split(self._through(p, np.maximum(sign * weights, 0.0) / self._threshold, sent), 5)
+                np.split(self._through(p, np.maximum(sign * p.weights, 0.0) / self._threshold, sent), 5)
                 for sign in (1, -1)
             )
             low, high = low + excite[0] - inhibit[1], high + excite[1] - inhibit[0]
@@ -264,7 +263,7 @@ class _Layer:
         """Return the envelope of the maximum of counts, on the clock of this population's window."""
         shape = (n_images, self._population.size)
         low, high, above, least = (np.zeros(shape) for _ in range(4))
-        for p, _, delay in self._incoming:
+        for p, delay in self._incoming:
             source = sources[p.source]
             # A max-pooling unit counts from the first step on, with its sources.
             offsets = source.above + source.high * delay, np.maximum(source.below - source.low * delay, 0.0)

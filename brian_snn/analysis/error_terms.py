@@ -171,9 +171,9 @@ class Measured:
     def current(self, name: str, batch: slice) -> FloatArray:
         """Return c, the charge per step of image and bias, (n_images or 1, size)."""
         if any(p.source == INPUT for p in self.result.network.into(name)):
-            currents = input_currents(self.result.network, self.parameters, self.result.images[batch])
+            currents = input_currents(self.parameters, self.result.images[batch])
             return currents[name].reshape(-1, self.result.network[name].size)
-        return self.parameters.bias[name].reshape(1, -1)
+        return self.parameters.network[name].bias.reshape(1, -1)
 
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
@@ -230,11 +230,10 @@ def _splitter(measured: Measured, population: Population) -> Callable[[slice], S
 
 def _maps_by_source(measured: Measured, population: Population) -> dict[str, list[Map]]:
     """Return the linear maps onto a population, those from the image left out."""
-    network, maps = measured.result.network, dict[str, list[Map]]()
-    weights = {id(p): measured.parameters.weights[k] for k, p in enumerate(network.projections)}
-    for p in network.into(population.name):
+    maps: dict[str, list[Map]] = {}
+    for p in measured.parameters.network.into(population.name):
         if p.source != INPUT:
-            maps.setdefault(p.source, []).append(keras_projection(p, weights[id(p)], population.size))
+            maps.setdefault(p.source, []).append(keras_projection(p, population.size))
     return maps
 
 

@@ -22,15 +22,13 @@ from brian_snn.errors import ModelError
 Map = Callable[[NDArray[Any]], FloatArray]
 
 
-def keras_projection(projection: Projection, weights: FloatArray | None, target_size: int) -> Map:
+def keras_projection(projection: Projection, target_size: int) -> Map:
     """Return the function that takes the activity of a projection's source to what its target receives.
 
     Parameters
     ----------
     projection : Projection
-        Geometry and indices; its own weights are not used.
-    weights : float array of ``geometry.weights_shape``, or None
-        None for max pooling, which yields the largest value of each window.
+        Max pooling, which has no weights, yields the largest value of each window.
     target_size : int
         Number of neurons of the target.
 
@@ -45,7 +43,7 @@ def keras_projection(projection: Projection, weights: FloatArray | None, target_
     ModelError
         When called, if Keras' output has another shape than the geometry says.
     """
-    apply = _keras_map(projection.geometry, weights)
+    apply = _keras_map(projection.geometry, projection.weights)
     gather, scatter = _gather(projection), _scatter(projection, target_size)
 
     def project(activity: NDArray[Any]) -> FloatArray:

@@ -189,10 +189,9 @@ class _Inputs:
         """Build one map per projection."""
         self._grid = result.network.grid
         self._population = population
-        self._bias = parameters.bias[population.name].ravel()
-        weights = {id(p): parameters.weights[i] for i, p in enumerate(result.network.projections)}
+        self._bias = parameters.network[population.name].bias.ravel()
         self._maps: list[tuple[Projection, Map]] = [
-            (p, keras_projection(p, weights[id(p)], population.size)) for p in result.network.into(population.name)
+            (p, keras_projection(p, population.size)) for p in parameters.network.into(population.name)
         ]
         sizes = [n for p, _ in self._maps for n in (p.geometry.n_in, p.geometry.n_out)]
         self.largest_size = max([population.size, *sizes])
@@ -229,7 +228,7 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
     if result.settings.max_pool == "gate":
         note = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
         return _not_applicable(population.name, "max_pool", note)
-    maps = [(p, keras_projection(p, None, population.size)) for p in result.network.into(population.name)]
+    maps = [(p, keras_projection(p, population.size)) for p in result.network.into(population.name)]
     sizes = [n for p, _ in maps for n in (p.geometry.n_in, p.geometry.n_out)]
     largest = 0.0
     names = {population.name, *(p.source for p, _ in maps)}

@@ -67,7 +67,7 @@ def _rate_law(result: Result) -> RateLaw:
     equation, rate, residual = _LAWS[result.settings.reset]
     name = _constant_input_layer(result)
     parameters = scaled_parameters(result.network, result.settings)
-    current = input_currents(result.network, parameters, result.images)[name].ravel()
+    current = input_currents(parameters, result.images)[name].ravel()
     # S9 needs z > 0; without it the neuron is silent.
     applies = current > 0 if equation == "S9" else np.ones(current.size, bool)
     z, v_end = current[applies], result.potentials[name].ravel()[applies]

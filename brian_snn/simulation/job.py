@@ -75,8 +75,8 @@ class Job:
             v_init=parameters.v_init,
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
             named=constants(network, self.settings),
-            bias={k: parameters.bias[p.name].ravel() for k, p in populations},
-            weights={k: w for k, w in parameters.weights.items() if network.projections[k].source != INPUT},
+            bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},
+            weights={k: p.weights for k, p in enumerate(parameters.network.projections) if p.source != INPUT},
         )
 
 
@@ -95,7 +95,7 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     plan = make_plan(network, settings, recording.checkpoints, recording.counts)
     layout = topology(network, settings, recording.spikes, recording.potentials)
     parameters = scaled_parameters(network, settings)
-    return Job(network, settings, recording, layout, plan, parameters, largest_drives(network, parameters))
+    return Job(network, settings, recording, layout, plan, parameters, largest_drives(parameters))
 
 
 def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) -> list[Shard]:
@@ -129,8 +129,8 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
         If a pixel is no rate for Poisson input.
     """
     pixels = np.asarray(images, np.float64)
-    currents = input_currents(job.network, job.parameters, pixels)
-    check_range(job.network, job.parameters, job.drives, currents, job.settings)
+    currents = input_currents(job.parameters, pixels)
+    check_range(job.parameters, job.drives, currents, job.settings)
     for population in job.network.populations:
         if population.kind == "poisson":
             require_rates(pixels)

@@ -27,18 +27,15 @@ class Parameters:
 
     Parameters
     ----------
+    network : Network
+        The network with weights and biases as charges and currents: times V_thr.
     threshold, v_init : float
         V_thr and V(0).
-    weights : dict of int to float array, or None
-        Weights of each projection, by its index in ``network.projections``; None for max pooling.
-    bias : dict of str to float array
-        Constant current per step of each population, of its shape.
     """
 
+    network: Network
     threshold: float
     v_init: float
-    weights: dict[int, FloatArray | None]
-    bias: dict[str, FloatArray]
 
 
 def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
@@ -57,15 +54,18 @@ def scaled_parameters(network: Network, settings: Settings) -> Parameters:
     threshold = float(on_grid(settings.threshold, network.grid))
     if threshold <= 0:
         raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {network.grid!r}.")
-    weights = {
-        index: None if projection.weights is None else on_grid(threshold * projection.weights, network.grid)
-        for index, projection in enumerate(network.projections)
-    }
-    bias = {p.name: on_grid(threshold * p.bias, network.grid) for p in network.populations}
-    return Parameters(threshold, float(on_grid(settings.v_init, network.grid)), weights, bias)
+    scaled = replace(
+        network,
+        populations=tuple(replace(p, bias=on_grid(threshold * p.bias, network.grid)) for p in network.populations),
+        projections=tuple(
+            p if p.weights is None else replace(p, weights=on_grid(threshold * p.weights, network.grid))
+            for p in network.projections
+        ),
+    )
+    return Parameters(scaled, threshold, float(on_grid(settings.v_init, network.grid)))
 
 
-def input_currents(network: Network, parameters: Parameters, images: NDArray[np.generic]) -> dict[str, FloatArray]:
+def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[str, FloatArray]:
     """Return z of the populations that see the image: V_thr (W x + b), rounded to the grid.
 
     Parameters
@@ -77,13 +77,8 @@ def input_currents(network: Network, parameters: Parameters, images: NDArray[np.
     currents : dict of (n_images, *shape) float array
         One entry per population with a projection from the image; its bias is included.
     """
-    scaled = replace(
-        network,
-        populations=tuple(replace(p, bias=parameters.bias[p.name]) for p in network.populations),
-        projections=tuple(replace(p, weights=parameters.weights[k]) for k, p in enumerate(network.projections)),
-    )
-    currents = forward.input_currents(scaled, images)
-    return {name: on_grid(current, network.grid) for name, current in currents.items()}
+    currents = forward.input_currents(parameters.network, images)
+    return {name: on_grid(current, parameters.network.grid) for name, current in currents.items()}
 
 
 def require_rates(images: FloatArray) -> None:
@@ -109,26 +104,20 @@ def constants(network: Network, settings: Settings) -> dict[str, float]:
     }
 
 
-def largest_drives(network: Network, parameters: Parameters) -> dict[str, float]:
+def largest_drives(parameters: Parameters) -> dict[str, float]:
     """Return the largest charge that spikes can bring to a neuron of each population in a step.
 
     The worst case: every source spikes, and all of it has the same sign.
     """
-    indices = {id(projection): index for index, projection in enumerate(network.projections)}
-    drives = dict.fromkeys((population.name for population in network.populations), 0.0)
-    for projection in network.projections:
-        weights = parameters.weights[indices[id(projection)]]
-        if projection.source != INPUT and weights is not None:
-            drives[projection.target] += _largest_drive(projection, weights)
+    drives = dict.fromkeys((population.name for population in parameters.network.populations), 0.0)
+    for projection in parameters.network.projections:
+        if projection.source != INPUT and projection.weights is not None:
+            drives[projection.target] += _largest_drive(projection, projection.weights)
     return drives
 
 
 def check_range(
-    network: Network,
-    parameters: Parameters,
-    drives: dict[str, float],
-    currents: dict[str, FloatArray],
-    settings: Settings,
+    parameters: Parameters, drives: dict[str, float], currents: dict[str, FloatArray], settings: Settings
 ) -> None:
     """Prove that no potential and no sum of charges can leave the range in which its type is exact.
 
@@ -147,12 +136,12 @@ def check_range(
     SettingError
         Naming the population whose charge could pass the limit.
     """
-    bounds = {}
-    for population in network.populations:
-        current = np.abs(currents.get(population.name, parameters.bias[population.name])).max(initial=0.0)
+    bounds, grid = {}, parameters.network.grid
+    for population in parameters.network.populations:
+        current = np.abs(currents.get(population.name, population.bias)).max(initial=0.0)
         bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
-    worst = max(bounds, key=lambda population: bounds[population] / _limit(population, settings, network.grid))
-    limit = _limit(worst, settings, network.grid)
+    worst = max(bounds, key=lambda population: bounds[population] / _limit(population, settings, grid))
+    limit = _limit(worst, settings, grid)
     if bounds[worst] >= limit:
         kind = float_type(worst, settings)
         raise SettingError(

@@ -32,7 +32,7 @@ def recorded(reset, threshold, v_init):
     spikes[step - 1, image, neuron] = 1
     after = np.moveaxis(result.potential_traces["conv"], 1, 0)
     potentials = np.concatenate([np.full((1, *shape), parameters.v_init), after])
-    current = input_currents(network, parameters, images)["conv"]
+    current = input_currents(parameters, images)["conv"]
     return equations.Trace(potentials, spikes.reshape(STEPS, *shape), current, parameters.threshold), result
 
 

@@ -215,13 +215,13 @@ def mean_of_linear() -> Any:
 
 
 def pool_before_relu() -> Any:
-    """A max pooling between a convolution and its ReLU, through a dropout; the second ReLU has a ceiling."""
+    """A max pooling between a convolution and its ReLU, a dropout or batch norm too; the second ReLU has a ceiling."""
 
     def build(k: Any, image: Any) -> Any:
         x = k.BatchNormalization()(k.Conv2D(3, 3, name="conv_a")(image))
         x = k.ReLU()(k.Dropout(0.3)(k.MaxPooling2D(3, 2, padding="same")(x)))
         x = k.MaxPooling2D((1, 2))(k.Conv2D(4, 2, name="conv_b")(x))
-        x = k.Activation("relu6")(x)
+        x = k.Activation("relu6")(k.BatchNormalization(name="norm_b")(x))
         return k.Dense(3)(k.Flatten()(x))
 
     return _model((9, 8, 2), build)

@@ -69,7 +69,7 @@ def test_every_population_is_what_its_layer_predicts(folded):
     model, network, images = folded
     activations = forward(network, images)
     # The image, layers inside nested models, layers used twice, and pools of scaled spikes have no output to ask for.
-    plain = [p for p in network.populations[:-1] if p.reference and not set("/:<") & set(p.reference)]
+    plain = [p for p in network.populations[:-1] if p.reference and not set("/:<>") & set(p.reference)]
     plain = [p for p in plain if len(model.get_layer(p.reference)._inbound_nodes) == 1]
     probe = keras.Model(model.inputs, [model.get_layer(p.reference).output for p in plain])
     predicted = probe.predict(images, verbose=0)
@@ -260,6 +260,18 @@ def test_a_negative_factor_before_a_maximum_is_refused():
     stack = [k.Conv2D(3, 1, activation="relu"), negative_norm(k), k.MaxPooling2D(2, name="top"), k.Flatten()]
     model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
     with pytest.raises(ModelError, match=r"layer 'flip' \(BatchNormalization\): its factor is negative in 1 channels"):
+        fold(read_model(model))
+
+
+def test_a_negative_factor_between_a_maximum_and_its_relu_is_refused():
+    import keras
+
+    k = layers()
+    stack = [k.Conv2D(3, 1, name="linear"), k.MaxPooling2D(2, name="top"), negative_norm(k), k.ReLU(), k.Flatten()]
+    model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
+    with pytest.raises(
+        ModelError, match=r"layer 'top' \(MaxPooling2D\): it pools layer 'linear' \(Conv2D\), which has no"
+    ):
         fold(read_model(model))
 
 

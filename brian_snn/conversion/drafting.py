@@ -38,6 +38,8 @@ class Folding:
     graph: LayerGraph
     values: list[Value] = field(default_factory=list)
     drafts: dict[str, Draft] = field(default_factory=dict)
+    #: Nodes that an earlier one has done the work of.
+    done: set[int] = field(default_factory=set)
 
     def inputs(self, position: int) -> list[Value]:
         """Return the values that a node reads."""

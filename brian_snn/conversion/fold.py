@@ -146,6 +146,8 @@ def _linear_value(
 
 def _fold_affine(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    if position in folding.done:
+        return value
     scaled = scale_shift(value, node.parameters["gain"], node.parameters["shift"], node.label)
     return replace(scaled, name=value.name or node.name)
 

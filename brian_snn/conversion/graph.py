@@ -137,6 +137,8 @@ class Population:
         Upper limit of the ANN's activation (6 for ReLU6), in the ANN's units.
     reference : str
         The Keras layer whose output, after a ReLU, is this population's activation; ``outer/inner`` for nested models.
+        ``conv > norm`` stands for the output of ``conv`` put through ``norm``, where a max pooling between the two has
+        changed its place.
     """
 
     name: str
@@ -152,6 +154,11 @@ class Population:
     def size(self) -> int:
         """Number of neurons."""
         return prod(self.shape)
+
+    @property
+    def reference_path(self) -> tuple[str, ...]:
+        """The Keras layers that `reference` names, in the order in which they compute; none if it is empty."""
+        return tuple(self.reference.split(" > ")) if self.reference else ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def _reference_batches(
 ) -> Iterator[dict[str, FloatArray]]:
     """Yield the reference activations of one batch after the other."""
     keras = import_keras()
-    wanted = {population.reference for population in network.populations}
+    wanted = {path for population in network.populations for path in population.reference_path}
     steps = walk(model)
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
@@ -93,15 +94,18 @@ def _reference_batch(
     keras: Any, steps: list[Step], layers: list[Any], network: Network, images: NDArray[np.generic], dtype: str | None
 ) -> dict[str, FloatArray]:
     """Run one batch through the layers, keeping what the populations refer to."""
-    wanted = {population.reference for population in network.populations}
-    outputs: dict[str, FloatArray] = {}
+    wanted = {population.reference_path for population in network.populations}
+    layer_of = {step.path: layer for step, layer in zip(steps, layers, strict=True)}
+    outputs: dict[tuple[str, ...], FloatArray] = {}
     for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32")):
-        if step.path in wanted:
-            outputs[step.path] = np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
+        for path in wanted:
+            if path[:1] == (step.path,):
+                values = reduce(lambda values, other: layer_of[other](values, training=False), path[1:], tensor)
+                outputs[path] = np.asarray(keras.ops.convert_to_numpy(values), dtype=np.float64)
     activations: dict[str, FloatArray] = {}
     for population in network.populations:
         if population.reference:
-            values = outputs[population.reference].reshape(-1, *population.shape)
+            values = outputs[population.reference_path].reshape(-1, *population.shape)
             activations[population.name] = _activation(population, values)
         else:
             activations[population.name] = _pooled(keras, network, population, activations)

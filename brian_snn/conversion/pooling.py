@@ -36,7 +36,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     if node.parameters["pool_size"] == (1, 1) and not value.is_view:
         return _subsampled(value, node)
-    value = _rectified_first(folding, position, value)
+    value, reference = _rectified_first(folding, position, value)
     if any(view.source == INPUT for view in value.views):
         raise ModelError(
             f"{node.label}: it pools the image itself, which does not spike; apply it to the images before the model."
@@ -57,7 +57,10 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
         )
     geometry = window_geometry(node, "max_pool", value.shape, value.shape[2])
     views = tuple(replace(view, gain=None) for view in value.views)
-    return _pooled(folding, position, value, views, geometry, None, (gain, bias))
+    pooled = _pooled(folding, position, value, views, geometry, None, (gain, bias))
+    if reference:
+        folding.drafts[pooled.views[0].source].reference = reference
+    return pooled
 
 
 def fold_average_pool(folding: Folding, position: int) -> Value:
@@ -163,19 +166,39 @@ def _summed(folding: Folding, position: int, value: Value) -> Value:
     return folding.add(draft)
 
 
-def _rectified_first(folding: Folding, position: int, value: Value) -> Value:
-    """Swap a max pooling and the ReLUs that follow it, which commute, where its input is linear."""
+def _rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, str]:
+    """Swap a max pooling and the ReLUs that follow it, which commute, where its input is linear.
+
+    A batch norm between the two comes before the pooling as well, if its factors are positive. Then the path of the
+    norm is returned too: its output is what the pooling yields.
+    """
     if value.is_view:
-        return value
-    node = folding.graph.nodes[position]
-    readers = _readers(folding, position)
+        return value, ""
+    node, reference = folding.graph.nodes[position], ""
+    norm = _norm_after(folding, position)
+    if norm is not None:
+        affine = folding.graph.nodes[norm]
+        value = scale_shift(value, affine.parameters["gain"], affine.parameters["shift"], affine.label)
+        value, reference = replace(value, reference=f"{value.reference} > {affine.path}"), affine.path
+        folding.done.add(norm)
+    readers = _readers(folding, position if norm is None else norm)
     if not readers or any(reader.operation != "relu" for reader in readers):
         raise ModelError(
             f"{node.label}: it pools {value.linear_layer}, which has no ReLU; put the activation before the pooling or "
             "right after it."
         )
     ceilings = {reader.parameters["ceiling"] for reader in readers}
-    return rectify(folding, position, value, ceilings.pop() if len(ceilings) == 1 else None)
+    return rectify(folding, position, value, ceilings.pop() if len(ceilings) == 1 else None), reference
+
+
+def _norm_after(folding: Folding, position: int) -> int | None:
+    """Return the batch norm that alone reads a node, if it scales every channel by one positive factor."""
+    consumers = folding.graph.consumers(position)
+    if len(consumers) != 1 or folding.graph.nodes[consumers[0]].operation != "affine":
+        return None
+    parameters = folding.graph.nodes[consumers[0]].parameters
+    by_channel = max(np.ndim(parameters["gain"]), np.ndim(parameters["shift"])) <= 1
+    return consumers[0] if by_channel and np.all(parameters["gain"] > 0) else None
 
 
 def _readers(folding: Folding, position: int) -> list[LayerNode]:

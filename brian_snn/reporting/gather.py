@@ -141,7 +141,7 @@ def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, F
             f"{path.name} takes images of shape {steps[0].output_shape}, the simulated network {network.input_shape}; "
             "name the model that was converted."
         )
-    missing = {p.reference for p in converted.populations if p.reference} - {step.path for step in steps}
+    missing = {path for p in converted.populations for path in p.reference_path} - {step.path for step in steps}
     if missing:
         raise DataError(f"{path.name} has no layer {min(missing)!r}; name the model that was converted.")
     activations = reference_activations(model, converted, images)

@@ -255,6 +255,7 @@ def test_wrong_weights_are_found(target):
 
 
 DEEP = {
+    "densenet": lambda apps: apps.DenseNet121(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
     "inception": lambda apps: apps.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)),
     "mobilenet": lambda apps: apps.MobileNet(weights=None, input_shape=(32, 32, 3), alpha=0.25, classes=10),
     "mobilenet_v2": lambda apps: apps.MobileNetV2(weights=None, input_shape=(32, 32, 3), alpha=0.35, classes=10),

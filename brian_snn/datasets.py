@@ -168,6 +168,8 @@ def check_image_array(images: ArrayLike, input_shape: tuple[int, ...] | None, wh
         array = np.asanyarray(images)
     except ValueError as error:
         raise DataError(f"{what} do not form an array ({error}); all must have one shape.") from error
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError(f"{what} are a masked array; give plain numbers: images.filled(0), or images.data.")
     if array.dtype.kind not in "buif":
         raise DataError(f"{what} are of type {array.dtype}; real numbers were expected.")
     _check_shape(array.shape, input_shape, what)

@@ -341,6 +341,7 @@ def test_shape_error_names_both_shapes():
         (np.zeros((1, 2, 3), complex), "type complex128; real numbers"),
         (np.zeros((1, 2, 3), object), "type object; real numbers"),
         ([[1, 2], [3]], "do not form an array"),
+        (np.ma.masked_less(np.ones((1, 2, 3)), 2), r"a masked array; give plain numbers: images\.filled"),
     ],
 )
 def test_what_is_no_set_of_images_is_refused(images, words):

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.storage import network_digest
-from brian_snn.errors import BrianSnnError, OutputError
+from brian_snn.errors import OutputError
 from brian_snn.simulation.job import Job, Shard
+from brian_snn.simulation.own_folder import MARK, beginning, check_replaceable, clear, locked
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.storage import (
     DESCRIPTION,
-    IMAGES,
-    LABELS,
-    NETWORK,
     SHARDS,
     begin_folder,
     read_description,
@@ -35,12 +31,6 @@ from brian_snn.simulation.storage import (
     write_description,
     write_shard,
 )
-
-#: Kept in the folder while a process writes into it.
-LOCK = ".lock"
-
-#: What a result folder holds.
-OWN = frozenset({DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS})
 
 
 class RunFolder:
@@ -58,6 +48,13 @@ class RunFolder:
     def write(self, shard: Shard, part: Result) -> None:
         """Write a shard."""
         write_shard(self._path, shard, part)
+
+    def close(self) -> None:
+        """Delete half-written shards, and everything if there is no shard at all."""
+        for leftover in (self._path / SHARDS).glob("*.partial"):
+            leftover.unlink()
+        if not any((self._path / SHARDS).iterdir()):
+            clear(self._path)
 
     def finish(self, timings_s: dict[str, float]) -> None:
         """Note the time that it took, that of earlier calls included."""
@@ -84,37 +81,24 @@ def open_run(path: Path, job: Job, images: NDArray[np.generic], shard_size: int,
     OutputError
         If the folder holds anything else or is being written by another process; the message says what differs.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path / LOCK, timeout=0):
-            try:
-                yield _open(path, job, images, shard_size, resume)
-            finally:
-                _tidy(path)
-                # Inside the lock: whoever comes next makes a file of their own.
-                (path / LOCK).unlink(missing_ok=True)
-    except filelock.Timeout as error:
-        raise OutputError(
-            f"{path} is being written by another process; wait for it or choose another folder."
-        ) from error
-    except BrianSnnError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+    with locked(path):
+        run = _open(path, job, images, shard_size, resume)
+        try:
+            yield run
+        finally:
+            run.close()
 
 
 def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool) -> RunFolder:
     """Begin the folder or check that it is ours."""
     wanted = _description(job, images)
     if not (path / DESCRIPTION).is_file():
-        if {found.name for found in path.iterdir()} - {LOCK}:
-            raise OutputError(f"{path} holds files that no simulation wrote; name another folder for the output.")
         description = wanted | {"shard_size": shard_size}
-        begin_folder(path, job.network, images, description)
+        with beginning(path):
+            begin_folder(path, job.network, images, description)
         return RunFolder(path, description, len(images))
+    # That of a process that was killed after it had written the last file.
+    (path / MARK).unlink(missing_ok=True)
     begun = read_description(path)
     if not resume:
         raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
@@ -158,25 +142,14 @@ def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]
 
 
 def discard(path: Path) -> None:
-    """Delete a result folder, finished or not.
+    """Delete a result folder, finished or not; of a link the content of the folder that it leads to.
 
     Raises
     ------
     OutputError
-        If it holds anything that no simulation wrote; nothing is deleted then.
+        If it holds anything that no simulation wrote, or is being written by another process; nothing is deleted then.
     """
-    foreign = {found.name for found in path.iterdir()} - OWN - {LOCK}
-    if foreign or not (path / DESCRIPTION).is_file():
-        raise OutputError(
-            f"{path} holds files that no simulation wrote ({', '.join(sorted(foreign))}); name another folder."
-        )
-    shutil.rmtree(path)
-
-
-def _tidy(path: Path) -> None:
-    """Delete half-written shards, and everything if there is no shard at all."""
-    for leftover in (path / SHARDS).glob("*.partial"):
-        leftover.unlink()
-    if (path / SHARDS).is_dir() and not any((path / SHARDS).iterdir()):
-        for name in OWN:
-            (path / name).unlink(missing_ok=True) if name != SHARDS else (path / SHARDS).rmdir()
+    # An empty folder is gone when the lock is released.
+    with locked(path):
+        check_replaceable(path)
+        clear(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import shutil
 import zipfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,20 +78,40 @@ def save_result(result: Result, folder: Path) -> None:
 def begin_folder(folder: Path, network: Network, images: NDArray[np.generic], description: dict[str, Any]) -> None:
     """Write everything but the shards into an empty folder; the description comes last."""
     save_network(network, folder / NETWORK)
-    np.save(folder / IMAGES, images, allow_pickle=False)
+    write_rows(folder / IMAGES, images)
     (folder / SHARDS).mkdir()
     write_description(folder, description)
 
 
+def write_rows(path: Path, array: NDArray[np.generic]) -> None:
+    """Write an array of numbers as ``.npy``, row by row; the file is there whole or not at all."""
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    with _written_whole(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        # np.save hides from Python why a write fails: a full disk becomes a pair of numbers.
+        for row in array:
+            file.write(np.ascontiguousarray(row).data)
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of `path` once the disk has it for good, be there a power cut."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
 def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write ``result.json``, replacing it in one step."""
-    partial = folder / f"{DESCRIPTION}.partial"
     versions = {"brian_snn": __version__, "brian2": version("brian2"), "numpy": np.__version__}
     # JSON has no infinity.
     settings = {name: None if value == math.inf else value for name, value in description["settings"].items()}
     whole = {"format": FORMAT, "versions": versions} | description | {"settings": settings}
-    partial.write_text(json.dumps(whole, indent=1, allow_nan=False), "utf-8")
-    partial.replace(folder / DESCRIPTION)
+    with _written_whole(folder / DESCRIPTION) as file:
+        file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
 
 
 def shard_path(folder: Path, first: int) -> Path:
@@ -106,14 +127,14 @@ def write_shard(folder: Path, shard: Shard, part: Result, compresslevel: int = 0
     compresslevel : int
         0 stores the arrays as they are, which is the fastest; 1 shrinks counts and potentials on a grid well enough.
     """
-    path = shard_path(folder, shard.start)
-    partial = path.with_suffix(".partial")
     method = zipfile.ZIP_DEFLATED if compresslevel else zipfile.ZIP_STORED
-    with zipfile.ZipFile(partial, "w", method, compresslevel=compresslevel or None) as archive:
+    with (
+        _written_whole(shard_path(folder, shard.start)) as opened,
+        zipfile.ZipFile(opened, "w", method, compresslevel=compresslevel or None) as archive,
+    ):
         for name, values in _named_arrays(part).items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-    partial.replace(path)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

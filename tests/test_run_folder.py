@@ -162,9 +162,12 @@ def test_a_failure_before_the_first_shard_leaves_nothing(network, images, tmp_pa
         raise CompilerError("no compiler")
 
     monkeypatch.setattr(execution, "get_build", fail)
-    with pytest.raises(CompilerError, match="no compiler"):
-        run(network, images, output=tmp_path / "run", backend="standalone")
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    for output in (tmp_path / "run", tmp_path / "made" / "run", tmp_path / "mine"):
+        with pytest.raises(CompilerError, match="no compiler"):
+            run(network, images, output=output, backend="standalone")
+    # The user's own folder is not the simulation's to remove.
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
 def test_two_processes_do_not_write_the_same_folder(network, images, tmp_path):

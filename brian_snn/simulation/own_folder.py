@@ -34,13 +34,14 @@ _OWN_SHARD = re.compile(r"\d{9}\.npz(\.partial)?")
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if it is not there and is gone again if it stays empty.
+    """Hold the lock of a folder, which is made if it is not there; it is gone again if it was made and stays empty.
 
     Raises
     ------
     OutputError
         If another process holds the lock, or the folder cannot be written.
     """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path / LOCK, timeout=0):
@@ -58,8 +59,10 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:
-        with suppress(OSError):
-            path.rmdir()
+        for folder in made:
+            # Only an empty folder can be removed.
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

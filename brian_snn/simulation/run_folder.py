@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,9 @@ def discard(path: Path) -> None:
     OutputError
         If it holds anything that no simulation wrote, or is being written by another process; nothing is deleted then.
     """
-    # An empty folder is gone when the lock is released.
     with locked(path):
         check_replaceable(path)
         clear(path)
+    # A link cannot be removed like a folder, nor can a folder that another process has begun meanwhile.
+    with suppress(OSError):
+        path.rmdir()

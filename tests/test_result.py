@@ -12,6 +12,7 @@ from brian2 import Hz
 from brian_snn import load_result
 from brian_snn.conversion.graph import INPUT
 from brian_snn.errors import DataError, OutputError
+from brian_snn.simulation import run_folder
 from tests.small_network import loop_result, projection_matrix, small_images, small_network
 
 
@@ -82,6 +83,43 @@ def test_a_folder_in_use_is_not_overwritten(result, tmp_path):
     with pytest.raises(OutputError, match="is not an empty folder"):
         result.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+def test_a_folder_beside_is_not_touched_whatever_its_name(result, tmp_path, in_use):
+    (tmp_path / "run.partial").mkdir()
+    (tmp_path / "run.partial" / "notes.txt").write_text("mine")
+    if in_use:
+        (tmp_path / "run").write_text("in use")
+        with pytest.raises(OutputError, match="is not an empty folder"):
+            result.save(tmp_path / "run")
+    else:
+        result.save(tmp_path / "run")
+    assert (tmp_path / "run.partial" / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.partial"]
+
+
+@pytest.mark.parametrize("name", [".", ""])
+def test_the_folder_may_be_the_current_one(result, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    result.save(name)
+    assert np.array_equal(load_result(tmp_path).predictions, result.predictions)
+    with pytest.raises(OutputError, match="is not an empty folder"):
+        result.save(name)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_save_that_fails_leaves_all_as_it_was(result, tmp_path, monkeypatch, error, existed):
+    def fail(*_):
+        raise error
+
+    if existed:
+        (tmp_path / "run").mkdir()
+    monkeypatch.setattr(run_folder, "write_description", fail)
+    with pytest.raises((KeyboardInterrupt, OutputError)):
+        result.save(tmp_path / "run")
+    assert list(tmp_path.rglob("*")) == ([tmp_path / "run"] if existed else [])
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_its_name(result, tmp_path):

@@ -255,12 +255,12 @@ def test_files_of_these_names_that_no_simulation_wrote_are_kept(network, images,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
-@pytest.mark.parametrize("name", ["save_network", "write_rows", "write_description"])
-def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, name, error):
+@pytest.mark.parametrize("target", ["storage.save_network", "storage.write_rows", "run_folder.write_description"])
+def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, target, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(storage, name, fail)
+    monkeypatch.setattr(f"brian_snn.simulation.{target}", fail)
     with pytest.raises((KeyboardInterrupt, OutputError)):
         run(network, images, output=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -85,6 +85,11 @@ def beginning(path: Path) -> Iterator[None]:
     (path / MARK).unlink()
 
 
+def is_unused(path: Path) -> bool:
+    """Whether a folder is empty, or holds only what a process left that was killed before it had written a result."""
+    return path.is_dir() and not (path / DESCRIPTION).exists() and not _foreign(path)
+
+
 def check_replaceable(path: Path) -> None:
     """Raise unless all that a folder holds was written by simulations, or was left by one that was killed."""
     foreign = _foreign(path)

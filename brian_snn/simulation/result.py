@@ -162,9 +162,9 @@ class Result:
         Raises
         ------
         OutputError
-            If the folder exists and is not empty, or cannot be written.
+            If the folder exists and is not empty, is being written by another process, or cannot be written.
         """
-        from brian_snn.simulation.storage import save_result
+        from brian_snn.simulation.run_folder import save_result
 
         save_result(self, Path(folder))
 

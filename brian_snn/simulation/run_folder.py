@@ -1,4 +1,4 @@
-"""A simulation that is written shard by shard, and goes on where it stopped.
+"""Results are written: one from memory whole, a simulation shard by shard, to go on where it stopped.
 
 The folder is a result folder from the first moment (see `brian_snn.simulation.storage`); what makes it incomplete is
 only that shards are missing. Ctrl-C, a crash or a power cut lose the shards in flight and nothing else. The same
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from brian_snn.conversion.storage import network_digest
 from brian_snn.errors import OutputError
 from brian_snn.simulation.job import Job, Shard
-from brian_snn.simulation.own_folder import MARK, beginning, check_replaceable, clear, locked
+from brian_snn.simulation.own_folder import MARK, beginning, check_replaceable, clear, is_unused, locked
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.storage import (
     DESCRIPTION,
     SHARDS,
-    begin_folder,
     read_description,
     shard_path,
     write_description,
+    write_inputs,
     write_shard,
 )
 
@@ -95,7 +95,10 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
     if not (path / DESCRIPTION).is_file():
         description = wanted | {"shard_size": shard_size}
         with beginning(path):
-            begin_folder(path, job.network, images, description)
+            (path / SHARDS).mkdir()
+            write_inputs(path, job.network, images)
+            # The last: with it the folder is a result.
+            write_description(path, description)
         return RunFolder(path, description, len(images))
     # That of a process that was killed after it had written the last file.
     (path / MARK).unlink(missing_ok=True)
@@ -139,6 +142,33 @@ def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]
     for name in ("network", "images"):
         if begun.get(f"{name}_sha256") != wanted[f"{name}_sha256"]:
             yield f"another {name}" if name == "network" else "other images"
+
+
+def save_result(result: Result, folder: Path) -> None:
+    """Write a result into a folder that does not exist yet or is empty; it is there whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything, is being written by another process, or cannot be written.
+    """
+    if folder.exists() and not is_unused(folder):
+        raise OutputError(f"{folder} exists already and is not an empty folder; choose another or remove it.")
+    parts = result.parts()
+    description = {
+        "settings": dataclasses.asdict(result.settings),
+        "shard_size": len(parts[0].images),
+        "first_image": result.first_image,
+        "timings_s": result.timings_s,
+    }
+    with locked(folder), beginning(folder):
+        (folder / SHARDS).mkdir()
+        first = 0
+        for part in parts:
+            write_shard(folder, range(first, first + len(part.images)), part, compresslevel=1)
+            first += len(part.images)
+        write_inputs(folder, result.network, result.images)
+        write_description(folder, description)
 
 
 def discard(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Results on disk: write a `Result` to a folder and read it back, shard by shard.
+"""Results on disk: the files of a result folder, written one by one and read back as a `Result`.
 
 A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
 timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
@@ -11,7 +11,6 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 import zipfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from brian_snn import __version__
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import load_network, save_network
-from brian_snn.errors import BrianSnnError, DataError, OutputError
+from brian_snn.errors import BrianSnnError, DataError
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
@@ -37,50 +36,10 @@ DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "im
 _READ_ERRORS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
-def save_result(result: Result, folder: Path) -> None:
-    """Write a result into a folder that does not exist yet or is empty; it is there whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If the folder holds anything, or cannot be written.
-    """
-    partial = folder.with_name(folder.name + ".partial")
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError(f"{folder} exists already and is not an empty folder; choose another or remove it.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        size = len(result.parts()[0].images)
-        description = {
-            "settings": dataclasses.asdict(result.settings),
-            "shard_size": size,
-            "first_image": result.first_image,
-        }
-        begin_folder(partial, result.network, result.images, description)
-        first = 0
-        for part in result.parts():
-            write_shard(partial, range(first, first + len(part.images)), part, compresslevel=1)
-            first += len(part.images)
-        write_description(partial, description | {"timings_s": result.timings_s})
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except BrianSnnError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def begin_folder(folder: Path, network: Network, images: NDArray[np.generic], description: dict[str, Any]) -> None:
-    """Write everything but the shards into an empty folder; the description comes last."""
+def write_inputs(folder: Path, network: Network, images: NDArray[np.generic]) -> None:
+    """Write what was simulated."""
     save_network(network, folder / NETWORK)
     write_rows(folder / IMAGES, images)
-    (folder / SHARDS).mkdir()
-    write_description(folder, description)
 
 
 def write_rows(path: Path, array: NDArray[np.generic]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from brian_snn import load_network, load_result
@@ -27,11 +26,11 @@ from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.execution import Means
+from brian_snn.simulation.own_folder import check_replaceable
 from brian_snn.simulation.result import Result, choose_images
-from brian_snn.simulation.run_folder import discard
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.simulate import simulate_settings
-from brian_snn.simulation.storage import LABELS, SHARDS, read_description
+from brian_snn.simulation.storage import DESCRIPTION, LABELS, SHARDS, read_description, write_rows
 
 
 def convert(arguments: Namespace) -> int:
@@ -58,36 +57,38 @@ def simulate(arguments: Namespace, settings: Settings) -> int:
     """Simulate a saved network on a data file shard by shard, show what came out; the result grows in the folder."""
     console = new_console()
     folder = arguments.output
-    _clear_way(folder, arguments.force)
+    _check_output(folder, arguments.force)
     network = load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape), arguments.images)
     recording = Recording(arguments.record_spikes, arguments.record_potentials, checkpoints=arguments.checkpoints)
     client = connect(arguments.scheduler) if arguments.scheduler else None
-    with Stages(console) as stages, resumable(folder):
+    with Stages(console) as stages, resumable(folder, arguments.force):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         means = Means(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
-        result = simulate_settings(network, data.images, settings, recording, means, folder, arguments.resume)
+        result = simulate_settings(
+            *(network, data.images, settings, recording, means, folder, arguments.resume), replace=arguments.force
+        )
         bars.finish(result.timings_s)
     if data.labels is not None:
         with staged_file(folder / LABELS) as path:
-            np.save(path, data.labels)
+            write_rows(path, data.labels)
     console.print(table(activity_rows(result, data.labels), ("",)))
     console.print(f"wrote {folder}")
     return 0
 
 
-def _clear_way(folder: Path, force: bool) -> None:
-    """Raise early if the folder cannot be made or holds no result; delete an earlier result with ``--force``."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+def _check_output(folder: Path, force: bool) -> None:
+    """Raise early if the folder cannot be made, or holds neither a result nor, with ``--force``, that and no more."""
+    if not folder.is_dir():
         check_target(folder, "folder")
-    elif force:
-        discard(folder)
+    elif force or not (folder / DESCRIPTION).is_file():
+        check_replaceable(folder)
     else:
         read_description(folder)
 
 
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
+def resumable(folder: Path, force: bool) -> Iterator[None]:
     """Say with Ctrl-C what of the folder is there to go on with."""
     try:
         yield
@@ -95,7 +96,8 @@ def resumable(folder: Path) -> Iterator[None]:
         n_done = len(list((folder / SHARDS).glob("*.npz")))
         if not n_done:
             raise
-        raise Interrupted(f"interrupted; {folder} keeps {n_done} shard(s), and the same command goes on.") from None
+        command = "the same command without --force" if force else "the same command"
+        raise Interrupted(f"interrupted; {folder} keeps {n_done} shard(s), and {command} goes on.") from None
 
 
 def verify(arguments: Namespace) -> int:

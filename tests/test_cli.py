@@ -113,8 +113,11 @@ class TestSimulate:
         assert main([*command, "--no-resume"]) == 2
         assert "--force" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.np?")} == before
-        assert main([*command, "--force", "--steps", "11"]) == 0
-        assert brian_snn.load_result(tmp_path / "run").settings.steps == 11
+        (tmp_path / "link").symlink_to(tmp_path / "run")
+        for n_steps, name in ((11, "run"), (12, "link")):
+            command = [*simulate_command(cli_folder), "-o", f"{tmp_path}/{name}"]
+            assert main([*command, "--force", "--steps", str(n_steps)]) == 0
+            assert brian_snn.load_result(tmp_path / "run").settings.steps == n_steps
 
     def test_the_same_command_goes_on_where_it_was_interrupted(self, cli_folder, tmp_path, capsys, monkeypatch):
         command = [*simulate_command(cli_folder), "--shard-size", "5", "-o", f"{tmp_path}/run"]
@@ -128,7 +131,9 @@ class TestSimulate:
         with monkeypatch.context() as patch:
             patch.setattr(console.Simulation, "ran", interrupt)
             assert main(command) == 2
-        assert f"{tmp_path}/run keeps 1 shard(s), and the same command goes on" in capsys.readouterr().err
+            assert f"{tmp_path}/run keeps 1 shard(s), and the same command goes on" in capsys.readouterr().err
+            assert main([*command, "--force"]) == 2
+            assert "the same command without --force goes on" in capsys.readouterr().err
         assert main(command) == 0
         whole = brian_snn.load_result(cli_folder / "run")
         assert np.array_equal(brian_snn.load_result(tmp_path / "run").potentials["second"], whole.potentials["second"])

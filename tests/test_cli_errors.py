@@ -1,6 +1,7 @@
 """What the command line says of bad input: exit code 2, one line that names it, and nothing written."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,20 @@ def test_a_missing_or_corrupt_file_is_named(cli_folder, tmp_path, capsys, what, 
 def test_a_bad_setting_is_named(cli_folder, tmp_path, capsys, options, word):
     arguments = [*simulate_command(cli_folder), "-o", tmp_path / "run", *options.split()]
     assert word in fails_cleanly(capsys, arguments, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--workers 0", "--shard-size 0", "--images 0", "--record-spikes nowhere", "--checkpoints 31", "--data nowhere"],
+)
+@pytest.mark.parametrize("network", ["net.npz", "nowhere.npz"])
+def test_an_earlier_result_outlives_a_force_with_bad_input(cli_folder, tmp_path, capsys, network, options):
+    shutil.copytree(cli_folder / "run", tmp_path / "run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    command = ["simulate", cli_folder / network, *simulate_command(cli_folder)[2:]]
+    arguments = [*command, "-o", tmp_path / "run", "--force", *options.split()]
+    fails_cleanly(capsys, arguments, tmp_path / "run")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("options", [["--percentile", "101"], ["--normalisation", "none"], ["--grid", "0.3"]])

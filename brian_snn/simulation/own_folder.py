@@ -24,9 +24,9 @@ LOCK = ".lock"
 #: There while the folder is begun or emptied.
 MARK = ".unfinished"
 
-#: What a result folder holds, and what a killed process may leave; .network.npz.*.tmp is a network half-written.
+#: What a result folder holds, and what a killed process may leave of it half-written.
 _OWN = re.compile(
-    r"(result\.json|images\.npy|labels\.npy)(\.partial)?|network\.npz|\.network\.npz\..+\.tmp"
+    r"(result\.json|images\.npy)(\.partial)?|network\.npz|\.network\.npz\..+\.tmp|labels\.npy|\.labels\.npy\..+\.part"
     rf"|{SHARDS}|{re.escape(LOCK)}|{re.escape(MARK)}"
 )
 _OWN_SHARD = re.compile(r"\d{9}\.npz(\.partial)?")

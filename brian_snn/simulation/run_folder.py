@@ -64,7 +64,9 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool) -> Iterator[RunFolder]:
+def open_run(
+    path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool = False
+) -> Iterator[RunFolder]:
     """Begin a result folder, or open the one that the same simulation began.
 
     Parameters
@@ -75,6 +77,8 @@ def open_run(path: Path, job: Job, images: NDArray[np.generic], shard_size: int,
         Images per shard of a new folder; one that was begun keeps its own.
     resume : bool
         Whether a folder that was begun may be gone on with.
+    replace : bool
+        Whether what simulations wrote into the folder before is deleted.
 
     Raises
     ------
@@ -82,17 +86,17 @@ def open_run(path: Path, job: Job, images: NDArray[np.generic], shard_size: int,
         If the folder holds anything else or is being written by another process; the message says what differs.
     """
     with locked(path):
-        run = _open(path, job, images, shard_size, resume)
+        run = _open(path, job, images, shard_size, resume, replace)
         try:
             yield run
         finally:
             run.close()
 
 
-def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool) -> RunFolder:
+def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool) -> RunFolder:
     """Begin the folder or check that it is ours."""
     wanted = _description(job, images)
-    if not (path / DESCRIPTION).is_file():
+    if replace or not (path / DESCRIPTION).is_file():
         description = wanted | {"shard_size": shard_size}
         with beginning(path):
             (path / SHARDS).mkdir()

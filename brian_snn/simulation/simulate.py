@@ -152,11 +152,18 @@ def simulate_settings(
     means: Means | None = None,
     output: str | Path | None = None,
     resume: bool = True,
+    replace: bool = False,
 ) -> Result:
-    """Do what `simulate` does, its arguments in records."""
+    """Do what `simulate` does, its arguments in records.
+
+    Parameters
+    ----------
+    replace : bool
+        Whether an earlier result in `output` is deleted, which happens when all else has been checked.
+    """
     prepared, means = _prepare(network, images, settings, recording or Recording()), means or Means()
     if output is not None:
-        return _write(prepared, means, Path(output), resume)
+        return _write(prepared, means, Path(output), resume, replace)
     return join(list(_in_order(prepared, means)), prepared.images, prepared.laps_s)
 
 
@@ -219,11 +226,11 @@ def _in_order(prepared: _Prepared, means: Means) -> Iterator[Result]:
             yield waiting.pop(todo.popleft())
 
 
-def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool) -> Result:
+def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool, replace: bool) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
     size = means.shard_size or len(cut(job, len(images), means.parallel)[0])
-    with open_run(folder, job, images, size, resume) as run:
+    with open_run(folder, job, images, size, resume, replace) as run:
         for shard, result in execute(job, images, run.missing(), means, prepared.laps_s):
             run.write(shard, result)
         run.finish(prepared.laps_s)

@@ -56,11 +56,14 @@ def write_rows(path: Path, array: NDArray[np.generic]) -> None:
 def _written_whole(path: Path) -> Iterator[BinaryIO]:
     """Yield a file that takes the place of `path` once the disk has it for good, be there a power cut."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:

@@ -8,6 +8,25 @@ import tokenize
 import zipfile
 import zlib
 
+#: What Python, NumPy, zipfile and gzip raise for a file that is damaged or not what its name says. MemoryError is a
+#: header that asks for terabytes, RuntimeError a zip file with a password or a feature that Python lacks; the last
+#: four are what content of another kind comes to.
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+)
+
 
 class BrianSnnError(Exception):
     """Base of all errors that brian_snn raises on purpose."""
@@ -39,18 +58,3 @@ class OutputError(BrianSnnError, OSError):
 
 class Interrupted(BrianSnnError, KeyboardInterrupt):
     """Ctrl-C, with what was saved until then."""
-
-
-#: What NumPy, zipfile and gzip raise for a damaged file; MemoryError is a header that asks for terabytes, RuntimeError
-#: a zip file with a password or a feature that Python lacks.
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    SyntaxError,
-    MemoryError,
-    RuntimeError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)

@@ -2,7 +2,9 @@
 
 import json
 import math
+import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 
 import numpy as np
@@ -132,18 +134,68 @@ def _truncate(path):
     path.write_bytes(path.read_bytes()[:200])
 
 
-def _rename_format(path):
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+def _rewrite(**changes):
+    """Return what changes entries of a description; None removes one."""
+
+    def rewrite(path):
+        entries = {**json.loads(path.read_text()), **changes}
+        path.write_text(json.dumps({name: value for name, value in entries.items() if value is not None}))
+
+    return rewrite
+
+
+def _replace_member(name, content):
+    """Return what replaces a member of a shard, or adds it."""
+
+    def replace_member(path):
+        with zipfile.ZipFile(path) as archive:
+            members = {member: archive.read(member) for member in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, data in (members | {name: content}).items():
+                archive.writestr(member, data)
+
+    return replace_member
+
+
+def _npy(header):
+    """Return an array file with a header that was written by hand."""
+    text = header.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
 
 
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
         ("shards/000000000.npz", _truncate, "is damaged"),
-        ("shards/000000000.npz", lambda path: path.unlink(), "is damaged"),
-        ("result.json", lambda path: path.write_text("{"), "is damaged"),
+        ("shards/000000000.npz", lambda path: path.unlink(), "000000000.npz is missing"),
+        ("shards/000000000.npz", _replace_member("checkpoints.npy", b""), "000000000.npz is damaged"),
+        ("shards/000000000.npz", _replace_member("checkpoints.npy", _npy("(1,")), "000000000.npz is damaged"),
+        (
+            "shards/000000000.npz",
+            _replace_member("checkpoints.npy", _npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10**14,)}")),
+            "000000000.npz is damaged",
+        ),
+        ("shards/000000000.npz", _replace_member("spike_counts:99.npy", b""), "000000000.npz is damaged"),
+        ("shards/000000000.npz", _replace_member("spike_counts:x.npy", b""), "000000000.npz is damaged"),
+        ("shards/000000000.npz", _replace_member("spike_counts.npy", b""), "000000000.npz is damaged"),
+        ("images.npy", _truncate, "images.npy is damaged"),
+        ("images.npy", lambda path: path.write_bytes(_npy("(1,")), "images.npy is damaged"),
+        ("images.npy", lambda path: path.unlink(), "images.npy is missing"),
+        ("result.json", lambda path: path.write_text("{"), "result.json is damaged"),
+        ("result.json", lambda path: path.write_text("[]"), "result.json is damaged"),
+        ("result.json", lambda path: path.write_bytes(b"\xff"), "result.json is damaged"),
+        ("result.json", _rewrite(format=None), "result.json is damaged"),
+        ("result.json", _rewrite(shard_size=None), "result.json is damaged .shard_size is None"),
+        ("result.json", _rewrite(shard_size=0), "result.json is damaged .shard_size is 0"),
+        ("result.json", _rewrite(shard_size="a"), "result.json is damaged .shard_size is 'a'"),
+        ("result.json", _rewrite(recording=[]), r"result.json is damaged .recording is \[\]"),
+        ("result.json", _rewrite(settings=[1]), r"result.json is damaged .settings is \[1\]"),
+        ("result.json", _rewrite(settings={"stepps": 3}), "result.json is damaged .*stepps"),
+        ("result.json", _rewrite(settings={"steps": -3}), "result.json is damaged .steps is -3"),
+        ("result.json", _rewrite(timings_s=[1]), r"result.json is damaged .timings_s is \[1\]"),
+        ("result.json", _rewrite(timings_s={"run": "x"}), "result.json is damaged"),
         ("result.json", lambda path: path.unlink(), "is not a result folder"),
-        ("result.json", _rename_format, "result format 99"),
+        ("result.json", _rewrite(format=99), "result format 99"),
         ("network.npz", _truncate, "network.npz"),
     ],
 )
@@ -152,3 +204,18 @@ def test_a_damaged_folder_is_an_error_with_its_name(result, tmp_path, name, dama
     damage(tmp_path / "run" / name)
     with pytest.raises(DataError, match=message):
         load_result(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["shards/000000000.npz", "network.npz", "images.npy", "result.json"])
+def test_whatever_is_damaged_is_an_error_of_ours(result, tmp_path, rng, name):
+    result.save(tmp_path / "run")
+    path = tmp_path / "run" / name
+    whole = path.read_bytes()
+    for _ in range(40):
+        data, start = bytearray(whole), rng.integers(len(whole))
+        data[start : start + 16] = rng.bytes(16)
+        path.write_bytes(data)
+        # What is stored beside the numbers may be damaged without harm.
+        with suppress(DataError):
+            loaded = load_result(tmp_path / "run")
+            assert all(np.array_equal(loaded.charge[key], result.charge[key]) for key in result.charge)

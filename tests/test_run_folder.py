@@ -1,6 +1,7 @@
 """Simulations that are written shard by shard: nothing is lost, nothing is done twice, the numbers stay the same."""
 
 import errno
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -290,6 +291,15 @@ def test_a_damaged_shard_is_an_error_that_names_it(network, images, tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"000000002\.npz is damaged"):
         verify(load_result(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("changes", [{"shard_size": None}, {"shard_size": 0}, {"recording": []}, {"timings_s": [1]}])
+def test_a_damaged_description_is_an_error_that_names_it_on_going_on(network, images, tmp_path, changes):
+    run(network, images, output=tmp_path / "run")
+    path = tmp_path / "run" / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(DataError, match=r"result\.json is damaged"):
+        run(network, images, output=tmp_path / "run")
 
 
 def test_arrays_that_stay_on_disk_cannot_be_changed_by_mistake(network, images, tmp_path):

@@ -138,13 +138,13 @@ def load_network(path: str | Path) -> Network:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     # A file that is no archive at all comes back as an array, which is no context manager.
-    except (*READ_ERRORS, TypeError, AttributeError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"network file {path}: it is damaged or no network file; save the network again.") from error
     structure = _structure(path, arrays)
     try:
         network = _network(structure, arrays)
         check_network(network)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
     return network
 

@@ -20,7 +20,7 @@ from brian_snn.conversion.graph import FloatArray, IntArray, Network
 from brian_snn.conversion.input_layer import without_input_population
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.conversion.keras_walk import walk
-from brian_snn.errors import DataError
+from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.simulation.result import Result, choose_images
 from brian_snn.simulation.storage import LABELS, load_result, read_description
 
@@ -99,7 +99,7 @@ def _labels(folder: Path, n_images: int) -> IntArray | None:
         return None
     try:
         labels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
     if labels.shape != (n_images,) or labels.dtype.kind not in "iu":
         raise DataError(

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from brian_snn import __version__
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import load_network, save_network
-from brian_snn.errors import BrianSnnError, DataError
+from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
@@ -33,7 +33,9 @@ from brian_snn.simulation.settings import Settings
 FORMAT = 2
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
 
-_READ_ERRORS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+#: What `result.json` holds besides format and versions; the last three need not be there.
+_ENTRIES = {"settings": dict, "shard_size": int, "recording": dict, "timings_s": dict, "first_image": int}
+_OPTIONAL = ("recording", "timings_s", "first_image")
 
 
 def write_inputs(folder: Path, network: Network, images: NDArray[np.generic]) -> None:
@@ -111,18 +113,41 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."
         )
-    try:
+    with _reading(folder / DESCRIPTION):
         description = dict(json.loads((folder / DESCRIPTION).read_text("utf-8")))
         if description["format"] != FORMAT:
             raise DataError(
                 f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
             )
-        settings = dict(description["settings"])
+        _check_entries(description)
+        settings = description["settings"]
         return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
-    except BrianSnnError:
+
+
+def _check_entries(description: dict[str, Any]) -> None:
+    """Raise ValueError unless a description holds what it should, of the right types."""
+    for name, kind in _ENTRIES.items():
+        if name not in description and name in _OPTIONAL:
+            continue
+        if not isinstance(description.get(name), kind):
+            raise ValueError(f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
+    if description["shard_size"] < 1:
+        raise ValueError(f"shard_size is {description['shard_size']}; at least 1 was expected")
+    for seconds in description.get("timings_s", {}).values():
+        float(seconds)
+
+
+@contextmanager
+def _reading(path: Path, remedy: str = "simulate again") -> Iterator[None]:
+    """Name the file in what goes wrong with it."""
+    try:
+        yield
+    except DataError:
         raise
-    except _READ_ERRORS as error:
-        raise DataError(f"{folder} is damaged ({error}); simulate again.") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing; {remedy}.") from error
+    except READ_ERRORS as error:
+        raise DataError(f"{path} is damaged ({str(error) or type(error).__name__}); {remedy}.") from error
 
 
 def load_result(folder: str | Path) -> Result:
@@ -138,32 +163,47 @@ def load_result(folder: str | Path) -> Result:
     """
     folder = Path(folder)
     description = read_description(folder)
-    network = load_network(folder / NETWORK)
-    try:
+    network, images = read_inputs(folder)
+    with _reading(folder / DESCRIPTION):
         settings = Settings(**description["settings"])
-        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-        size = int(description["shard_size"])
-        firsts = range(0, len(images), size)
-        missing = [first for first in firsts if not shard_path(folder, first).is_file()]
-        if missing and "timings_s" not in description:
-            raise DataError(
-                f"{folder} holds {len(firsts) - len(missing)} of {len(firsts)} shards of its images; simulate with the "
-                "same options and output to complete it."
-            )
-        files = [
-            _ShardFile(shard_path(folder, first), range(first, min(first + size, len(images)))) for first in firsts
-        ]
-        timings = dict(description.get("timings_s", {}))
-        first_image = int(description.get("first_image", 0))
-        whole = dataclasses.replace(_result(network, settings, images, files, first_image), timings_s=timings)
-        if len(files) == 1:
-            return _in_memory(whole)
-        parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
-        return dataclasses.replace(whole, pieces=parts)
-    except BrianSnnError:
-        raise
-    except _READ_ERRORS as error:
-        raise DataError(f"{folder} is damaged ({error}); simulate again.") from error
+    files = _shard_files(folder, description, len(images))
+    first_image = description.get("first_image", 0)
+    whole = _result(network, settings, images, files, first_image)
+    whole = dataclasses.replace(whole, timings_s=description.get("timings_s", {}))
+    if len(files) == 1:
+        return _in_memory(whole)
+    parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
+    return dataclasses.replace(whole, pieces=parts)
+
+
+def read_inputs(folder: Path) -> tuple[Network, NDArray[np.generic]]:
+    """Read what was simulated; the images are a memory map.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged.
+    """
+    with _reading(folder / NETWORK):
+        network = load_network(folder / NETWORK)
+    with _reading(folder / IMAGES):
+        return network, np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+
+
+def _shard_files(folder: Path, description: dict[str, Any], n_images: int) -> list[_ShardFile]:
+    """Return the shards of a folder, all of which must be there."""
+    size = description["shard_size"]
+    files = [
+        _ShardFile(shard_path(folder, first), range(first, min(first + size, n_images)))
+        for first in range(0, n_images, size)
+    ]
+    n_missing = sum(not file.path.is_file() for file in files)
+    if n_missing and "timings_s" not in description:
+        raise DataError(
+            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
+            "options and output to complete it."
+        )
+    return files
 
 
 def _in_memory(result: Result) -> Result:
@@ -198,6 +238,9 @@ def _named_arrays(result: Result) -> dict[str, NDArray[Any]]:
 
 _MAY_BE_ABSENT = ("potentials", "charge", "surplus")
 
+#: What to do about a damaged shard.
+_REDO = "delete it and simulate again"
+
 
 @dataclass(frozen=True, eq=False)
 class _ShardFile:
@@ -208,21 +251,17 @@ class _ShardFile:
 
     def names(self) -> list[str]:
         """Return the names of the arrays."""
-        with self._errors(), zipfile.ZipFile(self.path) as archive:
+        with _reading(self.path, _REDO), zipfile.ZipFile(self.path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
 
     def read(self, name: str) -> NDArray[Any]:
         """Return one array."""
-        with self._errors(), self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return np.asarray(arrays[name])
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Name the file in what goes wrong with it."""
-        try:
-            yield
-        except _READ_ERRORS as error:
-            raise DataError(f"{self.path} is damaged ({error}); delete it and simulate again.") from error
+        with _reading(self.path, _REDO), self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            array = arrays[name]
+            # NumPy returns the bytes of a member that is no .npy.
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} is no array")
+            return array
 
 
 class _StoredArrays(Mapping[Any, NDArray[Any]]):
@@ -252,9 +291,9 @@ class _StoredArrays(Mapping[Any, NDArray[Any]]):
 
     def _read(self, file: _ShardFile, key: Any, name: str) -> NDArray[Any]:
         """Return one shard's array; one that was left out is all zeros."""
-        if name in file.names():
-            return file.read(name)
-        return np.zeros((len(file.shard), *self._network[key].shape))
+        if self._field in _MAY_BE_ABSENT and name not in file.names():
+            return np.zeros((len(file.shard), *self._network[key].shape))
+        return file.read(name)
 
 
 def _result(
@@ -265,16 +304,8 @@ def _result(
     first_image: int,
 ) -> Result:
     """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
-    names = [population.name for population in network.populations]
-    keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
-    for field in _MAY_BE_ABSENT:
-        keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
     stored = files[0].names()
-    for name in stored:
-        field, *rest = name.split(":")
-        if field in keys:
-            population = names[int(rest[0])]
-            keys[field][(population, int(rest[1])) if len(rest) > 1 else population] = name
+    keys = _keys(files[0].path, stored, [population.name for population in network.populations])
     firsts = [file.shard.start - files[0].shard.start for file in files]
     history = None
     if "output_history" in stored:
@@ -285,3 +316,17 @@ def _result(
     return Result(
         network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
     )
+
+
+def _keys(path: Path, stored: Sequence[str], names: Sequence[str]) -> dict[str, dict[Hashable, str]]:
+    """Return, for each field, the names of its arrays in a shard by population, or population and step."""
+    keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
+    for field in _MAY_BE_ABSENT:
+        keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
+    with _reading(path, _REDO):
+        for name in stored:
+            field, *rest = name.split(":")
+            if field in keys:
+                population = names[int(rest[0])]
+                keys[field][(population, int(rest[1])) if len(rest) > 1 else population] = name
+    return keys

@@ -293,6 +293,53 @@ def test_a_damaged_shard_is_an_error_that_names_it(network, images, tmp_path):
         verify(load_result(tmp_path / "run"))
 
 
+def _copy_over(folder, source, target):
+    shutil.copy(folder / "shards" / source, folder / "shards" / target)
+
+
+WRONG_SHARDS = {
+    "empty": lambda folder: os.truncate(folder / "shards" / "000000002.npz", 0),
+    "cut short": lambda folder: os.truncate(folder / "shards" / "000000002.npz", 500),
+    "of other images": lambda folder: _copy_over(folder, "000000000.npz", "000000002.npz"),
+    "of fewer images": lambda folder: _copy_over(folder, "000000004.npz", "000000002.npz"),
+    "of another run": lambda folder: _copy_over(folder.with_name("other"), "000000002.npz", "../../run/shards"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_SHARDS)
+def test_a_shard_that_is_not_what_it_should_be_is_an_error_and_simulated_again(
+    network, images, expected, tmp_path, what, caplog
+):
+    run(network, images, output=tmp_path / "other", shard_size=2, steps=STEPS - 1, checkpoints=())
+    run(network, images, output=tmp_path / "run", shard_size=2)
+    WRONG_SHARDS[what](tmp_path / "run")
+    with pytest.raises(DataError, match=r"000000002\.npz is damaged"):
+        load_result(tmp_path / "run")
+    seen = []
+    result = run(network, images, output=tmp_path / "run", progress=lambda done, total: seen.append(done))
+    assert seen == [3, 4, 5]
+    assert "000000002.npz" in caplog.text
+    assert differences(result, expected) == []
+
+
+@pytest.mark.parametrize("name", ["images.npy", "network.npz"])
+@pytest.mark.parametrize("use", [load_result, None], ids=["load", "go on"])
+def test_other_images_or_another_network_in_the_folder_are_an_error(network, images, tmp_path, name, use):
+    first = replace(network.projections[0], weights=network.projections[0].weights * 2)
+    other = replace(network, projections=(first, *network.projections[1:]))
+    run(network, images, output=tmp_path / "run", shard_size=2)
+    run(other, images[::-1], output=tmp_path / "other", steps=2, checkpoints=())
+    shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+    with pytest.raises(DataError, match=f"run/{name} is damaged .its SHA-256"):
+        use(tmp_path / "run") if use else run(network, images, output=tmp_path / "run")
+
+
+def test_a_run_does_not_go_on_in_a_result_that_was_saved_whole(network, images, tmp_path):
+    run(network, images).save(tmp_path / "run")
+    with pytest.raises(OutputError, match="holds an earlier result"):
+        run(network, images, output=tmp_path / "run")
+
+
 @pytest.mark.parametrize("changes", [{"shard_size": None}, {"shard_size": 0}, {"recording": []}, {"timings_s": [1]}])
 def test_a_damaged_description_is_an_error_that_names_it_on_going_on(network, images, tmp_path, changes):
     run(network, images, output=tmp_path / "run")

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from brian_snn import __version__
-from brian_snn.conversion.storage import network_digest
 from brian_snn.reporting.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.reporting.gather import Run
 from brian_snn.setting_options import settings_options
-from brian_snn.simulation.run_folder import images_digest
 from brian_snn.simulation.storage import IMAGES, LABELS, NETWORK
 
+_SIMULATED = ("network", "images")
 _PACKAGES = ("brian2", "numpy", "keras", "tensorflow", "matplotlib")
 
 
@@ -51,21 +50,13 @@ def _versions(run: Run) -> list[Mapping[str, object]]:
 
 
 def _hashes(run: Run) -> list[Mapping[str, object]]:
-    """Return the hashes of model, network and images; those of a run that noted none are computed now."""
+    """Return the hashes of model, network and images."""
     provenance = run.result.network.provenance
     rows: list[Mapping[str, object]] = []
     if "sha256" in provenance:
         model = f"model file, {provenance.get('file', 'unnamed')}"
         rows.append({"of": model, "SHA-256": provenance["sha256"], "from": "the conversion"})
-    computed = {
-        "network": lambda: network_digest(run.result.network),
-        "images": lambda: images_digest(run.result.images),
-    }
-    for name, compute in computed.items():
-        noted = run.description.get(f"{name}_sha256")
-        rows.append(
-            {"of": name, "SHA-256": noted or compute(), "from": "the run" if noted else "computed for this page"}
-        )
+    rows += [{"of": name, "SHA-256": run.description[f"{name}_sha256"], "from": "the run"} for name in _SIMULATED]
     return rows
 
 

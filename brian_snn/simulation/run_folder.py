@@ -8,7 +8,7 @@ simulation, started again, finds the shards that there are; any other is refused
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,36 +18,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.storage import network_digest
-from brian_snn.errors import OutputError
+from brian_snn.errors import DataError, OutputError
 from brian_snn.simulation.job import Job, Shard
 from brian_snn.simulation.own_folder import MARK, beginning, check_replaceable, clear, is_unused, locked
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.storage import (
     DESCRIPTION,
     SHARDS,
+    ShardFile,
+    images_digest,
     read_description,
-    shard_path,
+    read_inputs,
+    shard_files,
     write_description,
     write_inputs,
     write_shard,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class RunFolder:
-    """An open result folder and what it is to hold."""
+    """An open result folder and what it is to hold.
+
+    Parameters
+    ----------
+    missing : list of range
+        The shards that are still to be simulated. One that a power cut has emptied or cut short is among them, and any
+        other that is not what it should be.
+    """
 
     def __init__(self, path: Path, description: dict[str, Any], n_images: int) -> None:
         self._path, self._description = path, description
-        size = description["shard_size"]
-        self._shards = [range(first, min(first + size, n_images)) for first in range(0, n_images, size)]
-
-    def missing(self) -> list[Shard]:
-        """Return the shards that are still to be simulated."""
-        return [shard for shard in self._shards if not shard_path(self._path, shard.start).is_file()]
+        self._files = {file.shard: file for file in shard_files(path, description, n_images)}
+        self.missing = [shard for shard, file in self._files.items() if not _is_usable(file)]
 
     def write(self, shard: Shard, part: Result) -> None:
         """Write a shard."""
-        write_shard(self._path, shard, part)
+        write_shard(self._files[shard], part)
 
     def close(self) -> None:
         """Delete half-written shards, and everything if there is no shard at all."""
@@ -61,6 +69,18 @@ class RunFolder:
         earlier = self._description.get("timings_s", {})
         total = {name: earlier.get(name, 0.0) + timings_s.get(name, 0.0) for name in {**earlier, **timings_s}}
         write_description(self._path, self._description | {"timings_s": total})
+
+
+def _is_usable(file: ShardFile) -> bool:
+    """Whether a shard is there and need not be simulated again."""
+    if not file.path.is_file():
+        return False
+    try:
+        file.check()
+    except DataError as error:
+        _LOGGER.warning("a shard is simulated again: %s", error)
+        return False
+    return True
 
 
 @contextmanager
@@ -107,7 +127,8 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
     # That of a process that was killed after it had written the last file.
     (path / MARK).unlink(missing_ok=True)
     begun = read_description(path)
-    if not resume:
+    # One that `Result.save` wrote does not say what was to be recorded, and has all its shards.
+    if not resume or "recording" not in begun:
         raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
     differences = list(_differences(begun, wanted))
     if differences:
@@ -115,6 +136,8 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
             f"{path} was begun with {differences[0]}; go on with the same options, name another folder, or delete this "
             "one (--force)."
         )
+    read_inputs(path, begun)
+    (path / SHARDS).mkdir(exist_ok=True)
     return RunFolder(path, begun, len(images))
 
 
@@ -126,14 +149,6 @@ def _description(job: Job, images: NDArray[np.generic]) -> dict[str, Any]:
         "network_sha256": network_digest(job.network),
         "images_sha256": images_digest(images),
     }
-
-
-def images_digest(images: NDArray[np.generic]) -> str:
-    """Return a hash of images, of their type and of their shape."""
-    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
-    for image in images:
-        digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
 
 
 def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
@@ -161,16 +176,16 @@ def save_result(result: Result, folder: Path) -> None:
     parts = result.parts()
     description = {
         "settings": dataclasses.asdict(result.settings),
+        "network_sha256": network_digest(result.network),
+        "images_sha256": images_digest(result.images),
         "shard_size": len(parts[0].images),
         "first_image": result.first_image,
         "timings_s": result.timings_s,
     }
     with locked(folder), beginning(folder):
         (folder / SHARDS).mkdir()
-        first = 0
-        for part in parts:
-            write_shard(folder, range(first, first + len(part.images)), part, compresslevel=1)
-            first += len(part.images)
+        for file, part in zip(shard_files(folder, description, len(result.images)), parts, strict=True):
+            write_shard(file, part, compresslevel=1)
         write_inputs(folder, result.network, result.images)
         write_description(folder, description)
 

@@ -231,7 +231,7 @@ def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool, replac
     job, images = prepared.job, prepared.images
     size = means.shard_size or len(cut(job, len(images), means.parallel)[0])
     with open_run(folder, job, images, size, resume, replace) as run:
-        for shard, result in execute(job, images, run.missing(), means, prepared.laps_s):
+        for shard, result in execute(job, images, run.missing, means, prepared.laps_s):
             run.write(shard, result)
         run.finish(prepared.laps_s)
     return load_result(folder)

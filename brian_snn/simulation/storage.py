@@ -8,6 +8,7 @@ first, and ``labels.npy`` if the images came with labels. Nothing in it is ever 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -24,18 +25,32 @@ from numpy.typing import NDArray
 
 from brian_snn import __version__
 from brian_snn.conversion.graph import Network
-from brian_snn.conversion.storage import load_network, save_network
+from brian_snn.conversion.storage import load_network, network_digest, save_network
 from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
 
 #: What `result.json` holds besides format and versions; the last three need not be there.
-_ENTRIES = {"settings": dict, "shard_size": int, "recording": dict, "timings_s": dict, "first_image": int}
+_ENTRIES = {
+    "settings": dict,
+    "shard_size": int,
+    "network_sha256": str,
+    "images_sha256": str,
+    "recording": dict,
+    "timings_s": dict,
+    "first_image": int,
+}
 _OPTIONAL = ("recording", "timings_s", "first_image")
+
+#: What tells one simulation from another; every shard carries a hash of it.
+_IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
+
+#: Says in a shard which images it holds, and of which simulation.
+_STAMP = "shard.json"
 
 
 def write_inputs(folder: Path, network: Network, images: NDArray[np.generic]) -> None:
@@ -78,12 +93,16 @@ def write_description(folder: Path, description: dict[str, Any]) -> None:
         file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
 
 
-def shard_path(folder: Path, first: int) -> Path:
-    """Return the file of the shard that begins with an image."""
-    return folder / SHARDS / f"{first:09d}.npz"
+def shard_files(folder: Path, description: dict[str, Any], n_images: int) -> list[ShardFile]:
+    """Return the shards of a folder, whether they are there or not."""
+    identity = json.dumps([description.get(name) for name in _IDENTITY], sort_keys=True)
+    run_sha256 = hashlib.sha256(identity.encode()).hexdigest()
+    size = description["shard_size"]
+    shards = (range(first, min(first + size, n_images)) for first in range(0, n_images, size))
+    return [ShardFile(folder / SHARDS / f"{shard.start:09d}.npz", shard, run_sha256) for shard in shards]
 
 
-def write_shard(folder: Path, shard: Shard, part: Result, compresslevel: int = 0) -> None:
+def write_shard(shard: ShardFile, part: Result, compresslevel: int = 0) -> None:
     """Write the arrays of a shard; the file is there whole or not at all.
 
     Parameters
@@ -93,9 +112,10 @@ def write_shard(folder: Path, shard: Shard, part: Result, compresslevel: int = 0
     """
     method = zipfile.ZIP_DEFLATED if compresslevel else zipfile.ZIP_STORED
     with (
-        _written_whole(shard_path(folder, shard.start)) as opened,
+        _written_whole(shard.path) as opened,
         zipfile.ZipFile(opened, "w", method, compresslevel=compresslevel or None) as archive,
     ):
+        archive.writestr(_STAMP, json.dumps(shard.stamp()))
         for name, values in _named_arrays(part).items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
@@ -163,10 +183,18 @@ def load_result(folder: str | Path) -> Result:
     """
     folder = Path(folder)
     description = read_description(folder)
-    network, images = read_inputs(folder)
+    network, images = read_inputs(folder, description)
     with _reading(folder / DESCRIPTION):
         settings = Settings(**description["settings"])
-    files = _shard_files(folder, description, len(images))
+    files = shard_files(folder, description, len(images))
+    n_missing = sum(not file.path.is_file() for file in files)
+    if n_missing and "timings_s" not in description:
+        raise DataError(
+            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
+            "options and output to complete it."
+        )
+    for file in files:
+        file.check()
     first_image = description.get("first_image", 0)
     whole = _result(network, settings, images, files, first_image)
     whole = dataclasses.replace(whole, timings_s=description.get("timings_s", {}))
@@ -176,34 +204,35 @@ def load_result(folder: str | Path) -> Result:
     return dataclasses.replace(whole, pieces=parts)
 
 
-def read_inputs(folder: Path) -> tuple[Network, NDArray[np.generic]]:
-    """Read what was simulated; the images are a memory map.
+def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDArray[np.generic]]:
+    """Read what was simulated, in one pass to make sure that it is the same still; the images are a memory map.
 
     Raises
     ------
     DataError
-        If a file is missing or damaged.
+        If a file is missing, damaged, or not that of the description.
     """
     with _reading(folder / NETWORK):
         network = load_network(folder / NETWORK)
+        _require(network_digest(network), description["network_sha256"])
     with _reading(folder / IMAGES):
-        return network, np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        _require(images_digest(images), description["images_sha256"])
+    return network, images
 
 
-def _shard_files(folder: Path, description: dict[str, Any], n_images: int) -> list[_ShardFile]:
-    """Return the shards of a folder, all of which must be there."""
-    size = description["shard_size"]
-    files = [
-        _ShardFile(shard_path(folder, first), range(first, min(first + size, n_images)))
-        for first in range(0, n_images, size)
-    ]
-    n_missing = sum(not file.path.is_file() for file in files)
-    if n_missing and "timings_s" not in description:
-        raise DataError(
-            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
-            "options and output to complete it."
-        )
-    return files
+def _require(sha256: str, expected: str) -> None:
+    """Raise ValueError unless two hashes are the same."""
+    if sha256 != expected:
+        raise ValueError(f"its SHA-256 is {sha256[:8]}..., that of what was simulated is {expected[:8]}...")
+
+
+def images_digest(images: NDArray[np.generic]) -> str:
+    """Return a hash of images, of their type and of their shape."""
+    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
 
 
 def _in_memory(result: Result) -> Result:
@@ -243,11 +272,24 @@ _REDO = "delete it and simulate again"
 
 
 @dataclass(frozen=True, eq=False)
-class _ShardFile:
+class ShardFile:
     """The arrays of a shard on disk, read one at a time."""
 
     path: Path
     shard: Shard
+    run_sha256: str
+
+    def stamp(self) -> dict[str, Any]:
+        """Return what the file says of itself."""
+        return {"first": self.shard.start, "images": len(self.shard), "run_sha256": self.run_sha256}
+
+    def check(self) -> None:
+        """Raise DataError unless the file is that of these images, simulated in this run."""
+        with _reading(self.path, _REDO), zipfile.ZipFile(self.path) as archive:
+            found, expected = json.loads(archive.read(_STAMP)), self.stamp()
+            for name, value in expected.items():
+                if found[name] != value:
+                    raise ValueError(f"{name} is {found[name]}; {value} was expected")
 
     def names(self) -> list[str]:
         """Return the names of the arrays."""
@@ -267,9 +309,7 @@ class _ShardFile:
 class _StoredArrays(Mapping[Any, NDArray[Any]]):
     """One field of a result on disk: arrays by population, read and joined when they are asked for."""
 
-    def __init__(
-        self, field: str, names: Mapping[Hashable, str], files: Sequence[_ShardFile], network: Network
-    ) -> None:
+    def __init__(self, field: str, names: Mapping[Hashable, str], files: Sequence[ShardFile], network: Network) -> None:
         self._field, self._names, self._files, self._network = field, names, files, network
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -289,7 +329,7 @@ class _StoredArrays(Mapping[Any, NDArray[Any]]):
         """Return the number of arrays."""
         return len(self._names)
 
-    def _read(self, file: _ShardFile, key: Any, name: str) -> NDArray[Any]:
+    def _read(self, file: ShardFile, key: Any, name: str) -> NDArray[Any]:
         """Return one shard's array; one that was left out is all zeros."""
         if self._field in _MAY_BE_ABSENT and name not in file.names():
             return np.zeros((len(file.shard), *self._network[key].shape))
@@ -300,7 +340,7 @@ def _result(
     network: Network,
     settings: Settings,
     images: NDArray[np.generic],
-    files: Sequence[_ShardFile],
+    files: Sequence[ShardFile],
     first_image: int,
 ) -> Result:
     """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""

@@ -1,6 +1,7 @@
 """Simulations that are written shard by shard: nothing is lost, nothing is done twice, the numbers stay the same."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -106,6 +107,30 @@ def test_what_was_interrupted_goes_on_where_it_stopped(network, images, expected
     assert interruption.seen == [2, 3, 4, 5]
     assert len(result.parts()) == 3
     assert differences(result, expected) == []
+
+
+def test_the_time_is_that_of_all_calls(network, images, tmp_path, monkeypatch):
+    # Each look at the clock takes a second.
+    clock = itertools.count()
+    monkeypatch.setattr(execution.time, "perf_counter", lambda: float(next(clock)))
+    with pytest.raises(KeyboardInterrupt):
+        run(network, images, output=tmp_path / "run", shard_size=2, progress=_Interruption(after=3))
+    interrupted = json.loads((tmp_path / "run" / "result.json").read_text())["timings_s"]
+    assert interrupted["run"] >= 1
+    with pytest.raises(DataError, match="holds 1 of 3 shards"):
+        load_result(tmp_path / "run")
+    whole = run(network, images, output=tmp_path / "run").timings_s
+    assert whole == {name: 2 * seconds for name, seconds in interrupted.items()}
+    assert run(network, images, output=tmp_path / "run").timings_s == whole
+
+
+def test_a_shard_that_is_gone_from_a_finished_run_is_said_to_be_missing(network, images, tmp_path):
+    result = run(network, images, output=tmp_path / "run", shard_size=2)
+    (tmp_path / "run" / "shards" / "000000002.npz").unlink()
+    with pytest.raises(DataError, match="holds 2 of 3 shards"):
+        load_result(tmp_path / "run")
+    with pytest.raises(DataError, match=r"000000002\.npz is missing"):
+        result.spike_counts["conv"].sum()
 
 
 def test_a_complete_run_is_not_simulated_again(network, images, tmp_path):

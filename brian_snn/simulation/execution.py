@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class Means:
 
 def execute(
     job: Job, images: NDArray[np.generic], shards: Sequence[Shard], means: Means, laps_s: dict[str, float]
-) -> Iterator[tuple[Shard, Result]]:
+) -> Generator[tuple[Shard, Result], None, None]:
     """Simulate shards of the images and yield each as it is done, in no particular order.
 
     Parameters
@@ -105,8 +105,11 @@ def execute(
             work = run_on_cluster(means.client, build, job, images, shards, on_images)
     if means.progress and done:
         means.progress(done, len(images))
-    yield from work
-    laps_s["run"] = time.perf_counter() - start
+    try:
+        yield from work
+    finally:
+        # An interrupted run has taken its time too.
+        laps_s["run"] = time.perf_counter() - start
 
 
 def _in_process(

@@ -57,18 +57,20 @@ class RunFolder:
         """Write a shard."""
         write_shard(self._files[shard], part)
 
-    def close(self) -> None:
-        """Delete half-written shards, and everything if there is no shard at all."""
+    def close(self, laps_s: dict[str, float]) -> None:
+        """Note the time and delete half-written shards, and everything if there is no shard at all.
+
+        The time is that of all calls, those that were interrupted included; of one that had nothing to simulate it is
+        left out.
+        """
         for leftover in (self._path / SHARDS).glob("*.partial"):
             leftover.unlink()
         if not any((self._path / SHARDS).iterdir()):
             clear(self._path)
-
-    def finish(self, timings_s: dict[str, float]) -> None:
-        """Note the time that it took, that of earlier calls included."""
-        earlier = self._description.get("timings_s", {})
-        total = {name: earlier.get(name, 0.0) + timings_s.get(name, 0.0) for name in {**earlier, **timings_s}}
-        write_description(self._path, self._description | {"timings_s": total})
+        elif self.missing:
+            earlier = self._description.get("timings_s", {})
+            total = {name: earlier.get(name, 0.0) + laps_s.get(name, 0.0) for name in {**earlier, **laps_s}}
+            write_description(self._path, self._description | {"timings_s": total})
 
 
 def _is_usable(file: ShardFile) -> bool:
@@ -85,7 +87,13 @@ def _is_usable(file: ShardFile) -> bool:
 
 @contextmanager
 def open_run(
-    path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool = False
+    path: Path,
+    job: Job,
+    images: NDArray[np.generic],
+    shard_size: int,
+    laps_s: dict[str, float],
+    resume: bool = True,
+    replace: bool = False,
 ) -> Iterator[RunFolder]:
     """Begin a result folder, or open the one that the same simulation began.
 
@@ -95,6 +103,8 @@ def open_run(
         A folder that does not exist, is empty, or was begun by the same simulation.
     shard_size : int
         Images per shard of a new folder; one that was begun keeps its own.
+    laps_s : dict of str to float
+        Seconds by stage, filled while the folder is open and noted in it when it is closed.
     resume : bool
         Whether a folder that was begun may be gone on with.
     replace : bool
@@ -110,7 +120,7 @@ def open_run(
         try:
             yield run
         finally:
-            run.close()
+            run.close(laps_s)
 
 
 def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool) -> RunFolder:

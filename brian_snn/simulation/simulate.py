@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,8 +231,11 @@ def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool, replac
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
     size = means.shard_size or len(cut(job, len(images), means.parallel)[0])
-    with open_run(folder, job, images, size, resume, replace) as run:
-        for shard, result in execute(job, images, run.missing, means, prepared.laps_s):
+    with (
+        open_run(folder, job, images, size, prepared.laps_s, resume, replace) as run,
+        # Closed first, it has noted its time by then.
+        closing(execute(job, images, run.missing, means, prepared.laps_s)) as done,
+    ):
+        for shard, result in done:
             run.write(shard, result)
-        run.finish(prepared.laps_s)
     return load_result(folder)

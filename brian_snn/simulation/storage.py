@@ -165,7 +165,7 @@ def _reading(path: Path, remedy: str = "simulate again") -> Iterator[None]:
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; {remedy}.") from error
+        raise DataError(f"{path} is missing; put it back, or simulate again.") from error
     except READ_ERRORS as error:
         raise DataError(f"{path} is damaged ({str(error) or type(error).__name__}); {remedy}.") from error
 
@@ -188,7 +188,7 @@ def load_result(folder: str | Path) -> Result:
         settings = Settings(**description["settings"])
     files = shard_files(folder, description, len(images))
     n_missing = sum(not file.path.is_file() for file in files)
-    if n_missing and "timings_s" not in description:
+    if n_missing and "recording" in description:
         raise DataError(
             f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
             "options and output to complete it."

@@ -124,6 +124,19 @@ def test_the_time_is_that_of_all_calls(network, images, tmp_path, monkeypatch):
     assert run(network, images, output=tmp_path / "run").timings_s == whole
 
 
+def test_the_program_may_go_elsewhere_while_it_simulates_and_reads(network, images, expected, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    result = run(network, images, output="run", shard_size=2, progress=lambda *_: os.chdir(tmp_path / "elsewhere"))
+    assert differences(result, expected) == []
+    os.chdir(tmp_path)
+    loaded = load_result("run")
+    os.chdir(tmp_path / "elsewhere")
+    assert differences(loaded, expected) == []
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
 def test_a_shard_that_is_gone_from_a_finished_run_is_said_to_be_missing(network, images, tmp_path):
     result = run(network, images, output=tmp_path / "run", shard_size=2)
     (tmp_path / "run" / "shards" / "000000002.npz").unlink()

@@ -41,15 +41,17 @@ def locked(path: Path) -> Iterator[None]:
     OutputError
         If another process holds the lock, or the folder cannot be written.
     """
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    # The program may go elsewhere while it holds the lock.
+    target = path.absolute()
+    made = [folder for folder in (target, *target.parents) if not folder.exists()]
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path / LOCK, timeout=0):
+        target.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(target / LOCK, timeout=0):
             try:
                 yield
             finally:
                 # Inside the lock: whoever comes next makes a file of their own.
-                (path / LOCK).unlink(missing_ok=True)
+                (target / LOCK).unlink(missing_ok=True)
     except filelock.Timeout as error:
         raise OutputError(
             f"{path} is being written by another process; wait for it or choose another folder."

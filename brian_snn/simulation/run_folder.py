@@ -43,13 +43,16 @@ class RunFolder:
 
     Parameters
     ----------
+    path : Path
+        The folder, absolute.
     missing : list of range
         The shards that are still to be simulated. One that a power cut has emptied or cut short is among them, and any
         other that is not what it should be.
     """
 
     def __init__(self, path: Path, description: dict[str, Any], n_images: int) -> None:
-        self._path, self._description = path, description
+        # The program may go elsewhere while the run lasts.
+        self.path, self._description = path.absolute(), description
         self._files = {file.shard: file for file in shard_files(path, description, n_images)}
         self.missing = [shard for shard, file in self._files.items() if not _is_usable(file)]
 
@@ -63,14 +66,14 @@ class RunFolder:
         The time is that of all calls, those that were interrupted included; of one that had nothing to simulate it is
         left out.
         """
-        for leftover in (self._path / SHARDS).glob("*.partial"):
+        for leftover in (self.path / SHARDS).glob("*.partial"):
             leftover.unlink()
-        if not any((self._path / SHARDS).iterdir()):
-            clear(self._path)
+        if not any((self.path / SHARDS).iterdir()):
+            clear(self.path)
         elif self.missing:
             earlier = self._description.get("timings_s", {})
             total = {name: earlier.get(name, 0.0) + laps_s.get(name, 0.0) for name in {**earlier, **laps_s}}
-            write_description(self._path, self._description | {"timings_s": total})
+            write_description(self.path, self._description | {"timings_s": total})
 
 
 def _is_usable(file: ShardFile) -> bool:

@@ -238,4 +238,4 @@ def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool, replac
     ):
         for shard, result in done:
             run.write(shard, result)
-    return load_result(folder)
+    return load_result(run.path)

@@ -97,7 +97,8 @@ def shard_files(folder: Path, description: dict[str, Any], n_images: int) -> lis
     """Return the shards of a folder, whether they are there or not."""
     identity = json.dumps([description.get(name) for name in _IDENTITY], sort_keys=True)
     run_sha256 = hashlib.sha256(identity.encode()).hexdigest()
-    size = description["shard_size"]
+    # Shards are read when they are asked for, wherever the program has gone meanwhile.
+    size, folder = description["shard_size"], folder.absolute()
     shards = (range(first, min(first + size, n_images)) for first in range(0, n_images, size))
     return [ShardFile(folder / SHARDS / f"{shard.start:09d}.npz", shard, run_sha256) for shard in shards]
 

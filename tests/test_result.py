@@ -93,7 +93,7 @@ def test_a_folder_beside_is_not_touched_whatever_its_name(result, tmp_path, in_u
     (tmp_path / "run.partial" / "notes.txt").write_text("mine")
     if in_use:
         (tmp_path / "run").write_text("in use")
-        with pytest.raises(OutputError, match="is not an empty folder"):
+        with pytest.raises(OutputError, match="run: is a file; name another folder"):
             result.save(tmp_path / "run")
     else:
         result.save(tmp_path / "run")

@@ -39,10 +39,12 @@ def locked(path: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another process holds the lock, or the folder cannot be written.
+        If another process holds the lock, the path is that of a file, or the folder cannot be written.
     """
     # The program may go elsewhere while it holds the lock.
     target = path.absolute()
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{path}: is a file; name another folder for the output.")
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def beginning(path: Path) -> Iterator[None]:
 
 def is_unused(path: Path) -> bool:
     """Whether a folder is empty, or holds only what a process left that was killed before it had written a result."""
-    return path.is_dir() and not (path / DESCRIPTION).exists() and not _foreign(path)
+    return not (path / DESCRIPTION).exists() and not _foreign(path)
 
 
 def check_replaceable(path: Path) -> None:

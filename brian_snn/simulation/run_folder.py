@@ -184,8 +184,6 @@ def save_result(result: Result, folder: Path) -> None:
     OutputError
         If the folder holds anything, is being written by another process, or cannot be written.
     """
-    if folder.exists() and not is_unused(folder):
-        raise OutputError(f"{folder} exists already and is not an empty folder; choose another or remove it.")
     parts = result.parts()
     description = {
         "settings": dataclasses.asdict(result.settings),
@@ -195,12 +193,15 @@ def save_result(result: Result, folder: Path) -> None:
         "first_image": result.first_image,
         "timings_s": result.timings_s,
     }
-    with locked(folder), beginning(folder):
-        (folder / SHARDS).mkdir()
-        for file, part in zip(shard_files(folder, description, len(result.images)), parts, strict=True):
-            write_shard(file, part, compresslevel=1)
-        write_inputs(folder, result.network, result.images)
-        write_description(folder, description)
+    with locked(folder):
+        if not is_unused(folder):
+            raise OutputError(f"{folder} exists already and is not an empty folder; choose another or remove it.")
+        with beginning(folder):
+            (folder / SHARDS).mkdir()
+            for file, part in zip(shard_files(folder, description, len(result.images)), parts, strict=True):
+                write_shard(file, part, compresslevel=1)
+            write_inputs(folder, result.network, result.images)
+            write_description(folder, description)
 
 
 def discard(path: Path) -> None:

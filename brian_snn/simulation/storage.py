@@ -2,7 +2,8 @@
 
 A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
 timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
-first, and ``labels.npy`` if the images came with labels. Nothing in it is ever unpickled.
+first and with a ``shard.json`` that says which images of which run they are, and ``labels.npy`` if the images came with
+labels. Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ _OPTIONAL = ("recording", "timings_s", "first_image")
 
 #: What tells one simulation from another; every shard carries a hash of it.
 _IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
+
+#: What to do about a folder that is damaged.
+_AGAIN = "simulate again, into another folder or with --force"
 
 #: Says in a shard which images it holds, and of which simulation.
 _STAMP = "shard.json"
@@ -136,6 +140,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     with _reading(folder / DESCRIPTION):
         description = dict(json.loads((folder / DESCRIPTION).read_text("utf-8")))
+        if "format" not in description:
+            raise ValueError("it names no format")
         if description["format"] != FORMAT:
             raise DataError(
                 f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
@@ -159,14 +165,14 @@ def _check_entries(description: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _reading(path: Path, remedy: str = "simulate again") -> Iterator[None]:
+def _reading(path: Path, remedy: str = _AGAIN) -> Iterator[None]:
     """Name the file in what goes wrong with it."""
     try:
         yield
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; put it back, or simulate again.") from error
+        raise DataError(f"{path} is missing; put it back, or {_AGAIN}.") from error
     except READ_ERRORS as error:
         raise DataError(f"{path} is damaged ({str(error) or type(error).__name__}); {remedy}.") from error
 

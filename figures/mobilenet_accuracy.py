@@ -9,13 +9,13 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREY, VERMILION, house_style, new_figure, save_figure
+from brian_snn.plotting.style import BLUE, GREEN, GREY, VERMILION, house_style, new_figure, save_figure
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "mobilenet_v1" / "results" / "accuracy.json"
 
 # Case and colour; where the two meet, the second is seen through the gaps of the first.
-LINES = (("layer, clamp 5", VERMILION, "-"), ("channel, clamp 5", BLUE, "--"))
+LINES = (("layer, clamp 5", VERMILION, "-"), ("channel, clamp 5", BLUE, "--"), ("channel, no clamp", GREEN, "-."))
 PANELS = (
     ("top1", "right class first (top-1)"),
     ("top5", "right class among five (top-5)"),

@@ -27,8 +27,8 @@ def script(name: str) -> ModuleType:
 @pytest.fixture
 def accuracy() -> dict:
     """Return the scores of two checkpoints, another number of right photos for each case."""
-    names = ("layer, clamp 5", "channel, clamp 5")
-    scores = [{"top1": [0, k], "top5": [1, k + 1], "agree": [0, k + 2], "pearson_r": [0.1, 0.2 * k]} for k in range(2)]
+    names = ("layer, clamp 5", "channel, clamp 5", "channel, no clamp")
+    scores = [{"top1": [0, k], "top5": [1, k + 1], "agree": [0, k + 2], "pearson_r": [0.1, 0.2 * k]} for k in range(3)]
     cases = {name: {"steps": [10, 20], **score} for name, score in zip(names, scores, strict=True)}
     return {"ann": {"photos": 10, "top1": 8, "top5": 9}, "cases": cases}
 

@@ -8,7 +8,6 @@ import logging
 import os
 import platform
 import sys
-import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -173,7 +172,6 @@ def main() -> None:
     path = options.results / "accuracy.json"
     stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     cases = stored.get("cases", {}) if options.only else {}
-    start = time.perf_counter()
     for case in params["cases"]:
         if options.only and case["name"] not in options.only:
             continue
@@ -185,7 +183,6 @@ def main() -> None:
     else:
         limit_rows = limits(folded, photos, labels, ann, params)
     record = {
-        "minutes": round((time.perf_counter() - start) / 60, 1),
         "ann": {"photos": len(photos)} | scores(ann, labels, ann),
         "ann_margin": np.round(np.diff(np.sort(ann, axis=1)[:, -2:], axis=1)[:, 0], 2).tolist(),
         "limits": limit_rows,

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from brian_snn import __version__
+from brian_snn.commands.setting_options import add_settings, settings_from
 from brian_snn.errors import BrianSnnError, SettingError
-from brian_snn.setting_options import add_settings, settings_from
 from brian_snn.simulation.settings import Settings
 
 FAILED, BAD_INPUT = 1, 2
@@ -241,49 +241,49 @@ def _figure_options(parser: ArgumentParser) -> None:
 
 def _convert(arguments: Namespace) -> int:
     """Run ``convert``."""
-    from brian_snn import commands
+    from brian_snn.commands import basic
 
-    return commands.convert(arguments)
+    return basic.convert(arguments)
 
 
 def _simulate(arguments: Namespace) -> int:
     """Run ``simulate``."""
-    from brian_snn import commands
+    from brian_snn.commands import basic
 
-    return commands.simulate(arguments, settings_from(arguments))
+    return basic.simulate(arguments, settings_from(arguments))
 
 
 def _sweep(arguments: Namespace) -> int:
     """Run ``sweep``."""
-    from brian_snn import sweep
+    from brian_snn.commands import sweep
 
     return sweep.run(arguments)
 
 
 def _cache(arguments: Namespace) -> int:
     """Run ``cache``."""
-    from brian_snn import commands
+    from brian_snn.commands import basic
 
-    return commands.cache(arguments)
+    return basic.cache(arguments)
 
 
 def _verify(arguments: Namespace) -> int:
     """Run ``verify``."""
-    from brian_snn import commands
+    from brian_snn.commands import basic
 
-    return commands.verify(arguments)
+    return basic.verify(arguments)
 
 
 def _report(arguments: Namespace) -> int:
     """Run ``report``."""
-    from brian_snn import commands
+    from brian_snn.commands import basic
 
-    return commands.report(arguments)
+    return basic.report(arguments)
 
 
 def _demo(arguments: Namespace) -> int:
     """Run ``demo``."""
-    from brian_snn import demo
+    from brian_snn.commands import demo
 
     return demo.run(arguments, settings_from(arguments))
 
@@ -306,7 +306,7 @@ def _figure(arguments: Namespace) -> int:
 
 def _bench(arguments: Namespace) -> int:
     """Run ``bench``."""
-    from brian_snn import bench
+    from brian_snn.commands import bench
 
     return bench.run(arguments, settings_from(arguments))
 

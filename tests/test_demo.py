@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import brian_snn
-from brian_snn import demo
 from brian_snn.__main__ import main
+from brian_snn.commands import demo
 from brian_snn.datasets import Dataset
 from tests import models
 

@@ -14,11 +14,11 @@ import pytest
 from keras import layers as k
 from PIL import Image
 
-from brian_snn import figure_s1
 from brian_snn.cli import main
 from brian_snn.conversion import keras_applications
 from brian_snn.conversion.keras_applications import Inception, load_inception, pool_branch_layer
 from brian_snn.errors import DataError, ModelError, OutputError, SettingError
+from brian_snn.figures import s1
 from brian_snn.plotting.figure_s1 import FigureS1, load_data, plot_figure_s1, tile
 from brian_snn.simulation.settings import Settings
 from tests.models import trained_like
@@ -60,7 +60,7 @@ def model():
 def in_place_of_inception(model):
     """Give the command a model with pixels from -1 to 1 instead of Inception-V3."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figure_s1, "load_inception", lambda weights: Inception(model, "made up", (-1.0, 1.0)))
+        patch.setattr(s1, "load_inception", lambda weights: Inception(model, "made up", (-1.0, 1.0)))
         yield
 
 
@@ -87,7 +87,7 @@ def drawn(photos, tmp_path_factory, model):
     """Return the folder that the command wrote."""
     folder = tmp_path_factory.mktemp("drawn") / "out"
     with in_place_of_inception(model):
-        assert figure_s1.run(options(photos, folder), settings()) == 0
+        assert s1.run(options(photos, folder), settings()) == 0
     return folder
 
 
@@ -176,19 +176,19 @@ def script(name):
 @pytest.mark.parametrize("change", [{"clamp": 0}, {"steps": 8}], ids=["no clamp", "clamped to the end"])
 def test_settings_without_a_figure_are_refused(photos, tmp_path, small, change):
     with pytest.raises(SettingError, match="clamp is"):
-        figure_s1.run(options(photos, tmp_path / "out"), settings(**change))
+        s1.run(options(photos, tmp_path / "out"), settings(**change))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(photos, tmp_path, small):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError):
-        figure_s1.run(options(photos, tmp_path), settings())
+        s1.run(options(photos, tmp_path), settings())
 
 
 def test_a_missing_photo_is_refused(photos, tmp_path, small):
     with pytest.raises(DataError, match=r"z\.png: there is no such file"):
-        figure_s1.run(options(photos, tmp_path / "out", photo=photos / "z.png"), settings())
+        s1.run(options(photos, tmp_path / "out", photo=photos / "z.png"), settings())
 
 
 class TestWeights:

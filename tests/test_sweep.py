@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import brian_snn
-from brian_snn import sweep
 from brian_snn.analysis.operations import snn_operations
 from brian_snn.cli import main
+from brian_snn.commands import sweep
 from brian_snn.errors import SettingError
 from tests.models import mlp
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.operations import ann_operations, operations_over_time, uneven_fan_out
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.trade_off import plot_trade_off

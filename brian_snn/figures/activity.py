@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import reference_activations
 from brian_snn.figures.drawing import Drawn, demo_subject

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from brian_snn.analysis.transients import offsets_over_time
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.errors import SettingError
 from brian_snn.figures.drawing import Drawn, demo_subject

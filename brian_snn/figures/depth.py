@@ -12,7 +12,7 @@ import pandas as pd
 
 from brian_snn.analysis.transients import pearson
 from brian_snn.analysis.verify import verify
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, Network, Population, Projection
 from brian_snn.conversion.normalise import normalise, round_to_grid

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brian_snn.cli import FAILED
-from brian_snn.commands import first_images
-from brian_snn.console import Stages, heading, holds, new_console, table, verdict
+from brian_snn.commands.basic import first_images
+from brian_snn.commands.console import Stages, heading, holds, new_console, table, verdict
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo

@@ -7,7 +7,7 @@ from argparse import Namespace
 import pandas as pd
 
 from brian_snn.analysis.error import error_account, error_origins
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.error_account import plot_error_account
 from brian_snn.plotting.style import RESET_LABELS

@@ -13,7 +13,7 @@ from brian2 import hertz, second
 
 from brian_snn.analysis.equations import rate_s9, rate_s11
 from brian_snn.analysis.verify import verify
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, Network, Population, Projection
 from brian_snn.figures.drawing import Drawn
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from brian_snn.cli import PERCENTILE_HELP, add_output
-from brian_snn.setting_options import SETTING_HELP, add_settings, settings_from
+from brian_snn.commands.setting_options import SETTING_HELP, add_settings, settings_from
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def _s1_options(parser: ArgumentParser) -> None:
 
 def _run_s1(arguments: Namespace) -> int:
     """Draw Figure S1."""
-    from brian_snn import figure_s1
+    from brian_snn.figures import s1
 
-    return figure_s1.run(arguments, settings_from(arguments))
+    return s1.run(arguments, settings_from(arguments))
 
 
 _DEMO = "the trained network and the digits of the package"

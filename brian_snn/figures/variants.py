@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.verify import verify
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.figures.accuracy import checkpoints_up_to
 from brian_snn.figures.drawing import Drawn, demo_subject

@@ -9,13 +9,13 @@ import pandas as pd
 
 from brian_snn.analysis.classification import confusion_matrix, confusions
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.commands.tables import accuracy_over_time, activity_rows, population_rows
 from brian_snn.conversion.graph import FloatArray, IntArray
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.gallery import checkpoint_times_ms
 from brian_snn.plotting.style import count_label
 from brian_snn.reporting.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
 from brian_snn.reporting.gather import Run
-from brian_snn.reports import accuracy_over_time, activity_rows, population_rows
 
 # A matrix of more classes cannot be read; the mistakes are listed instead.
 _MATRIX_CLASSES = 25

@@ -7,7 +7,7 @@ from importlib import resources
 import jinja2
 
 from brian_snn import __version__
-from brian_snn.console import holds, verdict
+from brian_snn.commands.console import holds, verdict
 from brian_snn.reporting import explained, measured, provenance
 from brian_snn.reporting.blocks import Page
 from brian_snn.reporting.gather import Run

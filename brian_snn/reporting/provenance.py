@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from brian_snn import __version__
+from brian_snn.commands.setting_options import settings_options
 from brian_snn.reporting.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.reporting.gather import Run
-from brian_snn.setting_options import settings_options
 from brian_snn.simulation.storage import IMAGES, LABELS, NETWORK
 
 _SIMULATED = ("network", "images")

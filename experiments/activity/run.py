@@ -16,9 +16,9 @@ import pandas as pd
 
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import reference_activations
-from brian_snn.figure_s1 import prepare
 from brian_snn.figures.activity import activation_tables, rate_tables
 from brian_snn.figures.drawing import demo_subject
+from brian_snn.figures.s1 import prepare
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.settings import Reset, Settings
 from brian_snn.simulation.simulate import simulate_settings

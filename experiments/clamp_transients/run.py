@@ -19,8 +19,8 @@ import pandas as pd
 
 from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.forward import forward
-from brian_snn.figure_s1 import Subject, prepare
 from brian_snn.figures.clamp_transients import sweep
+from brian_snn.figures.s1 import Subject, prepare
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.settings import Settings
 

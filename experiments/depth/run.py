@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.console import holds
+from brian_snn.commands.console import holds
 from brian_snn.figures.depth import Subject, demo_digits, measure, random_subject
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.settings import Settings

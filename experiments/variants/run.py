@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.console import holds
+from brian_snn.commands.console import holds
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo, load_images

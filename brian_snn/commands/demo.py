@@ -20,8 +20,18 @@ from rich.console import Console
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.verify import compare_with_ann, verify
 from brian_snn.cli import FAILED
-from brian_snn.commands import first_images
-from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
+from brian_snn.commands.basic import first_images
+from brian_snn.commands.console import (
+    RESIDUAL_NOTE,
+    Stages,
+    heading,
+    holds,
+    new_console,
+    table,
+    verdict,
+    verification_rows,
+)
+from brian_snn.commands.tables import Row, accuracy_over_time, population_rows, projection_note, write_csv
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo
@@ -31,7 +41,6 @@ from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
-from brian_snn.reports import Row, accuracy_over_time, population_rows, projection_note, write_csv
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Recording, Reset, Settings

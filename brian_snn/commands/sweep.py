@@ -28,8 +28,8 @@ from rich.console import Console
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.cli import FAILED
-from brian_snn.commands import first_images
-from brian_snn.console import Stages, new_console, table
+from brian_snn.commands.basic import first_images
+from brian_snn.commands.console import Stages, new_console, table
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import load_model
 from brian_snn.conversion.normalise import check_grid, check_scaling

@@ -21,7 +21,7 @@ from brian_snn import __version__
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.analysis.verify import verify
 from brian_snn.cli import FAILED
-from brian_snn.console import Stages, heading, holds, new_console, table, verdict
+from brian_snn.commands.console import Stages, heading, holds, new_console, table, verdict
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_applications import Inception, load_inception, pool_branch_layer
 from brian_snn.conversion.keras_reader import reference_activations

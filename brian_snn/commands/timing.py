@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from brian_snn.console import Stages
+from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError

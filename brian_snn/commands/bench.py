@@ -16,8 +16,10 @@ from rich.text import Text
 
 from brian_snn import load_network
 from brian_snn.cli import FAILED
-from brian_snn.commands import first_images
-from brian_snn.console import Stages, new_console, table
+from brian_snn.commands.basic import first_images
+from brian_snn.commands.console import Stages, new_console, table
+from brian_snn.commands.setting_options import settings_options
+from brian_snn.commands.timing import Call, Configuration, Workload, configurations, measure
 from brian_snn.conversion.graph import INPUT
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.datasets import load_demo, load_images
@@ -25,10 +27,8 @@ from brian_snn.errors import SettingError
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert
-from brian_snn.setting_options import settings_options
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.timing import Call, Configuration, Workload, configurations, measure
 
 Row = Mapping[str, object]
 

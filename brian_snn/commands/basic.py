@@ -17,12 +17,21 @@ from brian_snn import load_network, load_result
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.cli import FAILED
-from brian_snn.console import RESIDUAL_NOTE, Stages, heading, holds, new_console, table, verdict, verification_rows
+from brian_snn.commands.console import (
+    RESIDUAL_NOTE,
+    Stages,
+    heading,
+    holds,
+    new_console,
+    table,
+    verdict,
+    verification_rows,
+)
+from brian_snn.commands.tables import activity_rows, population_rows, projection_note
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import Interrupted, SettingError
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert as convert_model
-from brian_snn.reports import activity_rows, population_rows, projection_note
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.execution import Means

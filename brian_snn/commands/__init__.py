@@ -1,0 +1,1 @@
+"""What the commands of ``brian-snn`` do, and how they show it; `brian_snn.cli` knows their options."""

@@ -16,11 +16,12 @@ import warnings
 from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from brian_snn import __version__
-from brian_snn.commands.setting_options import add_settings, settings_from
+from brian_snn.commands.setting_options import add_settings
 from brian_snn.errors import BrianSnnError, SettingError
 from brian_snn.simulation.settings import Settings
 
@@ -239,53 +240,14 @@ def _figure_options(parser: ArgumentParser) -> None:
         subparser.set_defaults(draw=figure.run)
 
 
-def _convert(arguments: Namespace) -> int:
-    """Run ``convert``."""
-    from brian_snn.commands import basic
+def _later(module: str, function: str = "run") -> Callable[[Namespace], int]:
+    """Return a function of `brian_snn.commands`, whose modules take long to import: longer than ``--help`` should."""
 
-    return basic.convert(arguments)
+    def run(arguments: Namespace) -> int:
+        code: int = getattr(import_module(f"brian_snn.commands.{module}"), function)(arguments)
+        return code
 
-
-def _simulate(arguments: Namespace) -> int:
-    """Run ``simulate``."""
-    from brian_snn.commands import basic
-
-    return basic.simulate(arguments, settings_from(arguments))
-
-
-def _sweep(arguments: Namespace) -> int:
-    """Run ``sweep``."""
-    from brian_snn.commands import sweep
-
-    return sweep.run(arguments)
-
-
-def _cache(arguments: Namespace) -> int:
-    """Run ``cache``."""
-    from brian_snn.commands import basic
-
-    return basic.cache(arguments)
-
-
-def _verify(arguments: Namespace) -> int:
-    """Run ``verify``."""
-    from brian_snn.commands import basic
-
-    return basic.verify(arguments)
-
-
-def _report(arguments: Namespace) -> int:
-    """Run ``report``."""
-    from brian_snn.commands import basic
-
-    return basic.report(arguments)
-
-
-def _demo(arguments: Namespace) -> int:
-    """Run ``demo``."""
-    from brian_snn.commands import demo
-
-    return demo.run(arguments, settings_from(arguments))
+    return run
 
 
 def _figure(arguments: Namespace) -> int:
@@ -302,13 +264,6 @@ def _figure(arguments: Namespace) -> int:
     if arguments.draw is None:
         raise SettingError(f"name a figure: {', '.join(f.name for f in FIGURES)} (see brian-snn figure --list).")
     return int(arguments.draw(arguments))
-
-
-def _bench(arguments: Namespace) -> int:
-    """Run ``bench``."""
-    from brian_snn.commands import bench
-
-    return bench.run(arguments, settings_from(arguments))
 
 
 def _silence_libraries() -> None:
@@ -332,14 +287,34 @@ PERCENTILE_HELP = "percentile of the positive activations that becomes lambda, t
 
 COMMANDS = (
     Command(
-        "demo", "Convert, simulate and verify a digit classifier that ships with the package.", _demo_options, _demo
+        "demo",
+        "Convert, simulate and verify a digit classifier that ships with the package.",
+        _demo_options,
+        _later("demo"),
     ),
-    Command("convert", "Convert a trained Keras model to a spiking network.", _convert_options, _convert),
-    Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", _simulate_options, _simulate),
-    Command("verify", "Check a result against the rate equations, neuron by neuron.", _verify_options, _verify),
-    Command("report", "Write what a run came to into one HTML page.", _report_options, _report),
-    Command("sweep", "Simulate a grid of settings and models into one table.", _sweep_options, _sweep),
-    Command("cache", "Show or delete the compiled networks that are kept for the next run.", _cache_options, _cache),
+    Command(
+        "convert", "Convert a trained Keras model to a spiking network.", _convert_options, _later("basic", "convert")
+    ),
+    Command(
+        "simulate",
+        "Simulate a converted network exactly, as compiled Brian2.",
+        _simulate_options,
+        _later("basic", "simulate"),
+    ),
+    Command(
+        "verify",
+        "Check a result against the rate equations, neuron by neuron.",
+        _verify_options,
+        _later("basic", "verify"),
+    ),
+    Command("report", "Write what a run came to into one HTML page.", _report_options, _later("basic", "report")),
+    Command("sweep", "Simulate a grid of settings and models into one table.", _sweep_options, _later("sweep")),
+    Command(
+        "cache",
+        "Show or delete the compiled networks that are kept for the next run.",
+        _cache_options,
+        _later("basic", "cache"),
+    ),
     Command(
         "figure",
         "Draw a figure: of the supplement, of the rate laws, of error, cost and activity.",
@@ -347,6 +322,9 @@ COMMANDS = (
         _figure,
     ),
     Command(
-        "bench", "Measure what a simulation costs on this machine, in every way to run it.", _bench_options, _bench
+        "bench",
+        "Measure what a simulation costs on this machine, in every way to run it.",
+        _bench_options,
+        _later("bench"),
     ),
 )

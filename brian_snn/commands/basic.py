@@ -27,6 +27,7 @@ from brian_snn.commands.console import (
     verdict,
     verification_rows,
 )
+from brian_snn.commands.setting_options import settings_from
 from brian_snn.commands.tables import activity_rows, population_rows, projection_note
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import Interrupted, SettingError
@@ -37,7 +38,7 @@ from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.execution import Means
 from brian_snn.simulation.own_folder import check_replaceable
 from brian_snn.simulation.result import Result, choose_images
-from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.simulation.settings import Recording
 from brian_snn.simulation.simulate import simulate_settings
 from brian_snn.simulation.storage import DESCRIPTION, LABELS, SHARDS, read_description, write_rows
 
@@ -62,9 +63,9 @@ def convert(arguments: Namespace) -> int:
     return 0
 
 
-def simulate(arguments: Namespace, settings: Settings) -> int:
+def simulate(arguments: Namespace) -> int:
     """Simulate a saved network on a data file shard by shard, show what came out; the result grows in the folder."""
-    console = new_console()
+    console, settings = new_console(), settings_from(arguments)
     folder = arguments.output
     _check_output(folder, arguments.force)
     network = load_network(arguments.network)

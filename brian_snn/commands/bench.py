@@ -18,7 +18,7 @@ from brian_snn import load_network
 from brian_snn.cli import FAILED
 from brian_snn.commands.basic import first_images
 from brian_snn.commands.console import Stages, new_console, table
-from brian_snn.commands.setting_options import settings_options
+from brian_snn.commands.setting_options import settings_from, settings_options
 from brian_snn.commands.timing import Call, Configuration, Workload, configurations, measure
 from brian_snn.conversion.graph import INPUT
 from brian_snn.conversion.linear_maps import n_synapses
@@ -33,9 +33,9 @@ from brian_snn.simulation.settings import Recording, Settings
 Row = Mapping[str, object]
 
 
-def run(arguments: Namespace, settings: Settings) -> int:
+def run(arguments: Namespace) -> int:
     """Measure, show and write the table, and return 1 if spike counts differ."""
-    console = new_console()
+    console, settings = new_console(), settings_from(arguments)
     rounds = whole_number("--rounds", arguments.rounds, 1)
     workers = sorted({whole_number("--workers", number, 1) for number in arguments.workers})
     if arguments.output is not None:

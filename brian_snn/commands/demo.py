@@ -31,6 +31,7 @@ from brian_snn.commands.console import (
     verdict,
     verification_rows,
 )
+from brian_snn.commands.setting_options import settings_from
 from brian_snn.commands.tables import Row, accuracy_over_time, population_rows, projection_note, write_csv
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
@@ -75,9 +76,9 @@ class DemoRun:
         return self.digits.labels
 
 
-def run(arguments: Namespace, settings: Settings) -> int:
+def run(arguments: Namespace) -> int:
     """Run the demo and return the exit code: 0, or 1 if an equation does not hold."""
-    console = new_console()
+    console, settings = new_console(), settings_from(arguments)
     check_target(arguments.output, "folder", arguments.force, replace_own=True)
     network, digits, activations = _convert(console, arguments.images)
     results, raster = _simulate(console, network, digits, settings, arguments.workers)

@@ -20,9 +20,10 @@ import pandas as pd
 
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.analysis.verify import compare_with_ann, verify
-from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.keras_applications import load_inception
 from brian_snn.conversion.keras_reader import reference_activations
+from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.pipeline import convert
 from brian_snn.simulation.result import Result
@@ -142,6 +143,7 @@ def main() -> None:
         "populations": len(network.populations),
         "projections": len(network.projections),
         "neurons": sum(population.size for population in network.populations),
+        "synapses": sum(n_synapses(network, p) for p in network.projections if p.source != INPUT),
         "seconds_to_convert": seconds,
         "cases": {name: costs for name, (_, costs) in runs.items()},
         "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,14 +12,15 @@ import pytest
 
 from brian_snn import simulate
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.errors import CompilerError, OutputError
+from brian_snn.errors import CompilerError, OutputError, SimulationError
 from brian_snn.simulation import build_cache, shipping
-from brian_snn.simulation.build_cache import clear_builds, get_build, list_builds
+from brian_snn.simulation.build_cache import Build, clear_builds, get_build, list_builds
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.shipping import ShippedBuild, pack
 from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
+from tests.small_network import small_images, small_network
 
 
 def tiny(weight=0.25):
@@ -50,12 +52,65 @@ def test_a_build_is_made_once(cache):
     assert not get_build(LAYOUT).is_new
 
 
+def largest_array(folder):
+    """Return the largest file of connectivity of a build."""
+    return max((folder / "static_arrays").iterdir(), key=lambda path: path.stat().st_size)
+
+
+def zeros_of_its_size(path):
+    """Overwrite a file by as many zeros."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+DAMAGES = {
+    "half a binary": lambda folder: os.truncate(folder / "main", 1000),
+    "garbage for a binary": lambda folder: zeros_of_its_size(folder / "main"),
+    "a binary that may not run": lambda folder: (folder / "main").chmod(0o644),
+    "no connectivity": lambda folder: shutil.rmtree(folder / "static_arrays"),
+    "half of the connectivity": lambda folder: os.truncate(largest_array(folder), 8),
+    "other connectivity": lambda folder: zeros_of_its_size(largest_array(folder)),
+    "no manifest": lambda folder: (folder / "manifest.json").unlink(),
+    "half a manifest": lambda folder: os.truncate(folder / "manifest.json", 20),
+}
+
+
+@pytest.fixture(scope="module")
+def explicit_build(tmp_path_factory):
+    """Return a build that reads its connectivity from files, and its topology."""
+    layout = topology(small_network(), Settings(projection="synapses"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRIAN_SNN_CACHE", str(tmp_path_factory.mktemp("explicit")))
+        return get_build(layout).folder, layout
+
+
 @pytest.mark.slow
-def test_a_damaged_build_is_made_again(cache):
-    folder = get_build(LAYOUT).folder
-    (folder / "main").write_bytes(b"half")
-    assert get_build(LAYOUT).is_new
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_build_is_made_again(cache, monkeypatch, explicit_build, damage):
+    made = []
+
+    def make(_, partial, *__):
+        shutil.copytree(intact, partial, dirs_exist_ok=True)
+        made.append(partial)
+
+    intact, layout = explicit_build
+    shutil.copytree(intact, cache / intact.name)
+    monkeypatch.setattr(build_cache, "_build", make)
+    assert not get_build(layout).is_new
+    DAMAGES[damage](cache / intact.name)
+    assert get_build(layout).is_new and len(made) == 1
+    assert not get_build(layout).is_new
+
+
+@pytest.mark.slow
+def test_connectivity_that_cannot_be_read_is_an_error(cache, explicit_build):
+    """Brian2 says so on the standard output and goes on."""
+    intact, _ = explicit_build
+    folder = shutil.copytree(intact, cache / intact.name)
+    missing = largest_array(folder)
+    missing.unlink()
+    job = make_job(small_network(), Settings(20, projection="synapses"), Recording())
+    with pytest.raises(SimulationError, match=rf"exit code 3: Error opening static array {missing.name}"):
+        list(run_standalone(Build(folder, False), job, small_images(1), [range(1)], 1, lambda: None))
 
 
 @pytest.mark.slow

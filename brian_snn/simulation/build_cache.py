@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -27,11 +26,9 @@ import platformdirs
 
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
 from brian_snn.simulation.compiler import Progress, compile_project, compiler_identity, find_compiler
+from brian_snn.simulation.manifest import MANIFEST, flush, whole_manifest, write_manifest
 from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Topology
-
-#: Version of the manifest; a build with another one is made again.
-_FORMAT = 2
 
 _PARTIAL = ".partial"
 
@@ -103,11 +100,11 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
-            is_new = not _is_complete(folder)
+            is_new = whole_manifest(folder) is None
             if is_new:
                 _make(folder, topology, compiler, progress, shipped)
             # The list of builds shows when each was used last.
-            os.utime(folder / "manifest.json")
+            os.utime(folder / MANIFEST)
             return Build(folder, is_new)
     except BrianSnnError:
         raise
@@ -157,12 +154,11 @@ def _compiler_unless(shipped: ShippedBuild | None) -> str:
 def _describe(folder: Path) -> CachedBuild:
     """Return what there is to say of a build."""
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    complete = _is_complete(folder)
-    used = datetime.fromtimestamp((folder / "manifest.json" if complete else folder).stat().st_mtime)
-    if not complete:
+    manifest = whole_manifest(folder)
+    used = datetime.fromtimestamp((folder / MANIFEST if manifest else folder).stat().st_mtime)
+    if manifest is None:
         return CachedBuild(folder, size, used, False)
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    return CachedBuild(folder, size, used, True, manifest["layers"], manifest["neurons"], manifest["brian2"])
+    return CachedBuild(folder, size, used, True, manifest.layers, manifest.neurons, manifest.brian2)
 
 
 @contextmanager
@@ -175,6 +171,7 @@ def _partial(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.rename(folder)
+        flush(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -194,14 +191,7 @@ def _build(topology: Topology, partial: Path, compiler: str, progress: Progress 
     """Generate and compile."""
     _generate(topology, partial)
     compile_project(partial, compiler, progress)
-    manifest = {
-        "format": _FORMAT,
-        "binary_bytes": (partial / "main").stat().st_size,
-        "brian2": brian2.__version__,
-        "layers": len(topology.layers),
-        "neurons": sum(layer.size for layer in topology.layers),
-    }
-    (partial / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    write_manifest(partial, topology)
 
 
 def _generate(topology: Topology, folder: Path) -> None:
@@ -213,16 +203,6 @@ def _generate(topology: Topology, folder: Path) -> None:
         if "No space left" in message[-1]:
             raise OSError(28, "No space left on device")
         raise CompilerError(f"Brian2 could not generate the C++ code: {message[-1]}")
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether the folder holds a binary of the size that was noted when it was built."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        whole = (folder / "main").stat().st_size == manifest["binary_bytes"]
-        return bool(whole and manifest["format"] == _FORMAT)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def build_key(topology: Topology, compiler: str) -> str:

@@ -35,6 +35,7 @@ def generate(topology: Topology, folder: str) -> None:
     # A run of no steps registers the code objects; the loop over images then drives the network itself.
     objects.network.run(0 * ms, namespace={})
     device = get_device()
+    device.insert_code("before_start", _template("complaints.cpp").render())
     device.insert_code("main", main_loop(topology, objects, device))
     device.build(directory=folder, compile=False, run=False, with_output=False)
 
@@ -48,9 +49,7 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
 
     layers = [_layer_context(position, layer, objects, device) for position, layer in enumerate(topology.layers)]
     output = layers[-1]
-    template = resources.files("brian_snn.simulation").joinpath("templates/main_loop.cpp").read_text("utf-8")
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    return environment.from_string(template).render(
+    return _template("main_loop.cpp").render(
         layers=layers,
         readout=[(name, output["size"], kind) for name, kind in output["outputs"] if name in output["readout"]],
         network=objects.network.name,
@@ -58,6 +57,12 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
         timestep=array(objects.clock, "timestep"),
         time=array(objects.clock, "t"),
     )
+
+
+def _template(name: str) -> jinja2.Template:
+    """Return one of our C++ templates."""
+    source = resources.files("brian_snn.simulation").joinpath("templates", name).read_text("utf-8")
+    return jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(source)
 
 
 def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice) -> dict[str, Any]:

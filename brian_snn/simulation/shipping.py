@@ -11,8 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-#: What the binary reads at run time, and what says that it is whole.
-_FILES = ("main", "manifest.json", "static_arrays/*", "results")
+from brian_snn.simulation.manifest import MANIFEST, NEEDED
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class ShippedBuild:
 def pack(folder: Path) -> ShippedBuild:
     """Return the build in a folder of the cache of this machine."""
     buffer = io.BytesIO()
-    files = [path for pattern in _FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
+    files = [path for pattern in (MANIFEST, *NEEDED) for path in sorted(folder.glob(pattern)) if path.is_file()]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files:
             archive.write(path, path.relative_to(folder).as_posix())

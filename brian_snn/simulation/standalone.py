@@ -34,6 +34,9 @@ from brian_snn.simulation.topology import Link, Topology
 #: Shards that a process holds: the one it runs and the next, so that it never waits for Python.
 _AHEAD = 2
 
+#: How long a process that has closed its pipes may take to end.
+_PATIENCE_S = 5
+
 
 def run_standalone(
     build: Build,
@@ -143,6 +146,9 @@ class CompiledProcess:
 
     def _fail(self) -> NoReturn:
         """Raise what the process died of."""
+        # It is about to end of itself: its exit code says more than that of a process which was killed.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE_S)
         self._process.kill()
         code = self._process.wait()
         lines = (self._folder / "errors.txt").read_text("utf-8", errors="replace").strip().splitlines()

@@ -12,6 +12,10 @@ after each image and "shard" after each shard, when all of it is on disk. The pr
 {
     const auto stop_with = [](const std::string& message) { std::cerr << message << std::endl; std::exit(3); };
 
+    std::cout.rdbuf(standard_output);
+    std::cerr.rdbuf(complaints.standard_error);
+    if (complaints.heard) std::exit(3);
+
     std::ifstream plan(brian::results_dir + "plan.txt");
     long steps = 0, n_stops = 0;
     plan >> steps >> n_stops;

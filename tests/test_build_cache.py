@@ -123,18 +123,56 @@ def test_a_build_of_an_older_format_is_made_again(cache):
 @pytest.mark.slow
 def test_builds_are_listed_and_cleared(cache):
     folder = get_build(LAYOUT).folder
-    (cache / "0123.partial").mkdir()
-    (cache / "0123.partial" / "main.cpp").write_text("half a fi")
+    left = f"{'0123' * 8}.4567.partial"
+    (cache / left).mkdir()
+    (cache / left / "main.cpp").write_text("half a fi")
     listed = {build.folder.name: build for build in list_builds()}
-    assert set(listed) == {folder.name, "0123.partial"}
+    assert set(listed) == {folder.name, left}
     assert (listed[folder.name].complete, listed[folder.name].layers, listed[folder.name].neurons) == (True, 1, 1)
-    assert not listed["0123.partial"].complete
+    assert not listed[left].complete
     assert listed[folder.name].size_bytes == sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    with filelock.FileLock(cache / "0123.lock"):
+    with filelock.FileLock(cache / f"{'0123' * 8}.lock"):
         deleted, busy = clear_builds()
     assert [build.folder for build in deleted] == [folder]
-    assert [build.folder.name for build in busy] == ["0123.partial"]
-    assert [build.folder.name for build in list_builds()] == ["0123.partial"]
+    assert [build.folder.name for build in busy] == [left]
+    assert sorted(path.name for path in cache.iterdir()) == sorted([left, f"{'0123' * 8}.lock"])
+
+
+def test_what_is_not_a_build_is_neither_listed_nor_cleared(cache):
+    foreign = ["photos", "thesis.partial", "0123" * 8, "0123" * 9]
+    for name in foreign:
+        (cache / name).mkdir(parents=True)
+    (cache / "photos" / "manifest.json").write_text("{}")
+    assert (list_builds(), clear_builds()) == ([], ([], []))
+    assert sorted(path.name for path in cache.iterdir()) == sorted(foreign)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": 3, "sha256": {}}', "half a ma"])
+def test_a_build_whose_manifest_says_nothing_is_listed_as_unusable(cache, text):
+    (cache / ("0123" * 8)).mkdir(parents=True)
+    (cache / ("0123" * 8) / "manifest.json").write_text(text)
+    assert [build.complete for build in list_builds()] == [False]
+    assert len(clear_builds()[0]) == 1 and list(cache.iterdir()) == []
+
+
+def test_builds_can_be_listed_while_files_and_folders_vanish(cache, monkeypatch):
+    """As those of a compiler at work do, and the folder itself once it is complete."""
+    for digit in "01":
+        (cache / f"{digit * 32}.partial").mkdir(parents=True)
+        (cache / f"{digit * 32}.partial" / "main.o").write_text("object")
+
+    def vanish(folder):
+        shutil.rmtree(folder) if folder.name.startswith("1") else (folder / "main.o").unlink()
+
+    def walk(folder):
+        found = list(os_walk(folder))
+        vanish(folder)
+        return found
+
+    os_walk = os.walk
+    monkeypatch.setattr(build_cache.os, "walk", walk)
+    listed = list_builds()
+    assert [(build.folder.name[0], build.size_bytes) for build in listed] == [("0", 0)]
 
 
 @pytest.mark.slow

@@ -11,14 +11,16 @@ import functools
 import hashlib
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import brian2
 import filelock
@@ -31,6 +33,9 @@ from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Topology
 
 _PARTIAL = ".partial"
+
+#: Names of the folders of builds, and of those that are being made or deleted.
+_NAME = re.compile(rf"(?P<key>[0-9a-f]{{32}})(?P<partial>(\.[0-9a-f]+)?{re.escape(_PARTIAL)})?")
 
 
 @dataclass(frozen=True)
@@ -116,19 +121,23 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
 
 
 def list_builds() -> list[CachedBuild]:
-    """Return the builds in the cache folder, the one used last first."""
-    folders = [path for path in cache_folder().glob("*") if path.is_dir()]
-    return sorted(map(_describe, folders), key=lambda build: build.last_used, reverse=True)
+    """Return the builds in the cache folder, the one used last first; what else is there is not ours."""
+    builds = []
+    for folder in filter(_key, cache_folder().glob("*")):
+        # It may be complete, and so have another name, or be deleted by now.
+        with suppress(FileNotFoundError):
+            builds.append(_describe(folder))
+    return sorted(builds, key=lambda build: build.last_used, reverse=True)
 
 
 def clear_builds() -> tuple[list[CachedBuild], list[CachedBuild]]:
     """Delete all builds and what killed ones left behind; return those deleted and those that are being made now."""
     deleted, busy = [], []
     for build in list_builds():
-        lock = build.folder.with_name(build.folder.name.removesuffix(_PARTIAL) + ".lock")
+        lock = build.folder.with_name(f"{_key(build.folder)}.lock")
         try:
             with filelock.FileLock(lock, timeout=0):
-                shutil.rmtree(build.folder)
+                _delete(build.folder)
                 lock.unlink(missing_ok=True)
             deleted.append(build)
         except filelock.Timeout:
@@ -136,6 +145,21 @@ def clear_builds() -> tuple[list[CachedBuild], list[CachedBuild]]:
         except OSError as error:
             raise OutputError(f"{build.folder} cannot be deleted: {error.strerror or error}.") from error
     return deleted, busy
+
+
+def _key(folder: Path) -> str:
+    """Return the key of a build, or of what was left of one; empty for anything else."""
+    match = _NAME.fullmatch(folder.name)
+    if match and folder.is_dir() and (match["partial"] or (folder / MANIFEST).exists()):
+        return match["key"]
+    return ""
+
+
+def _delete(folder: Path) -> None:
+    """Delete a build; if that is cut short, what is left does not look like one."""
+    doomed = folder if folder.name.endswith(_PARTIAL) else _new_partial(folder)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder.rename(doomed))
 
 
 def _compiler_unless(shipped: ShippedBuild | None) -> str:
@@ -153,12 +177,22 @@ def _compiler_unless(shipped: ShippedBuild | None) -> str:
 
 def _describe(folder: Path) -> CachedBuild:
     """Return what there is to say of a build."""
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            # A compiler that is at work deletes files of its own.
+            with suppress(FileNotFoundError):
+                size += os.stat(os.path.join(place, name)).st_size
     manifest = whole_manifest(folder)
     used = datetime.fromtimestamp((folder / MANIFEST if manifest else folder).stat().st_mtime)
     if manifest is None:
         return CachedBuild(folder, size, used, False)
     return CachedBuild(folder, size, used, True, manifest.layers, manifest.neurons, manifest.brian2)
+
+
+def _new_partial(folder: Path) -> Path:
+    """Return the path of a folder in which to make or to delete a build, one that nobody else uses."""
+    return folder.with_name(f"{folder.name}.{uuid4().hex}{_PARTIAL}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from brian_snn import simulate
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import CompilerError, OutputError, SimulationError
 from brian_snn.simulation import build_cache, shipping
-from brian_snn.simulation.build_cache import Build, clear_builds, get_build, list_builds
+from brian_snn.simulation.build_cache import Build, cache_folder, clear_builds, get_build, list_builds
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.shipping import ShippedBuild, pack
@@ -251,3 +251,18 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_names_it(monkeypatch, t
     monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "file"))
     with pytest.raises(OutputError, match=r"cannot build in .*file"):
         get_build(LAYOUT)
+
+
+@pytest.mark.parametrize("configured", ["near/builds", "~/builds"])
+def test_the_cache_may_be_named_relative_to_this_folder_or_to_home(monkeypatch, tmp_path, configured):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BRIAN_SNN_CACHE", configured)
+    assert cache_folder() == tmp_path / configured.replace("~", "home")
+
+
+@pytest.mark.slow
+def test_a_simulation_runs_with_a_relative_cache(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIAN_SNN_CACHE", "builds")
+    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0

@@ -77,7 +77,8 @@ def cache_folder() -> Path:
     """Return the folder of all builds: ``$BRIAN_SNN_CACHE``, else the platform's cache folder for this user."""
     configured = os.environ.get("BRIAN_SNN_CACHE")
     if configured:
-        return Path(configured)
+        # The compiler and the program that it makes each have a working directory of their own.
+        return Path(configured).expanduser().absolute()
     return Path(platformdirs.user_cache_dir("brian_snn", appauthor=False)) / "builds"
 
 

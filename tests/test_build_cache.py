@@ -1,5 +1,6 @@
 """Builds are made once, whole or not at all, and made again where something is wrong with them."""
 
+import errno
 import json
 import os
 import shutil
@@ -266,3 +267,21 @@ def test_a_simulation_runs_with_a_relative_cache(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIAN_SNN_CACHE", "builds")
     assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+
+
+@pytest.mark.slow
+def test_a_build_in_a_cache_that_cannot_be_written_is_used(cache, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    built = get_build(LAYOUT)
+    monkeypatch.setattr(build_cache.os, "utime", refuse)
+    assert get_build(LAYOUT) == Build(built.folder, False)
+    # Nobody can open a folder for writing, not even root, to whom nothing else is forbidden.
+    lock = built.folder.with_name(built.folder.name + ".lock")
+    lock.unlink()
+    lock.mkdir()
+    assert get_build(LAYOUT) == Build(built.folder, False)
+    (built.folder / "main").unlink()
+    with pytest.raises(OutputError, match="cannot build in"):
+        get_build(LAYOUT)

@@ -98,7 +98,7 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
     CompilerError
         If there is no compiler, or if it fails.
     OutputError
-        If the cache folder cannot be written.
+        If the cache folder cannot be written and has no such build.
     """
     compiler = _compiler_unless(shipped)
     key = build_key(topology, compiler) if compiler or shipped is None else shipped.key
@@ -109,12 +109,16 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
             is_new = whole_manifest(folder) is None
             if is_new:
                 _make(folder, topology, compiler, progress, shipped)
-            # The list of builds shows when each was used last.
-            os.utime(folder / MANIFEST)
+            # The list of builds shows when each was used last, as far as its owner lets this user say so.
+            with suppress(PermissionError):
+                os.utime(folder / MANIFEST)
             return Build(folder, is_new)
     except BrianSnnError:
         raise
     except OSError as error:
+        # A cache that this user can read but not write cannot be locked, and need not be.
+        if whole_manifest(folder):
+            return Build(folder, False)
         raise OutputError(
             f"cannot build in {folder.parent}: {error.strerror or error}. Free some space or set BRIAN_SNN_CACHE to a "
             "folder that can be written."

@@ -19,9 +19,9 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from brian_snn.errors import BrianSnnError, OutputError, SimulationError
+from brian_snn.simulation.blas import one_blas_thread
 from brian_snn.simulation.build_cache import Build
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
@@ -56,8 +56,7 @@ def run_standalone(
         If the temporary folder cannot hold the results.
     """
     try:
-        # The threads of a BLAS spin for a while after each product, at the cost of the processes on their cores.
-        with threadpool_limits(limits=1, user_api="blas"), tempfile.TemporaryDirectory(prefix="brian_snn_") as name:
+        with one_blas_thread(), tempfile.TemporaryDirectory(prefix="brian_snn_") as name:
             crew = _Crew(build, job, images, shards, on_image, Path(name))
             try:
                 yield from crew.work(min(workers, len(shards)))

@@ -21,7 +21,7 @@ from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.shipping import ShippedBuild, pack
 from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
-from tests.small_network import small_images, small_network
+from tests.small_network import constant_network, small_images, small_network
 
 
 def tiny(weight=0.25):
@@ -174,6 +174,22 @@ def test_builds_can_be_listed_while_files_and_folders_vanish(cache, monkeypatch)
     monkeypatch.setattr(build_cache.os, "walk", walk)
     listed = list_builds()
     assert [(build.folder.name[0], build.size_bytes) for build in listed] == [("0", 0)]
+
+
+@pytest.mark.slow
+def test_what_a_loader_says_on_the_standard_error_is_no_failure(cache, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "/nowhere/libjemalloc.so")
+    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+
+
+@pytest.mark.slow
+def test_an_array_of_the_wrong_size_is_an_error(cache):
+    """Brian2 says so on the standard error and goes on."""
+    job = make_job(constant_network([0.5, 0.25]), Settings(4), Recording())
+    other = make_job(constant_network([0.5, 0.25, 0.125]), Settings(4), Recording())
+    build = get_build(job.layout)
+    with pytest.raises(SimulationError, match=r"exit code 3: Error reading .* does not match expected size"):
+        list(run_standalone(build, other, np.ones((1, 1)), [range(1)], 1, lambda: None))
 
 
 @pytest.mark.slow

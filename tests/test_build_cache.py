@@ -243,6 +243,25 @@ def test_no_compiler_is_an_error_that_says_what_to_do(cache, monkeypatch):
         simulate(tiny(), np.ones((1, 1)))
 
 
+@pytest.mark.slow
+def test_cxx_may_be_a_command_of_several_words(cache, monkeypatch):
+    monkeypatch.setenv("CXX", "env 'PATH=/usr/bin:/bin' g++ -m64")
+    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("configured", "message"),
+    [
+        ("no-such-tool g++", r"no C\+\+ compiler found \(looked for no-such-tool g\+\+\)"),
+        ("'g++", "No closing quotation"),
+    ],
+)
+def test_a_cxx_that_cannot_be_run_is_an_error_that_shows_it(cache, monkeypatch, configured, message):
+    monkeypatch.setenv("CXX", configured)
+    with pytest.raises(CompilerError, match=message):
+        get_build(LAYOUT)
+
+
 def test_a_compiler_that_does_not_run_is_an_error(cache, monkeypatch):
     monkeypatch.setenv("CXX", "false")
     with pytest.raises(CompilerError, match="does not run"):

@@ -27,7 +27,7 @@ import filelock
 import platformdirs
 
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
-from brian_snn.simulation.compiler import Progress, compile_project, compiler_identity, find_compiler
+from brian_snn.simulation.compiler import Compiler, Progress, compile_project, compiler_identity, find_compiler
 from brian_snn.simulation.manifest import MANIFEST, flush, whole_manifest, write_manifest
 from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Topology
@@ -167,8 +167,8 @@ def _delete(folder: Path) -> None:
         shutil.rmtree(folder.rename(doomed))
 
 
-def _compiler_unless(shipped: ShippedBuild | None) -> str:
-    """Return the compiler; an empty string if there is none but a shipped build can run here."""
+def _compiler_unless(shipped: ShippedBuild | None) -> Compiler:
+    """Return the compiler; no words if there is none but a shipped build can run here."""
     try:
         return find_compiler()
     except CompilerError as error:
@@ -177,7 +177,7 @@ def _compiler_unless(shipped: ShippedBuild | None) -> str:
         missing = shipped.missing_features()
         if missing:
             raise CompilerError(f"{error} The build that was sent along needs a processor with {missing}.") from error
-        return ""
+        return ()
 
 
 def _describe(folder: Path) -> CachedBuild:
@@ -216,7 +216,7 @@ def _partial(folder: Path) -> Iterator[Path]:
 
 
 def _make(
-    folder: Path, topology: Topology, compiler: str, progress: Progress | None, shipped: ShippedBuild | None
+    folder: Path, topology: Topology, compiler: Compiler, progress: Progress | None, shipped: ShippedBuild | None
 ) -> None:
     """Unpack the shipped build if it is the one that the folder is named after; else compile."""
     with _partial(folder) as partial:
@@ -226,7 +226,7 @@ def _make(
             _build(topology, partial, compiler, progress)
 
 
-def _build(topology: Topology, partial: Path, compiler: str, progress: Progress | None) -> None:
+def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Progress | None) -> None:
     """Generate and compile."""
     _generate(topology, partial)
     compile_project(partial, compiler, progress)
@@ -244,7 +244,7 @@ def _generate(topology: Topology, folder: Path) -> None:
         raise CompilerError(f"Brian2 could not generate the C++ code: {message[-1]}")
 
 
-def build_key(topology: Topology, compiler: str) -> str:
+def build_key(topology: Topology, compiler: Compiler) -> str:
     """Hash all that the binary depends on."""
     digest = hashlib.sha256(topology.digest().encode())
     digest.update(brian2.__version__.encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -43,37 +44,49 @@ _HEADER = """
 
 Progress = Callable[[int, int], None]
 
+#: The first words of every command: the path of a compiler, or of what runs it, and options for it.
+Compiler = tuple[str, ...]
 
-def find_compiler() -> str:
-    """Return the C++ compiler: ``$CXX``, else g++, else clang++.
+
+def find_compiler() -> Compiler:
+    """Return the C++ compiler: ``$CXX``, which may be several words such as ``ccache g++``, else g++, else clang++.
 
     Raises
     ------
     CompilerError
         If there is none; the message says how to get one.
     """
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
-    for candidate in candidates:
-        path = shutil.which(candidate)
+    candidates = [_words_of_cxx()] if os.environ.get("CXX", "").strip() else [["g++"], ["clang++"]]
+    for program, *options in candidates:
+        path = shutil.which(program)
         if path:
-            return path
+            return path, *options
     raise CompilerError(
-        f"no C++ compiler found (looked for {', '.join(candidates)}). Install one (Debian: apt install g++; macOS: "
-        "xcode-select --install; conda: conda install cxx-compiler) or simulate with backend='runtime', without one."
+        f"no C++ compiler found (looked for {', '.join(map(shlex.join, candidates))}). "
+        "Install one (Debian: apt install g++; macOS: xcode-select --install; conda: conda install cxx-compiler) "
+        "or simulate with backend='runtime', without one."
     )
 
 
+def _words_of_cxx() -> list[str]:
+    """Split ``$CXX`` as the shell of a makefile does."""
+    try:
+        return shlex.split(os.environ["CXX"])
+    except ValueError as error:
+        raise CompilerError(f"CXX is {os.environ['CXX']!r}: {error}; it must be words of a command.") from error
+
+
 @functools.lru_cache(maxsize=8)
-def compiler_identity(compiler: str) -> str:
+def compiler_identity(compiler: Compiler) -> str:
     """Return what the compiler says of itself and of this processor; builds are shared only where it is the same."""
-    command = [compiler, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull]
+    command = [*compiler, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise CompilerError(f"the C++ compiler {compiler} does not run: {_last_lines(done.stderr)}")
+        raise CompilerError(f"the C++ compiler {shlex.join(compiler)} does not run: {_last_lines(done.stderr)}")
     return done.stdout
 
 
-def compile_project(folder: Path, compiler: str, progress: Progress | None = None) -> None:
+def compile_project(folder: Path, compiler: Compiler, progress: Progress | None = None) -> None:
     """Compile all sources below `folder` into ``folder/main`` and delete the intermediate files.
 
     Raises
@@ -82,7 +95,7 @@ def compile_project(folder: Path, compiler: str, progress: Progress | None = Non
         With the last lines of the compiler's message.
     """
     (folder / "precompiled.h").write_text(_HEADER, "utf-8")
-    _run([compiler, *FLAGS, "-x", "c++-header", "precompiled.h", "-o", "precompiled.h.gch"], folder)
+    _run([*compiler, *FLAGS, "-x", "c++-header", "precompiled.h", "-o", "precompiled.h.gch"], folder)
     # The largest first: the last file to finish should not be the longest.
     paths = sorted(folder.rglob("*.cpp"), key=lambda path: (-path.stat().st_size, path))
     sources = [str(path.relative_to(folder)) for path in paths]
@@ -90,7 +103,7 @@ def compile_project(folder: Path, compiler: str, progress: Progress | None = Non
     def compile_one(source: str) -> str:
         target = source[: -len(".cpp")] + ".o"
         optimisation = [_COLD[source]] if source in _COLD else []
-        _run([compiler, *FLAGS, *optimisation, "-include", "precompiled.h", "-c", source, "-o", target], folder)
+        _run([*compiler, *FLAGS, *optimisation, "-include", "precompiled.h", "-c", source, "-o", target], folder)
         return target
 
     targets, pool = [], ThreadPoolExecutor(os.cpu_count())
@@ -102,7 +115,7 @@ def compile_project(folder: Path, compiler: str, progress: Progress | None = Non
     finally:
         # After an error no further file is compiled.
         pool.shutdown(cancel_futures=True)
-    _run([compiler, *targets, "-o", "main"], folder)
+    _run([*compiler, *targets, "-o", "main"], folder)
     for name in (*targets, "precompiled.h.gch"):
         (folder / name).unlink()
 

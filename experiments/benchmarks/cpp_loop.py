@@ -45,7 +45,7 @@ class LoopRun:
 def compile_loop(folder: Path, real: str) -> Path:
     """Compile event_loop.cpp for ``double`` or ``float``."""
     binary = folder / f"event_loop_{real}"
-    command = [find_compiler(), "-O3", "-march=native", f"-DREAL={real}", str(HERE / "event_loop.cpp")]
+    command = [*find_compiler(), "-O3", "-march=native", f"-DREAL={real}", str(HERE / "event_loop.cpp")]
     subprocess.run([*command, "-o", str(binary)], check=True)
     return binary
 

@@ -217,12 +217,26 @@ def test_a_shipped_build_for_another_processor_is_refused(cache, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_a_killed_build_left_behind_does_no_harm(cache):
+def test_what_a_killed_build_left_behind_does_no_harm(cache, monkeypatch):
+    """Nor does its code generator, which still writes where it was told to."""
     folder = get_build(LAYOUT).folder
-    partial = folder.rename(folder.with_name(folder.name + ".partial"))
-    (partial / "main.cpp").write_text("half a fi")
+    left = folder.rename(folder.with_name(folder.name + ".partial"))
+    (left / "main.cpp").write_text("half a fi")
+    generate, in_use = build_cache._generate, []
+
+    def generate_beside_an_orphan(topology, partial):
+        in_use.append(partial)
+        generate(topology, partial)
+        left.mkdir()
+        (left / "main.cpp").write_text("half a fi")
+
+    monkeypatch.setattr(build_cache, "_generate", generate_beside_an_orphan)
     assert get_build(LAYOUT).is_new
-    assert not partial.exists()
+    assert in_use != [left] and list(left.iterdir()) == [left / "main.cpp"]
+    (folder / "main").unlink()
+    monkeypatch.setattr(build_cache, "_generate", generate)
+    assert get_build(LAYOUT).is_new
+    assert [path for path in cache.iterdir() if path.is_dir()] == [folder]
 
 
 @pytest.mark.slow

@@ -203,9 +203,10 @@ def _new_partial(folder: Path) -> Path:
 @contextmanager
 def _partial(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder` to build in; rename it if all went well."""
-    partial = folder.with_name(folder.name + _PARTIAL)
-    for leftover in (partial, folder):
+    for leftover in (folder, *folder.parent.glob(f"{folder.name}*{_PARTIAL}")):
         shutil.rmtree(leftover, ignore_errors=True)
+    # A name of its own: the code generator of a killed process may still be writing into the folder of that one.
+    partial = _new_partial(folder)
     partial.mkdir()
     try:
         yield partial

@@ -14,14 +14,14 @@ import pytest
 from brian_snn import simulate
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import CompilerError, OutputError, SimulationError
-from brian_snn.simulation import build_cache, shipping
+from brian_snn.simulation import build_cache, shipping, standalone
 from brian_snn.simulation.build_cache import Build, cache_folder, clear_builds, get_build, list_builds
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.shipping import ShippedBuild, pack
 from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
-from tests.small_network import constant_network, small_images, small_network
+from tests.small_network import STEPS, constant_network, differences, loop_result, small_images, small_network
 
 
 def tiny(weight=0.25):
@@ -84,9 +84,9 @@ def explicit_build(tmp_path_factory):
         return get_build(layout).folder, layout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_build_is_made_again(cache, monkeypatch, explicit_build, damage):
+@pytest.fixture
+def explicit(cache, monkeypatch, explicit_build):
+    """Return its folder in a cache of its own, where a new build is a copy of it, its topology, and what was made."""
     made = []
 
     def make(_, partial, *__):
@@ -94,22 +94,40 @@ def test_a_damaged_build_is_made_again(cache, monkeypatch, explicit_build, damag
         made.append(partial)
 
     intact, layout = explicit_build
-    shutil.copytree(intact, cache / intact.name)
     monkeypatch.setattr(build_cache, "_build", make)
+    return shutil.copytree(intact, cache / intact.name), layout, made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_build_is_made_again(explicit, damage):
+    folder, layout, made = explicit
     assert not get_build(layout).is_new
-    DAMAGES[damage](cache / intact.name)
+    DAMAGES[damage](folder)
     assert get_build(layout).is_new and len(made) == 1
     assert not get_build(layout).is_new
 
 
 @pytest.mark.slow
-def test_connectivity_that_cannot_be_read_is_an_error(cache, explicit_build):
+@pytest.mark.parametrize("damage", ["no connectivity", "garbage for a binary", "a binary that may not run", "no build"])
+def test_a_build_that_is_lost_between_its_finding_and_the_start_is_made_again(explicit, damage):
+    folder, _, made = explicit
+    (DAMAGES | {"no build": shutil.rmtree})[damage](folder)
+    job = make_job(small_network(), Settings(STEPS, projection="synapses"), Recording())
+    images = small_images()
+    ((_, result),) = run_standalone(Build(folder, False), job, images, [range(len(images))], 1, lambda: None)
+    assert differences(result, loop_result(small_network(), images)) == []
+    assert len(made) == 1
+
+
+@pytest.mark.slow
+def test_connectivity_that_cannot_be_read_is_an_error(explicit, monkeypatch):
     """Brian2 says so on the standard output and goes on."""
-    intact, _ = explicit_build
-    folder = shutil.copytree(intact, cache / intact.name)
+    folder, _, _ = explicit
     missing = largest_array(folder)
     missing.unlink()
-    job = make_job(small_network(), Settings(20, projection="synapses"), Recording())
+    job = make_job(small_network(), Settings(STEPS, projection="synapses"), Recording())
+    monkeypatch.setattr(standalone, "get_build", lambda *_, **__: Build(folder, False))
     with pytest.raises(SimulationError, match=rf"exit code 3: Error opening static array {missing.name}"):
         list(run_standalone(Build(folder, False), job, small_images(1), [range(1)], 1, lambda: None))
 
@@ -183,11 +201,12 @@ def test_what_a_loader_says_on_the_standard_error_is_no_failure(cache, monkeypat
 
 
 @pytest.mark.slow
-def test_an_array_of_the_wrong_size_is_an_error(cache):
+def test_an_array_of_the_wrong_size_is_an_error(cache, monkeypatch):
     """Brian2 says so on the standard error and goes on."""
     job = make_job(constant_network([0.5, 0.25]), Settings(4), Recording())
     other = make_job(constant_network([0.5, 0.25, 0.125]), Settings(4), Recording())
     build = get_build(job.layout)
+    monkeypatch.setattr(standalone, "get_build", lambda *_, **__: build)
     with pytest.raises(SimulationError, match=r"exit code 3: Error reading .* does not match expected size"):
         list(run_standalone(build, other, np.ones((1, 1)), [range(1)], 1, lambda: None))
 

@@ -23,7 +23,7 @@ from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runs import RunOutputs
 from brian_snn.simulation.shipping import ShippedBuild, pack
-from brian_snn.simulation.standalone import CompiledProcess
+from brian_snn.simulation.standalone import start_processes
 
 #: How long to wait for the first worker of a cluster.
 _PATIENCE_S = 300
@@ -148,7 +148,7 @@ def _run_shard(common: tuple[Job, ShippedBuild, str], images: NDArray[np.generic
     build = get_build(job.layout, shipped=shipped)
     inputs = run_inputs(job, images, first)
     with tempfile.TemporaryDirectory(prefix="brian_snn_") as folder:
-        process = CompiledProcess(build, job, Path(folder))
+        (process,) = start_processes(build, job, [Path(folder)], shipped)
         try:
             process.submit(inputs)
             return process.collect(inputs, lambda: None)

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import BrianSnnError, OutputError, SimulationError
 from brian_snn.simulation.blas import one_blas_thread
-from brian_snn.simulation.build_cache import Build
+from brian_snn.simulation.build_cache import Build, get_build
 from brian_snn.simulation.connectivity import synaptic_weights
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.shared import input_of_source, weights_by_target
+from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Link, Topology
 
 #: Shards that a process holds: the one it runs and the next, so that it never waits for Python.
@@ -70,6 +71,28 @@ def run_standalone(
         ) from error
 
 
+class StartError(SimulationError):
+    """A compiled simulation that does not start, or cannot read what it needs."""
+
+
+def start_processes(
+    build: Build, job: Job, folders: Sequence[Path], shipped: ShippedBuild | None = None
+) -> list[CompiledProcess]:
+    """Start a process with each folder and wait until they need the build no more.
+
+    The build may have been deleted or damaged since it was found; then it is found or made again, once.
+
+    Raises
+    ------
+    SimulationError
+        If a process does not start.
+    """
+    try:
+        return _start_all(build, job, folders)
+    except StartError:
+        return _start_all(get_build(job.layout, shipped=shipped), job, folders)
+
+
 class CompiledProcess:
     """One process of a compiled simulation.
 
@@ -90,6 +113,12 @@ class CompiledProcess:
         command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         with (folder / "errors.txt").open("wb") as errors:
             self._process = _start(command, build.folder, errors)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the process has read all that there is to read before the first shard."""
+        assert self._process.stdout is not None, "the process was started with a pipe"
+        if self._process.stdout.readline() != "ready\n":
+            self._fail(StartError)
 
     def submit(self, inputs: RunInputs) -> None:
         """Hand a shard to the process, behind those that it has."""
@@ -140,7 +169,7 @@ class CompiledProcess:
         """Return the folder of a shard."""
         return self._folder / f"shard_{inputs.first}"
 
-    def _fail(self) -> NoReturn:
+    def _fail(self, kind: type[SimulationError] = SimulationError) -> NoReturn:
         """Raise what the process died of."""
         # It is about to end of itself: its exit code says more than that of a process which was killed.
         with suppress(subprocess.TimeoutExpired):
@@ -148,9 +177,7 @@ class CompiledProcess:
         self._process.kill()
         code = self._process.wait()
         lines = (self._folder / "errors.txt").read_text("utf-8", errors="replace").strip().splitlines()
-        raise SimulationError(
-            f"the compiled simulation stopped with exit code {code}: {lines[-1] if lines else 'no message'}"
-        )
+        raise kind(f"the compiled simulation stopped with exit code {code}: {lines[-1] if lines else 'no message'}")
 
 
 class _Crew:
@@ -177,10 +204,10 @@ class _Crew:
 
     def work(self, workers: int) -> Iterator[tuple[Shard, Result]]:
         """Start the threads and yield shards until all are done."""
-        for number in range(workers):
-            folder = self._folder / str(number)
+        folders = [self._folder / str(number) for number in range(workers)]
+        for folder in folders:
             folder.mkdir()
-            self._processes.append(CompiledProcess(self._build, self._job, folder))
+        self._processes = start_processes(self._build, self._job, folders)
         self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in self._processes]
         for thread in self._threads:
             thread.start()
@@ -236,6 +263,22 @@ class _Crew:
             self._on_image()
 
 
+def _start_all(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
+    """Start a process with each folder and wait until all are ready; if one is not, none is left."""
+    processes: list[CompiledProcess] = []
+    try:
+        for folder in folders:
+            processes.append(CompiledProcess(build, job, folder))
+        for process in processes:
+            process.wait_until_ready()
+    except BaseException:
+        for process in processes:
+            process.kill()
+            process.close()
+        raise
+    return processes
+
+
 def _start(command: list[str], folder: Path, errors: IO[bytes]) -> subprocess.Popen[str]:
     """Start the binary. In a session of its own Ctrl-C does not reach it: it is stopped from here."""
     try:
@@ -249,7 +292,7 @@ def _start(command: list[str], folder: Path, errors: IO[bytes]) -> subprocess.Po
             start_new_session=True,
         )
     except OSError as error:
-        raise SimulationError(f"the compiled simulation {command[0]} does not start: {error.strerror}.") from error
+        raise StartError(f"the compiled simulation {command[0]} does not start: {error.strerror}.") from error
 
 
 def _write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:

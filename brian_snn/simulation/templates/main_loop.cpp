@@ -6,8 +6,9 @@ n_stops, and for each stop: step, number of populations to snapshot, their posit
 lie before the last step or on it.
 
 Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents and the
-random input. What is written there is described by `brian_snn.simulation.records`. The standard output says "image"
-after each image and "shard" after each shard, when all of it is on disk. The process ends with its input.
+random input. What is written there is described by `brian_snn.simulation.records`. The standard output says "ready"
+when the build is needed no more, "image" after each image and "shard" after each shard, when all of it is on disk. The
+process ends with its input.
 #}
 {
     const auto stop_with = [](const std::string& message) { std::cerr << message << std::endl; std::exit(3); };
@@ -15,6 +16,7 @@ after each image and "shard" after each shard, when all of it is on disk. The pr
     std::cout.rdbuf(standard_output);
     std::cerr.rdbuf(complaints.standard_error);
     if (complaints.heard) std::exit(3);
+    std::cout << "ready" << std::endl;
 
     std::ifstream plan(brian::results_dir + "plan.txt");
     long steps = 0, n_stops = 0;

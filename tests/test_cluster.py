@@ -128,6 +128,41 @@ def test_workers_with_another_version_are_refused(client, network, images, monke
         simulate(network, images, STEPS, "zero", client=client)
 
 
+@pytest.fixture
+def empty_cluster(build_cache):
+    """Return a cluster that has no workers."""
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", host="127.0.0.1") as local:
+        yield local
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", [None, "run"])
+def test_a_cluster_without_workers_is_an_error_that_says_so(
+    empty_cluster, network, images, output, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 0.1)
+    with distributed.Client(empty_cluster) as client, pytest.raises(SimulationError, match="no worker has joined"):
+        simulate(network, images, STEPS, client=client, output=output and tmp_path / output)
+
+
+def test_a_closed_client_is_an_error_that_says_so(empty_cluster, network, images):
+    client = distributed.Client(empty_cluster)
+    client.close()
+    with pytest.raises(SimulationError, match="client is not connected"):
+        simulate(network, images, STEPS, client=client)
+
+
+@pytest.mark.slow
+def test_a_client_that_is_closed_meanwhile_is_an_error_that_says_so(client, network, images):
+    with distributed.Client(client.scheduler.address) as other, pytest.raises(SimulationError, match="not connected"):
+        simulate(network, images, STEPS, client=other, shard_size=1, progress=lambda *_: other.close())
+
+
+def test_anything_but_a_client_is_refused(network, images):
+    with pytest.raises(SettingError, match="client is 5; it must be a dask.distributed.Client"):
+        simulate(network, images, client=5)
+
+
 def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch):
     def refuse(address, **_):
         raise OSError("connection refused")

@@ -7,10 +7,12 @@ this process once, whoever computed it, and the numbers are the same bit for bit
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,26 @@ def connect(address: str) -> Any:
         ) from error
 
 
+def require_client(client: Any) -> None:
+    """Raise a `SettingError` for anything but a client of a Dask scheduler."""
+    # Whoever made a client has loaded the library, which need not be installed otherwise.
+    distributed = sys.modules.get("distributed")
+    if distributed is None or not isinstance(client, distributed.Client):
+        raise SettingError(f"client is {client!r}; it must be a dask.distributed.Client, or None for this machine.")
+
+
+def n_threads(client: Any) -> int:
+    """Return the number of threads of a cluster's workers.
+
+    Raises
+    ------
+    SimulationError
+        If the client is closed, or its scheduler does not answer.
+    """
+    with _lost_connection_explained(client):
+        return sum(client.nthreads().values())
+
+
 def run_on_cluster(
     client: Any,
     build: Build,
@@ -73,11 +95,49 @@ def run_on_cluster(
     Raises
     ------
     SimulationError
-        If a shard failed, or took the workers that tried it down with it.
+        If a shard failed, or took the workers that tried it down with it, or the cluster has no workers or is gone.
     """
+    with _lost_connection_explained(client):
+        _wait_for_a_worker(client)
+        yield from _run(client, build, job, images, shards, on_images)
+
+
+def _wait_for_a_worker(client: Any) -> None:
+    """Wait until there is a worker, but not for ever."""
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE_S)
+    except TimeoutError as error:
+        raise SimulationError(
+            f"no worker has joined the Dask scheduler within {_PATIENCE_S} s; start some with `dask worker ADDRESS`."
+        ) from error
+
+
+@contextmanager
+def _lost_connection_explained(client: Any) -> Iterator[None]:
+    """Turn what Dask raises when the client or the scheduler is gone, errors of many kinds, into one that says so."""
+    try:
+        yield
+    except BrianSnnError:
+        raise
+    except Exception as error:
+        if client.status != "running" or isinstance(error, OSError):
+            raise SimulationError(
+                f"the Dask client is not connected to its scheduler ({type(error).__name__}: {error}); connect anew."
+            ) from error
+        raise
+
+
+def _run(
+    client: Any,
+    build: Build,
+    job: Job,
+    images: NDArray[np.generic],
+    shards: Sequence[Shard],
+    on_images: Callable[[int], None],
+) -> Iterator[tuple[Shard, Result]]:
+    """Keep two shards a thread in flight and yield each as it is done."""
     from distributed import as_completed
 
-    client.wait_for_workers(1, timeout=_PATIENCE_S)
     todo = iter(shards)
     with warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from brian_snn.errors import SettingError
 from brian_snn.option_values import whole_number
 from brian_snn.simulation.build_cache import get_build
-from brian_snn.simulation.cluster import run_on_cluster
+from brian_snn.simulation.cluster import n_threads, require_client, run_on_cluster
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runtime import run_runtime
@@ -40,7 +40,7 @@ class Means:
     Raises
     ------
     SettingError
-        If a number is outside its range.
+        If a number is outside its range, or `client` is something else.
     """
 
     workers: int = 1
@@ -50,10 +50,12 @@ class Means:
     build_progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers and the client."""
         object.__setattr__(self, "workers", whole_number("workers", self.workers, 1))
         if self.shard_size is not None:
             object.__setattr__(self, "shard_size", whole_number("shard_size", self.shard_size, 1))
+        if self.client is not None:
+            require_client(self.client)
 
     def showing(self, progress: Progress, build_progress: Progress) -> Means:
         """Return the same means with other callbacks."""
@@ -62,7 +64,7 @@ class Means:
     @property
     def parallel(self) -> int:
         """Number of shards that can be simulated at the same time."""
-        return self.workers if self.client is None else max(1, sum(self.client.nthreads().values()))
+        return self.workers if self.client is None else max(1, n_threads(self.client))
 
 
 def execute(

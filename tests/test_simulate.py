@@ -147,6 +147,19 @@ def test_every_worker_gets_as_many_shards(network, n_images, workers, sizes):
     assert [image for shard in shards for image in shard] == list(range(n_images))
 
 
+@pytest.mark.parametrize(
+    ("recording", "bytes_a_neuron_and_step"),
+    [(Recording(potentials=("conv",)), 8), (Recording(spikes=("conv",)), 12)],
+    ids=["potentials", "spikes"],
+)
+def test_shards_of_long_recordings_are_small(network, recording, bytes_a_neuron_and_step):
+    """The three maps of 5 x 4 neurons fill the 64 MB of a shard with a few images."""
+    a_step = 5 * 4 * 3 * bytes_a_neuron_and_step
+    of_all = job.make_job(network, Settings(2**26 // (5 * a_step)), recording)
+    # What is recorded besides leaves room for four.
+    assert [len(shard) for shard in job.cut(of_all, 8, 1)] == [4, 4]
+
+
 def test_no_input_and_no_bias_give_no_spikes(network):
     from dataclasses import replace
 

@@ -32,8 +32,12 @@ from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.softmax import softmax_noise
 from brian_snn.simulation.topology import Topology, topology
 
-#: The records and the noise of a shard take about this much memory, and its images are at most this many.
+#: What is recorded of a shard and its noise take about this much memory, and its images are at most this many.
 _SHARD_BYTES, _SHARD_IMAGES = 2**26, 256
+
+#: Bytes a neuron and step. Potentials and noise are numbers of float64. A spike is a row of three int32, whose decoding
+#: and sorting take four times that for a while; but few neurons spike in more than one of four steps.
+_FLOAT_BYTES, _SPIKE_BYTES = 8, 12
 
 #: A shard: the numbers of its images in the whole simulation.
 Shard = range
@@ -103,12 +107,21 @@ def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) ->
     if job.settings.backend == "runtime":
         workers = 1
     if shard_size is None:
-        draws = sum(layer.size * job.settings.steps for layer in job.layout.layers if layer.model.competes)
-        fits = _SHARD_BYTES // (record_dtype(job.layout, job.plan).itemsize + 8 * draws)
+        fits = _SHARD_BYTES // _image_bytes(job)
         # As many shards for each worker, so that none waits for the last.
         rounds = -(-n_images // (workers * max(1, min(fits, _SHARD_IMAGES))))
         shard_size = -(-n_images // (workers * rounds))
     return [range(first, min(first + shard_size, n_images)) for first in range(0, n_images, shard_size)]
+
+
+def _image_bytes(job: Job) -> int:
+    """Estimate the memory that grows with the images of a shard, for each of them."""
+    a_step = sum(
+        layer.size
+        * (_FLOAT_BYTES * (layer.model.competes + layer.record_potentials) + _SPIKE_BYTES * layer.record_spikes)
+        for layer in job.layout.layers
+    )
+    return record_dtype(job.layout, job.plan).itemsize + job.settings.steps * a_step
 
 
 def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:

@@ -188,6 +188,7 @@ def test_no_input_and_no_bias_give_no_spikes(network):
         ({"record_spikes": ("nowhere",)}, "cannot record 'nowhere'"),
         ({"record_spikes": ("out",)}, "readout that only integrates"),
         ({"record_counts": ("out",), "checkpoints": (1,)}, "readout that only integrates"),
+        ({"record_counts": ("conv",)}, r"record_counts is \('conv',\); .* checkpoints, of which there are none"),
         ({"record_potentials": ("pool",)}, "'max_pool' has no membrane"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

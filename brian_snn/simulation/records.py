@@ -44,8 +44,13 @@ def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], 
     Raises
     ------
     SettingError
-        If a checkpoint lies outside the run, or a population to record does not exist or never spikes.
+        If a checkpoint lies outside the run, or there is none for the counts to record, or a population to record
+        does not exist or never spikes.
     """
+    if record_counts and not checkpoints:
+        raise SettingError(
+            f"record_counts is {tuple(record_counts)!r}; counts are noted at checkpoints, of which there are none."
+        )
     positions = {population.name: position for position, population in enumerate(network.populations)}
     snapshots: dict[int, set[int]] = {}
     for name in record_counts:

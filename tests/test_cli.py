@@ -1,7 +1,9 @@
 """Tests of the command line, run in process: exit codes, what is printed, and what is on the disk afterwards."""
 
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -119,6 +121,25 @@ class TestSimulate:
             command = [*simulate_command(cli_folder), "-o", f"{tmp_path}/{name}"]
             assert main([*command, "--force", "--steps", str(n_steps)]) == 0
             assert brian_snn.load_result(tmp_path / "run").settings.steps == n_steps
+
+    @pytest.mark.slow
+    def test_sigterm_ends_a_simulation_as_ctrl_c_does(self, cli_folder, tmp_path):
+        command = [*simulate_command(cli_folder), "--steps", str(10**6), "--backend", "standalone", "-o", "run"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "brian_snn", *command],
+            cwd=tmp_path,
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # A shard of the compiled program.
+        while not list(tmp_path.glob("brian_snn_*/*/shard_*/current_*")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.communicate(timeout=60)[1].startswith("brian-snn: error: interrupted; ")
+        assert process.returncode == cli.BAD_INPUT
+        assert list(tmp_path.glob("brian_snn_*")) == []
 
     def test_the_same_command_goes_on_where_it_was_interrupted(self, cli_folder, tmp_path, capsys, monkeypatch):
         command = [*simulate_command(cli_folder), "--shard-size", "5", "-o", f"{tmp_path}/run"]

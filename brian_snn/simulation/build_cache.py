@@ -35,7 +35,7 @@ from brian_snn.simulation.topology import Topology
 _PARTIAL = ".partial"
 
 #: Names of the folders of builds, and of those that are being made or deleted.
-_NAME = re.compile(rf"(?P<key>[0-9a-f]{{32}})(?P<partial>(\.[0-9a-f]+)?{re.escape(_PARTIAL)})?")
+_NAME = re.compile(rf"[0-9a-f]{{32}}(?P<partial>(\.[0-9a-f]+)?{re.escape(_PARTIAL)})?")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
 def list_builds() -> list[CachedBuild]:
     """Return the builds in the cache folder, the one used last first; what else is there is not ours."""
     builds = []
-    for folder in filter(_key, cache_folder().glob("*")):
+    for folder in filter(_is_ours, cache_folder().glob("*")):
         # It may be complete, and so have another name, or be deleted by now.
         with suppress(FileNotFoundError):
             builds.append(_describe(folder))
@@ -139,7 +139,7 @@ def clear_builds() -> tuple[list[CachedBuild], list[CachedBuild]]:
     """Delete all builds and what killed ones left behind; return those deleted and those that are being made now."""
     deleted, busy = [], []
     for build in list_builds():
-        lock = build.folder.with_name(f"{_key(build.folder)}.lock")
+        lock = build.folder.with_name(build.folder.name.partition(".")[0] + ".lock")
         try:
             with filelock.FileLock(lock, timeout=0):
                 _delete(build.folder)
@@ -152,12 +152,10 @@ def clear_builds() -> tuple[list[CachedBuild], list[CachedBuild]]:
     return deleted, busy
 
 
-def _key(folder: Path) -> str:
-    """Return the key of a build, or of what was left of one; empty for anything else."""
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a build, or one that is being made or deleted."""
     match = _NAME.fullmatch(folder.name)
-    if match and folder.is_dir() and (match["partial"] or (folder / MANIFEST).exists()):
-        return match["key"]
-    return ""
+    return bool(match and folder.is_dir() and (match["partial"] or (folder / MANIFEST).exists()))
 
 
 def _delete(folder: Path) -> None:

@@ -99,7 +99,7 @@ def run_on_cluster(
     """
     with _lost_connection_explained(client):
         _wait_for_a_worker(client)
-        yield from _run(client, build, job, images, shards, on_images)
+        yield from _run(client, build, job, images, iter(shards), on_images)
 
 
 def _wait_for_a_worker(client: Any) -> None:
@@ -132,13 +132,12 @@ def _run(
     build: Build,
     job: Job,
     images: NDArray[np.generic],
-    shards: Sequence[Shard],
+    todo: Iterator[Shard],
     on_images: Callable[[int], None],
 ) -> Iterator[tuple[Shard, Result]]:
     """Keep two shards a thread in flight and yield each as it is done."""
     from distributed import as_completed
 
-    todo = iter(shards)
     with warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
         warnings.filterwarnings("ignore", message="Sending large graph")
@@ -148,16 +147,15 @@ def _run(
         def submit(shard: Shard, worker: str | None) -> Any:
             # Left to itself, Dask sends shards to the worker that has what they share, for others to steal there.
             place = {"workers": worker, "allow_other_workers": True} if worker else {}
-            future = client.submit(
-                _run_shard, common, images[shard.start : shard.stop], shard.start, pure=False, **place
-            )
+            piece = images[shard.start : shard.stop]
+            future = client.submit(_run_shard, common, piece, shard.start, pure=False, **place)
             in_flight[future] = shard, worker
             return future
 
         def more() -> list[Any]:
             places = _free_places(client.nthreads(), Counter(worker for _, worker in in_flight.values()))
-            if not places and not in_flight:
-                places = [None]  # All workers are gone: a shard waits for the next.
+            # If all workers are gone, a shard waits for the next.
+            places = places or ([] if in_flight else [None])
             return [submit(shard, worker) for worker, shard in zip(places, todo, strict=False)]
 
         futures = as_completed(more())

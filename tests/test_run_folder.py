@@ -1,35 +1,21 @@
 """Simulations that are written shard by shard: nothing is lost, nothing is done twice, the numbers stay the same."""
 
-import errno
 import itertools
 import json
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import filelock
 import numpy as np
 import pytest
 
-from brian_snn import Means, Recording, Settings, load_result, simulate, stream, verify
+from brian_snn import Means, Recording, Settings, load_result, stream, verify
 from brian_snn.errors import CompilerError, DataError, OutputError, SettingError, SimulationError
-from brian_snn.simulation import execution, standalone, storage
+from brian_snn.simulation import execution, standalone
 from brian_snn.simulation.result import ARRAYS_BY_NAME
-from brian_snn.simulation.run_folder import discard
-from tests.small_network import CHECKPOINTS, STEPS, loop_result, small_images, small_network
-
-N_IMAGES = 5
-OPTIONS = {
-    "steps": STEPS,
-    "reset": "zero",
-    "clamp": 3,
-    "threshold": 0.75,
-    "record_spikes": ("conv", "pool"),
-    "record_potentials": ("out",),
-    "record_counts": ("conv",),
-    "checkpoints": CHECKPOINTS,
-}
+from tests.folder_runs import N_IMAGES, differences, loop_of, run
+from tests.small_network import STEPS, small_images, small_network
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +30,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def expected(network, images):
-    loop = loop_result(network, images, clamp=3, reset="zero", threshold=0.75)
-    return {
-        field: getattr(loop, field) for field in ("spike_counts", "potentials", "charge", "surplus", "spike_trains")
-    }
-
-
-def run(network, images, **changes):
-    return simulate(network, images, **{"backend": "runtime", **OPTIONS, **changes})
-
-
-def differences(result, expected):
-    """Return what differs from the plain loop."""
-    return [
-        (field, name)
-        for field, arrays in expected.items()
-        for name, values in getattr(result, field).items()
-        if not np.array_equal(values, arrays[name])
-    ]
+    return loop_of(network, images)
 
 
 class _Interruption:
@@ -182,20 +151,6 @@ def test_without_resume_a_folder_in_use_is_refused(network, images, tmp_path):
         run(network, images, output=tmp_path / "run", resume=False)
 
 
-def test_foreign_files_are_neither_joined_nor_deleted(network, images, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="no simulation wrote"):
-        run(network, images, output=tmp_path)
-    run(network, images, output=tmp_path / "run")
-    (tmp_path / "run" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"notes\.txt"):
-        discard(tmp_path / "run")
-    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
-    (tmp_path / "run" / "notes.txt").unlink()
-    discard(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_failure_before_the_first_shard_leaves_nothing(network, images, tmp_path, monkeypatch):
     def fail(*_):
         raise CompilerError("no compiler")
@@ -213,112 +168,6 @@ def test_two_processes_do_not_write_the_same_folder(network, images, tmp_path):
     run(network, images, output=tmp_path / "run")
     with filelock.FileLock(tmp_path / "run" / ".lock"), pytest.raises(OutputError, match="written by another process"):
         run(network, images, output=tmp_path / "run")
-
-
-def test_what_another_process_writes_is_not_deleted(network, images, tmp_path):
-    run(network, images, output=tmp_path / "run")
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    with filelock.FileLock(tmp_path / "run" / ".lock"):
-        with pytest.raises(OutputError, match="written by another process"):
-            discard(tmp_path / "run")
-        assert {path: path.read_bytes() for path in before} == before
-
-
-def test_what_a_link_leads_to_is_deleted_and_the_link_stays(network, images, tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path / "run")
-    run(network, images, output=tmp_path / "run")
-    discard(tmp_path / "link")
-    assert list((tmp_path / "run").iterdir()) == []
-    assert (tmp_path / "link").is_symlink()
-
-
-def test_a_foreign_file_among_the_shards_is_not_deleted(network, images, tmp_path):
-    run(network, images, output=tmp_path / "run")
-    (tmp_path / "run" / "shards" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"shards/notes\.txt"):
-        discard(tmp_path / "run")
-    assert (tmp_path / "run" / "shards" / "notes.txt").read_text() == "mine"
-
-
-class _Snapshots:
-    """Copies of a run folder as a killed process would leave it: before and after each file is written."""
-
-    def __init__(self, folder, monkeypatch):
-        self.folder, self.copies = folder, []
-        replace_file = Path.replace
-        monkeypatch.setattr(Path, "replace", lambda *paths: self._around(replace_file, *paths))
-        for name in ("save_network", "write_rows"):
-            write = getattr(storage, name)
-            monkeypatch.setattr(storage, name, lambda *args, write=write: self._around(write, *args))
-
-    def _around(self, write, *args):
-        self._copy()
-        write(*args)
-        self._copy()
-
-    def _copy(self):
-        if not (self.folder / "shards").is_dir() or not any((self.folder / "shards").iterdir()):
-            self.copies.append(self.folder.with_name(f"copy{len(self.copies)}"))
-            shutil.copytree(self.folder, self.copies[-1])
-
-
-def test_what_a_process_left_that_was_killed_while_it_began_is_begun_anew(
-    network, images, expected, tmp_path, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        snapshots = _Snapshots(tmp_path / "run", patch)
-        run(network, images, output=tmp_path / "run")
-    # Before and after three files and two renames.
-    assert len(snapshots.copies) >= 8
-    for left in snapshots.copies:
-        assert {".lock"} <= set(os.listdir(left))
-        shutil.copytree(left, left.with_name("discarded"))
-        discard(left.with_name("discarded"))
-        assert not left.with_name("discarded").exists()
-        assert differences(run(network, images, output=left), expected) == []
-        assert sorted(os.listdir(left)) == ["images.npy", "network.npz", "result.json", "shards"]
-
-
-def test_a_folder_that_holds_only_a_lock_is_empty(network, images, expected, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".lock").touch()
-    assert differences(run(network, images, output=tmp_path / "run"), expected) == []
-
-
-def test_files_of_these_names_that_no_simulation_wrote_are_kept(network, images, tmp_path):
-    (tmp_path / "network.npz").write_text("mine")
-    for delete in (discard, lambda path: run(network, images, output=path)):
-        with pytest.raises(OutputError, match=r"no simulation wrote \(network\.npz\)"):
-            delete(tmp_path)
-    assert (tmp_path / "network.npz").read_text() == "mine"
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
-@pytest.mark.parametrize("target", ["storage.save_network", "storage.write_rows", "run_folder.write_description"])
-def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, target, error):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr(f"brian_snn.simulation.{target}", fail)
-    with pytest.raises((KeyboardInterrupt, OutputError)):
-        run(network, images, output=tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no device that is always full")
-def test_a_disk_that_is_full_is_said_to_be(tmp_path):
-    (tmp_path / "x.npy.partial").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device"):
-        storage.write_rows(tmp_path / "x.npy", np.zeros((4, 9)))
-
-
-@pytest.mark.parametrize("dtype", [">f4", "u1", "?", "f2", "f8"])
-def test_rows_are_written_as_numpy_reads_them(tmp_path, rng, dtype):
-    array = np.asfortranarray(rng.uniform(0, 9, (4, 3, 2)).astype(dtype))
-    storage.write_rows(tmp_path / "x.npy", array[::-2])
-    read = np.load(tmp_path / "x.npy")
-    assert read.dtype == array.dtype
-    assert np.array_equal(read, array[::-2])
 
 
 def test_a_damaged_shard_is_an_error_that_names_it(network, images, tmp_path):

@@ -1,0 +1,151 @@
+"""Folders that are begun, emptied and locked: only what a simulation wrote is deleted, never while another writes."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pytest
+
+from brian_snn.errors import OutputError
+from brian_snn.simulation import storage
+from brian_snn.simulation.run_folder import discard
+from tests.folder_runs import N_IMAGES, differences, loop_of, run
+from tests.small_network import small_images, small_network
+
+
+@pytest.fixture(scope="module")
+def network():
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return small_images(N_IMAGES)
+
+
+@pytest.fixture(scope="module")
+def expected(network, images):
+    return loop_of(network, images)
+
+
+def test_foreign_files_are_neither_joined_nor_deleted(network, images, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="no simulation wrote"):
+        run(network, images, output=tmp_path)
+    run(network, images, output=tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        discard(tmp_path / "run")
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    (tmp_path / "run" / "notes.txt").unlink()
+    discard(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_another_process_writes_is_not_deleted(network, images, tmp_path):
+    run(network, images, output=tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with filelock.FileLock(tmp_path / "run" / ".lock"):
+        with pytest.raises(OutputError, match="written by another process"):
+            discard(tmp_path / "run")
+        assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_a_link_leads_to_is_deleted_and_the_link_stays(network, images, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    run(network, images, output=tmp_path / "run")
+    discard(tmp_path / "link")
+    assert list((tmp_path / "run").iterdir()) == []
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_foreign_file_among_the_shards_is_not_deleted(network, images, tmp_path):
+    run(network, images, output=tmp_path / "run")
+    (tmp_path / "run" / "shards" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"shards/notes\.txt"):
+        discard(tmp_path / "run")
+    assert (tmp_path / "run" / "shards" / "notes.txt").read_text() == "mine"
+
+
+class _Snapshots:
+    """Copies of a run folder as a killed process would leave it: before and after each file is written."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.copies = folder, []
+        replace_file = Path.replace
+        monkeypatch.setattr(Path, "replace", lambda *paths: self._around(replace_file, *paths))
+        for name in ("save_network", "write_rows"):
+            write = getattr(storage, name)
+            monkeypatch.setattr(storage, name, lambda *args, write=write: self._around(write, *args))
+
+    def _around(self, write, *args):
+        self._copy()
+        write(*args)
+        self._copy()
+
+    def _copy(self):
+        if not (self.folder / "shards").is_dir() or not any((self.folder / "shards").iterdir()):
+            self.copies.append(self.folder.with_name(f"copy{len(self.copies)}"))
+            shutil.copytree(self.folder, self.copies[-1])
+
+
+def test_what_a_process_left_that_was_killed_while_it_began_is_begun_anew(
+    network, images, expected, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        snapshots = _Snapshots(tmp_path / "run", patch)
+        run(network, images, output=tmp_path / "run")
+    # Before and after three files and two renames.
+    assert len(snapshots.copies) >= 8
+    for left in snapshots.copies:
+        assert {".lock"} <= set(os.listdir(left))
+        shutil.copytree(left, left.with_name("discarded"))
+        discard(left.with_name("discarded"))
+        assert not left.with_name("discarded").exists()
+        assert differences(run(network, images, output=left), expected) == []
+        assert sorted(os.listdir(left)) == ["images.npy", "network.npz", "result.json", "shards"]
+
+
+def test_a_folder_that_holds_only_a_lock_is_empty(network, images, expected, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    assert differences(run(network, images, output=tmp_path / "run"), expected) == []
+
+
+def test_files_of_these_names_that_no_simulation_wrote_are_kept(network, images, tmp_path):
+    (tmp_path / "network.npz").write_text("mine")
+    for delete in (discard, lambda path: run(network, images, output=path)):
+        with pytest.raises(OutputError, match=r"no simulation wrote \(network\.npz\)"):
+            delete(tmp_path)
+    assert (tmp_path / "network.npz").read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize("target", ["storage.save_network", "storage.write_rows", "run_folder.write_description"])
+def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, target, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(f"brian_snn.simulation.{target}", fail)
+    with pytest.raises((KeyboardInterrupt, OutputError)):
+        run(network, images, output=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no device that is always full")
+def test_a_disk_that_is_full_is_said_to_be(tmp_path):
+    (tmp_path / "x.npy.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        storage.write_rows(tmp_path / "x.npy", np.zeros((4, 9)))
+
+
+@pytest.mark.parametrize("dtype", [">f4", "u1", "?", "f2", "f8"])
+def test_rows_are_written_as_numpy_reads_them(tmp_path, rng, dtype):
+    array = np.asfortranarray(rng.uniform(0, 9, (4, 3, 2)).astype(dtype))
+    storage.write_rows(tmp_path / "x.npy", array[::-2])
+    read = np.load(tmp_path / "x.npy")
+    assert read.dtype == array.dtype
+    assert np.array_equal(read, array[::-2])

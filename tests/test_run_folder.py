@@ -197,7 +197,7 @@ WRONG_SHARDS = {
 def test_a_shard_that_is_not_what_it_should_be_is_an_error_and_simulated_again(
     network, images, expected, tmp_path, what, caplog
 ):
-    run(network, images, output=tmp_path / "other", shard_size=2, steps=STEPS - 1, checkpoints=())
+    run(network, images, output=tmp_path / "other", shard_size=2, steps=STEPS - 1, checkpoints=(), record_counts=())
     run(network, images, output=tmp_path / "run", shard_size=2)
     WRONG_SHARDS[what](tmp_path / "run")
     with pytest.raises(DataError, match=r"000000002\.npz is damaged"):
@@ -215,7 +215,7 @@ def test_other_images_or_another_network_in_the_folder_are_an_error(network, ima
     first = replace(network.projections[0], weights=network.projections[0].weights * 2)
     other = replace(network, projections=(first, *network.projections[1:]))
     run(network, images, output=tmp_path / "run", shard_size=2)
-    run(other, images[::-1], output=tmp_path / "other", steps=2, checkpoints=())
+    run(other, images[::-1], output=tmp_path / "other", steps=2, checkpoints=(), record_counts=())
     shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
     with pytest.raises(DataError, match=f"run/{name} is damaged .its SHA-256"):
         use(tmp_path / "run") if use else run(network, images, output=tmp_path / "run")

@@ -117,6 +117,22 @@ def test_pixels_outside_0_to_1_are_refused(network, images):
         simulate(network, images * 0 + 255.0, backend="runtime", **POISSON)
 
 
+def test_a_pixel_outside_0_to_1_is_found_before_anything_is_simulated(network, images, tmp_path):
+    wrong, seen = np.array(images), []
+    wrong[-1].flat[-1] = 2.0
+    with pytest.raises(DataError, match="to 2; Poisson input needs 0 to 1"):
+        simulate(
+            network,
+            wrong,
+            backend="runtime",
+            shard_size=1,
+            output=tmp_path / "run",
+            progress=lambda *step: seen.append(step),
+            **POISSON,
+        )
+    assert seen == [] and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("seed", [-1, 0.5, True])
 def test_a_seed_is_a_whole_number(network, images, seed):
     with pytest.raises(SettingError, match=f"seed is {seed!r}"):

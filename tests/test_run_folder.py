@@ -271,6 +271,11 @@ def test_a_stream_yields_the_images_in_order(network, images, expected):
     assert np.array_equal(counts, expected["spike_counts"]["mixed"])
 
 
+def test_a_stream_says_what_is_wrong_when_it_is_asked_for(network, images):
+    with pytest.raises(DataError, match="empty set"):
+        stream(network, images[:0])
+
+
 @pytest.mark.parametrize("means", [{"workers": 0}, {"shard_size": 0}, {"shard_size": 1.5}])
 def test_means_outside_their_range_are_refused(means):
     with pytest.raises(SettingError, match=next(iter(means))):

@@ -21,7 +21,6 @@ from brian_snn.simulation.parameters import (
     input_currents,
     largest_drives,
     on_grid,
-    require_rates,
     scaled_parameters,
 )
 from brian_snn.simulation.randomness import Purpose, stream_keys
@@ -138,15 +137,12 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     ------
     SettingError
         If a potential could pass the range in which float64 is exact; names the population.
-    DataError
-        If a pixel is no rate for Poisson input.
     """
     pixels = np.asarray(images, np.float64)
     currents = input_currents(job.parameters, pixels)
     check_range(job.parameters, job.drives, currents, job.settings)
     for population in job.network.populations:
         if population.kind == "poisson":
-            require_rates(pixels)
             # As rates over r_max; the threshold is the business of those who receive the spikes.
             currents[population.name] = on_grid(pixels, job.network.grid)
     by_position = {

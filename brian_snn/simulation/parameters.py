@@ -81,9 +81,9 @@ def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[
     return {name: on_grid(current, parameters.network.grid) for name, current in currents.items()}
 
 
-def require_rates(images: FloatArray) -> None:
+def require_rates(images: NDArray[np.generic]) -> None:
     """Raise a DataError unless every pixel is a rate over r_max, in [0, 1]."""
-    low, high = float(images.min()), float(images.max())
+    low, high = float(np.min(images)), float(np.max(images))
     if low < 0 or high > 1:
         raise DataError(
             f"images have pixels from {low:g} to {high:g}; Poisson input needs 0 to 1, since a pixel is a firing rate "

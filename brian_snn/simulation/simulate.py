@@ -19,6 +19,7 @@ from brian_snn.conversion.graph import Network
 from brian_snn.datasets import check_image_array
 from brian_snn.simulation.execution import Means, Progress, execute
 from brian_snn.simulation.job import Job, Shard, cut, make_job
+from brian_snn.simulation.parameters import require_rates
 from brian_snn.simulation.result import Result, join
 from brian_snn.simulation.run_folder import open_run
 from brian_snn.simulation.settings import (
@@ -191,12 +192,14 @@ def stream(
     means : Means, optional
         With how many processes, or on which cluster.
 
-    Yields
-    ------
-    result : Result
-        Of the images of the next shard.
+    Returns
+    -------
+    results : iterator of Result
+        Each of the images of the next shard.
     """
-    yield from _in_order(_prepare(network, images, settings or Settings(), recording or Recording()), means or Means())
+    # Prepared now, so that what is wrong is said here and not with the first shard.
+    prepared = _prepare(network, images, settings or Settings(), recording or Recording())
+    return _in_order(prepared, means or Means())
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +215,8 @@ def _prepare(network: Network, images: ArrayLike, settings: Settings, recording:
     """Check the images and prepare all that they have in common."""
     start = time.perf_counter()
     checked = check_image_array(images, network.input_shape, "images")
+    if settings.input_coding == "poisson":
+        require_rates(checked)
     job = make_job(network, settings, recording)
     return _Prepared(job, checked, {"prepare": time.perf_counter() - start})
 

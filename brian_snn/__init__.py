@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from brian_snn.conversion.storage import load_network
     from brian_snn.errors import BrianSnnError
     from brian_snn.pipeline import convert
-    from brian_snn.simulation.execution import Means
+    from brian_snn.simulation.execution import Execution
     from brian_snn.simulation.membrane import Membrane
     from brian_snn.simulation.result import Result
     from brian_snn.simulation.settings import Recording, Settings
@@ -26,8 +26,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BrianSnnError",
+    "Execution",
     "Geometry",
-    "Means",
     "Membrane",
     "Network",
     "Population",
@@ -47,7 +47,7 @@ __all__ = [
 _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "conversion.graph",
-    "Means": "simulation.execution",
+    "Execution": "simulation.execution",
     "Membrane": "simulation.membrane",
     "Network": "conversion.graph",
     "Population": "conversion.graph",

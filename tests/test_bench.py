@@ -42,9 +42,9 @@ def in_process(monkeypatch):
     calls, seconds = [], []
     simulate = timing.simulate_settings
 
-    def simulate_here(network, images, settings, means):
-        calls.append((settings.projection, settings.float_type, means.workers))
-        result = simulate(network, images, replace(settings, backend="runtime"), means=means)
+    def simulate_here(network, images, settings, execution):
+        calls.append((settings.projection, settings.float_type, execution.workers))
+        result = simulate(network, images, replace(settings, backend="runtime"), execution=execution)
         return replace(result, timings_s={"run": seconds.pop(0) if seconds else 1.0})
 
     monkeypatch.setattr(timing, "simulate_settings", simulate_here)

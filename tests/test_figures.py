@@ -21,7 +21,7 @@ from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.plotting.style import GREY, RESET_COLOURS
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
@@ -108,7 +108,7 @@ def random_cnn():
 
 @pytest.fixture(scope="module")
 def depth_tables(random_cnn):
-    return depth.measure(random_cnn, CHECKPOINTS, RUNTIME, lambda _: Means())
+    return depth.measure(random_cnn, CHECKPOINTS, RUNTIME, lambda _: Execution())
 
 
 class TestDepth:
@@ -157,8 +157,8 @@ def classifier(cnn_model):
 
 @pytest.fixture(scope="module")
 def curve(classifier):
-    settings, means = Settings(max(CURVE_STEPS), backend="runtime"), Means(shard_size=3)
-    return accuracy.measure(*classifier, settings, means, CURVE_STEPS)
+    settings, execution = Settings(max(CURVE_STEPS), backend="runtime"), Execution(shard_size=3)
+    return accuracy.measure(*classifier, settings, execution, CURVE_STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ class TestClampTransients:
         network = brian_snn.convert(cnn_model, images)
         activations = {"conv_c": reference_activations(cnn_model, network, images)["conv_c"]}
         clamps = {"subtraction": (0, 2), "zero": (1,)}
-        arguments = (network, images, activations, clamps, (10, 25), RUNTIME, Means())
+        arguments = (network, images, activations, clamps, (10, 25), RUNTIME, Execution())
         table = pd.concat(clamp_transients.sweep(*arguments))
         cases = [("subtraction", 0), ("subtraction", 2), ("zero", 1)]
         assert list(dict.fromkeys(zip(table["reset"], table["clamp"], strict=True))) == cases

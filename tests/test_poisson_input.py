@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from brian2 import Hz
 
-from brian_snn import Means, Settings, load_result, simulate, stream, verify
+from brian_snn import Execution, Settings, load_result, simulate, stream, verify
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation.randomness import uniform
@@ -151,7 +151,7 @@ def test_a_shard_has_the_spikes_that_the_whole_gives_its_images(network, images,
 
 def test_a_part_knows_the_numbers_of_its_images(network, images, tmp_path):
     settings = Settings(STEPS, backend="runtime", **POISSON)
-    parts = list(stream(network, images, settings, means=Means(shard_size=2)))
+    parts = list(stream(network, images, settings, execution=Execution(shard_size=2)))
     parts[1].save(tmp_path / "part")
     for part in (*parts, load_result(tmp_path / "part")):
         assert verify(part)["holds"].all()

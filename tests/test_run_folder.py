@@ -10,7 +10,7 @@ import filelock
 import numpy as np
 import pytest
 
-from brian_snn import Means, Recording, Settings, load_result, stream, verify
+from brian_snn import Execution, Recording, Settings, load_result, stream, verify
 from brian_snn.errors import CompilerError, DataError, OutputError, SettingError, SimulationError
 from brian_snn.simulation import execution, standalone
 from brian_snn.simulation.result import ARRAYS_BY_NAME
@@ -265,7 +265,7 @@ def test_a_memory_map_is_simulated_as_its_array(network, images, expected, tmp_p
 
 def test_a_stream_yields_the_images_in_order(network, images, expected):
     settings = Settings(STEPS, "zero", 0.75, clamp=3, backend="runtime")
-    parts = list(stream(network, images, settings, Recording(spikes=("conv",)), Means(shard_size=2)))
+    parts = list(stream(network, images, settings, Recording(spikes=("conv",)), Execution(shard_size=2)))
     assert [len(part.images) for part in parts] == [2, 2, 1]
     counts = np.concatenate([part.spike_counts["mixed"] for part in parts])
     assert np.array_equal(counts, expected["spike_counts"]["mixed"])
@@ -276,10 +276,10 @@ def test_a_stream_says_what_is_wrong_when_it_is_asked_for(network, images):
         stream(network, images[:0])
 
 
-@pytest.mark.parametrize("means", [{"workers": 0}, {"shard_size": 0}, {"shard_size": 1.5}])
-def test_means_outside_their_range_are_refused(means):
-    with pytest.raises(SettingError, match=next(iter(means))):
-        Means(**means)
+@pytest.mark.parametrize("numbers", [{"workers": 0}, {"shard_size": 0}, {"shard_size": 1.5}])
+def test_an_execution_outside_its_range_is_refused(numbers):
+    with pytest.raises(SettingError, match=next(iter(numbers))):
+        Execution(**numbers)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from brian_snn import Recording, Settings
 from brian_snn.errors import SettingError
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 
 NO_WHOLE_NUMBERS = (None, "10", math.nan, math.inf, -math.inf, 2.5, True, [3], 1j)
 NO_NUMBERS = (None, "1", False, [1.0], 1j)
@@ -38,9 +38,9 @@ def test_nan_is_outside_every_range(name):
 
 @pytest.mark.parametrize("name", ["workers", "shard_size"])
 @pytest.mark.parametrize("value", [*NO_WHOLE_NUMBERS[1:], 0])
-def test_means_that_are_no_whole_numbers_are_refused(name, value):
+def test_an_execution_in_no_whole_numbers_is_refused(name, value):
     with pytest.raises(SettingError, match=f"^{name} is .*; it must be a whole number of at least 1"):
-        Means(**{name: value})
+        Execution(**{name: value})
 
 
 @pytest.mark.parametrize("value", NO_WHOLE_NUMBERS)

@@ -10,7 +10,7 @@ import pytest
 from brian2 import DimensionMismatchError, ms, mV
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from brian_snn import Means, simulate, stream
+from brian_snn import Execution, simulate, stream
 from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation import job, standalone
 from brian_snn.simulation.settings import Recording, Settings
@@ -100,7 +100,7 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
 @pytest.mark.slow
 def test_streams_that_are_read_by_turns_leave_the_blas_threads_as_they_were(network, images):
     with threadpool_limits(limits=2, user_api="blas"):
-        first, second = (stream(network, images, Settings(3), means=Means(shard_size=1)) for _ in range(2))
+        first, second = (stream(network, images, Settings(3), execution=Execution(shard_size=1)) for _ in range(2))
         next(first), next(second)
         assert blas_threads() == {1}
         first.close()

@@ -9,7 +9,7 @@ from brian_snn.conversion.keras_reader import reference_activations
 from brian_snn.figures import variants
 from brian_snn.plotting.style import INK
 from brian_snn.plotting.variants import plot_variants
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate_settings
 from tests import models
@@ -29,7 +29,7 @@ def classifier(cnn_model):
 def test_a_variant_is_counted_as_its_own_run_says(classifier, variant):
     network, images, labels, activations = classifier
     settings = Settings(12, backend="runtime")
-    tables = variants.measure(*classifier, variant, settings, Means(shard_size=2), n_checkpoints=3)
+    tables = variants.measure(*classifier, variant, settings, Execution(shard_size=2), n_checkpoints=3)
     curve, (end,), report = tables[0], tables[1].to_dict("records"), tables[2]
     whole = simulate_settings(network, images, Settings(12, backend="runtime", **variant.changes))
     assert curve["steps"].tolist() == [1, 3, 12]

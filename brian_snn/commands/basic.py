@@ -35,7 +35,7 @@ from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert as convert_model
 from brian_snn.simulation.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
 from brian_snn.simulation.cluster import connect
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.own_folder import check_replaceable
 from brian_snn.simulation.result import Result, choose_images
 from brian_snn.simulation.settings import Recording
@@ -74,9 +74,9 @@ def simulate(arguments: Namespace) -> int:
     client = connect(arguments.scheduler) if arguments.scheduler else None
     with Stages(console) as stages, resumable(folder, arguments.force):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
-        means = Means(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
+        execution = Execution(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
         result = simulate_settings(
-            *(network, data.images, settings, recording, means, folder, arguments.resume), replace=arguments.force
+            *(network, data.images, settings, recording, execution, folder, arguments.resume), replace=arguments.force
         )
         bars.finish(result.timings_s)
     if data.labels is not None:

@@ -42,7 +42,7 @@ from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Recording, Reset, Settings
 from brian_snn.simulation.simulate import simulate_settings
@@ -119,9 +119,11 @@ def _simulate(
     with Stages(console) as stages:
         for reset in RESETS:
             bars = stages.simulation(RESET_LABELS[reset], len(digits.images))
-            means = Means(workers, progress=bars.ran, build_progress=bars.built)
+            execution = Execution(workers, progress=bars.ran, build_progress=bars.built)
             recording = Recording(checkpoints=checkpoints.tolist())
-            results[reset] = simulate_settings(network, digits.images, replace(settings, reset=reset), recording, means)
+            results[reset] = simulate_settings(
+                network, digits.images, replace(settings, reset=reset), recording, execution
+            )
             bars.finish(results[reset].timings_s)
         with stages.stage("record spike trains of one digit"):
             # In process, because another set of recorded layers is another program to compile; the spikes are the same.

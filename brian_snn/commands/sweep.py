@@ -39,7 +39,7 @@ from brian_snn.option_values import whole_number
 from brian_snn.outputs import staged_file
 from brian_snn.pipeline import convert
 from brian_snn.simulation.cluster import connect
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.run_folder import discard
 from brian_snn.simulation.settings import Settings
@@ -155,10 +155,10 @@ def run(arguments: Namespace) -> int:
     console = new_console()
     sweep = read_sweep(arguments.sweep)
     folder = arguments.output
-    means = Means(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
+    execution = Execution(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
     _make_folder(folder)
     try:
-        frame = pd.DataFrame(_rows(console, sweep, means, folder))
+        frame = pd.DataFrame(_rows(console, sweep, execution, folder))
     except KeyboardInterrupt:
         n_done = len(list((folder / _ROWS).iterdir()))
         raise Interrupted(f"interrupted; {folder} keeps {n_done} point(s), and the same command goes on.") from None
@@ -170,7 +170,7 @@ def run(arguments: Namespace) -> int:
     return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
 
 
-def _rows(console: Console, sweep: Sweep, means: Means, folder: Path) -> list[dict[str, Any]]:
+def _rows(console: Console, sweep: Sweep, execution: Execution, folder: Path) -> list[dict[str, Any]]:
     """Return the row of every point; those that the folder has not are simulated and kept there."""
     models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
@@ -180,7 +180,7 @@ def _rows(console: Console, sweep: Sweep, means: Means, folder: Path) -> list[di
             what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
             with Stages(console) as stages:
                 row = _simulate_point(
-                    stages, f"{number}/{len(sweep.points)} {what}", models, sweep, point, means, folder
+                    stages, f"{number}/{len(sweep.points)} {what}", models, sweep, point, execution, folder
                 )
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")
@@ -231,7 +231,7 @@ class _Models:
 
 
 def _simulate_point(
-    stages: Stages, name: str, models: _Models, sweep: Sweep, point: dict[str, Any], means: Means, folder: Path
+    stages: Stages, name: str, models: _Models, sweep: Sweep, point: dict[str, Any], execution: Execution, folder: Path
 ) -> dict[str, Any]:
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
     network = models.network(point["model"], **{name: point[name] for name in CONVERSION})
@@ -241,7 +241,7 @@ def _simulate_point(
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate_settings(
-        network, data.images, settings, means=means.showing(bars.ran, bars.built), output=running
+        network, data.images, settings, execution=execution.showing(bars.ran, bars.built), output=running
     )
     bars.finish(result.timings_s)
     row = point | {"ann_accuracy": models.accuracy(point["model"])} | _measured(result, data, sweep.verify)

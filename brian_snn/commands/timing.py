@@ -20,7 +20,7 @@ from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.errors import SettingError
 from brian_snn.simulation.build_cache import cache_folder
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.job import cut, make_job, run_inputs
 from brian_snn.simulation.settings import FloatType, ProjectionMode, Recording, Settings
 from brian_snn.simulation.simulate import simulate_settings
@@ -110,7 +110,7 @@ def measure(
     # The thread that draws a progress bar would take its share of the cores that are measured.
     console.print(f"measuring {rounds} round(s) in silence, for some {seconds:.1f} s")
     for _, way in itertools.product(range(rounds), ways):
-        calls[way].append(_call(workload, way, Means(way.workers)))
+        calls[way].append(_call(workload, way, Execution(way.workers)))
     return calls
 
 
@@ -125,15 +125,15 @@ def _first_call(stages: Stages, workload: Workload, way: Configuration) -> Call:
         if n_done == n_total:
             peaks_mb.extend(_peaks_mb())
 
-    call = _call(workload, way, Means(way.workers, progress=ran, build_progress=bars.built))
+    call = _call(workload, way, Execution(way.workers, progress=ran, build_progress=bars.built))
     bars.finish({"run": call.run_s, "compile": call.compile_s or 0.0})
     return replace(call, peak_mb=max(peaks_mb, default=None))
 
 
-def _call(workload: Workload, way: Configuration, means: Means) -> Call:
+def _call(workload: Workload, way: Configuration, execution: Execution) -> Call:
     """Simulate all images in one way."""
     settings = replace(workload.settings, projection=way.projection, float_type=way.float_type)
-    result = simulate_settings(workload.network, workload.images, settings, means=means)
+    result = simulate_settings(workload.network, workload.images, settings, execution=execution)
     digest = hashlib.sha256()
     for counts in result.spike_counts.values():
         digest.update(counts.tobytes())

@@ -16,7 +16,7 @@ from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.trade_off import plot_trade_off
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Recording, Reset, Settings
 from brian_snn.simulation.simulate import stream
 
@@ -31,7 +31,7 @@ def checkpoints_up_to(steps: int, number: int) -> list[int]:
 
 
 def measure(
-    network: Network, images: FloatArray, labels: NDArray[np.integer], settings: Settings, means: Means,
+    network: Network, images: FloatArray, labels: NDArray[np.integer], settings: Settings, execution: Execution,
     checkpoints: Sequence[int],
 ) -> pd.DataFrame:  # fmt: skip
     """Simulate images shard by shard and count errors and operations at every checkpoint.
@@ -43,7 +43,7 @@ def measure(
     labels : (n_images,) int array
     settings : Settings
         Its steps are the last checkpoint.
-    means : Means
+    execution : Execution
     checkpoints : sequence of int
         A run that stops after so many steps is the same run up to there, so that one run gives all of them.
 
@@ -56,7 +56,7 @@ def measure(
     recording = Recording(counts=uneven_fan_out(network), checkpoints=checkpoints)
     wrong, operations = np.zeros(len(checkpoints), int), np.zeros(len(checkpoints))
     n_done = 0
-    for part in stream(network, images, settings, recording, means):
+    for part in stream(network, images, settings, recording, execution):
         n_images = len(part.images)
         wrong += np.sum(choices_over_time(part) != labels[n_done : n_done + n_images], axis=1)
         operations += operations_over_time(part).sum(axis=1)
@@ -96,8 +96,8 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
         for reset in get_args(Reset):
             with stages.stage(f"simulate, reset: {reset}"):
                 settings = Settings(arguments.steps, reset, backend=arguments.backend)
-                means = Means(arguments.workers)
-                curve = measure(network, demo.digits.images, demo.labels, settings, means, checkpoints)
+                execution = Execution(arguments.workers)
+                curve = measure(network, demo.digits.images, demo.labels, settings, execution, checkpoints)
             curves.append(curve.assign(dataset=name, percentile=percentile, reset=reset))
     table = pd.concat(curves, ignore_index=True)
     return Drawn(plot_trade_off(table, trained), {"curves": table, "trained": trained}, _shown(table, trained))

@@ -14,7 +14,7 @@ from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import reference_activations
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.activity import plot_activity
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Reset, Settings
 from brian_snn.simulation.simulate import simulate_settings
@@ -91,7 +91,9 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
     for reset in get_args(Reset):
         with stages.stage(f"simulate, reset: {reset}"):
             settings = Settings(arguments.steps, reset, backend=arguments.backend)
-            results.append(simulate_settings(network, demo.digits.images, settings, means=Means(arguments.workers)))
+            results.append(
+                simulate_settings(network, demo.digits.images, settings, execution=Execution(arguments.workers))
+            )
     activations, marks = activation_tables(network, calibration)
     histograms = pd.concat([activations, rate_tables(results, demo.activations(network))], ignore_index=True)
     shown = {row.population: f"lambda {row.scale:.4g}, {100 * row.silent:.1f} % silent" for row in marks.itertuples()}

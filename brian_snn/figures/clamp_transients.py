@@ -14,7 +14,7 @@ from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.errors import SettingError
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.simulate import simulate_settings
 
@@ -27,7 +27,7 @@ _FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 def sweep(
     network: Network, images: FloatArray, activations: Mapping[str, FloatArray], clamps: Mapping[str, Sequence[int]],
-    steps: Sequence[int], settings: Settings, means: Means,
+    steps: Sequence[int], settings: Settings, execution: Execution,
 ) -> Iterator[pd.DataFrame]:  # fmt: skip
     """Yield one table per reset and clamp; a single run gives all numbers of steps, as its checkpoints.
 
@@ -43,7 +43,7 @@ def sweep(
         Durations of the whole run.
     settings : Settings
         Everything but reset, clamp and steps.
-    means : Means
+    execution : Execution
 
     Yields
     ------
@@ -54,7 +54,7 @@ def sweep(
     for reset, of_reset in clamps.items():
         for clamp in of_reset:
             each = replace(settings, steps=max(steps), reset=reset, clamp=clamp)  # type: ignore[arg-type]
-            table = offsets_over_time(simulate_settings(network, images, each, recording, means), activations)
+            table = offsets_over_time(simulate_settings(network, images, each, recording, execution), activations)
             table.insert(0, "clamp", clamp)
             table.insert(0, "reset", reset)
             yield table
@@ -72,8 +72,8 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
     found = demo.activations(network)
     activations = {p.name: found[p.name] for p in network.populations if p.kind == "spiking"}
     with stages.stage("simulate all clamps"):
-        settings, means = Settings(backend=arguments.backend), Means()
-        tables = sweep(network, demo.digits.images, activations, CLAMPS, steps, settings, means)
+        settings, execution = Settings(backend=arguments.backend), Execution()
+        tables = sweep(network, demo.digits.images, activations, CLAMPS, steps, settings, execution)
         offsets = pd.concat(tables, ignore_index=True)
     return Drawn(plot_transients(offsets, LAYER, COMPARED, steps[-1]), {"offsets": offsets}, _shown(offsets, steps[-1]))
 

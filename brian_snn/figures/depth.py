@@ -18,7 +18,7 @@ from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, Network, Pop
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.depth import plot_depth
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Recording, Reset, Schedule, Settings
 from brian_snn.simulation.simulate import simulate_settings
@@ -88,7 +88,7 @@ def demo_digits(n_images: int) -> Subject:
 
 
 def measure(
-    subject: Subject, steps: Sequence[int], settings: Settings, means: Callable[[str], Means]
+    subject: Subject, steps: Sequence[int], settings: Settings, execution: Callable[[str], Execution]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate one network for both resets and both orders of updates, and compare rates with activations.
 
@@ -99,8 +99,8 @@ def measure(
         Durations; they are checkpoints of one run.
     settings : Settings
         Everything but reset, schedule and steps.
-    means : callable
-        Gives the means of the simulation of that name.
+    execution : callable
+        Gives the way to run the simulation of that name.
 
     Returns
     -------
@@ -117,7 +117,9 @@ def measure(
         for schedule in get_args(Schedule):
             each = replace(settings, reset=reset, schedule=schedule, steps=max(steps))
             recording = Recording(counts=names, checkpoints=steps)
-            result = simulate_settings(subject.network, subject.images, each, recording, means(f"{reset}, {schedule}"))
+            result = simulate_settings(
+                subject.network, subject.images, each, recording, execution(f"{reset}, {schedule}")
+            )
             case = {"network": subject.name, "seed": subject.seed, "reset": reset, "schedule": schedule}
             rows += [case | row for row in _rows(result, subject.activations)]
             reports.append(verify(result))
@@ -137,9 +139,9 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
     return Drawn(plot_depth(errors, arguments.steps), {"errors": errors}, _shown(errors), report)
 
 
-def _silently(_: str) -> Means:
-    """Return the means of a simulation that shows no progress."""
-    return Means()
+def _silently(_: str) -> Execution:
+    """Return the way to run a simulation that shows no progress."""
+    return Execution()
 
 
 def _rows(result: Result, activations: dict[str, FloatArray]) -> list[dict[str, str | int | float]]:

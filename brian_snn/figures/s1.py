@@ -31,7 +31,7 @@ from brian_snn.photos import photo_files, read_photo
 from brian_snn.pipeline import convert
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data
 from brian_snn.plotting.style import save_figure
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate_settings
@@ -194,7 +194,7 @@ def _require_window(network: Network, settings: Settings) -> None:
 def _simulate(stages: Stages, name: str, subject: Subject, settings: Settings) -> Result:
     """Simulate the photo and show the progress."""
     bars = stages.simulation(name, len(subject.image))
-    means = Means(progress=bars.ran, build_progress=bars.built)
-    result = simulate_settings(subject.network, subject.image, settings, means=means)
+    execution = Execution(progress=bars.ran, build_progress=bars.built)
+    result = simulate_settings(subject.network, subject.image, settings, execution=execution)
     bars.finish(result.timings_s)
     return result

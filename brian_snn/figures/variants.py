@@ -18,7 +18,7 @@ from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.figures.accuracy import checkpoints_up_to
 from brian_snn.figures.drawing import Drawn, demo_subject
 from brian_snn.plotting.variants import plot_variants
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.settings import Recording, Settings
 from brian_snn.simulation.simulate import stream
@@ -65,7 +65,7 @@ VARIANTS = (
 
 def measure(
     network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
-    variant: Variant, settings: Settings, means: Means, n_checkpoints: int = 24,
+    variant: Variant, settings: Settings, execution: Execution, n_checkpoints: int = 24,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Simulate images with one variant, verify every neuron, and count errors at every checkpoint.
 
@@ -80,7 +80,7 @@ def measure(
     variant : Variant
     settings : Settings
         Those that the variant does not change; its steps are the last checkpoint.
-    means : Means
+    execution : Execution
     n_checkpoints : int
         At most so many.
 
@@ -99,7 +99,7 @@ def measure(
     wrong, events, squares, n_done = np.zeros(len(checkpoints), int), 0, 0.0, 0
     reports = []
     last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
-    for part in stream(network, images, settings, Recording(checkpoints=checkpoints), means):
+    for part in stream(network, images, settings, Recording(checkpoints=checkpoints), execution):
         here = slice(n_done, n_done + len(part.images))
         wrong += np.sum(choices_over_time(part) != labels[here], axis=1)
         events += int(part.synaptic_events.sum())
@@ -119,11 +119,13 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
         demo = demo_subject(arguments.images)
         network = demo.network()
         activations = demo.activations(network)
-    settings, means = Settings(arguments.steps, backend=arguments.backend), Means(arguments.workers)
+    settings, execution = Settings(arguments.steps, backend=arguments.backend), Execution(arguments.workers)
     measured = []
     for variant in VARIANTS:
         with stages.stage(variant.name):
-            measured.append(measure(network, demo.digits.images, demo.labels, activations, variant, settings, means))
+            measured.append(
+                measure(network, demo.digits.images, demo.labels, activations, variant, settings, execution)
+            )
     curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
     return Drawn(plot_variants(curves), {"curves": curves, "ends": ends}, _shown(ends), report)
 

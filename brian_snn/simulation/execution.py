@@ -23,8 +23,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Means:
-    """With what a simulation is run. Nothing here changes its result.
+class Execution:
+    """How a simulation is run: by how many processes, or on which cluster. Nothing here changes its result.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class Means:
         if self.client is not None:
             require_client(self.client)
 
-    def showing(self, progress: Progress, build_progress: Progress) -> Means:
-        """Return the same means with other callbacks."""
+    def showing(self, progress: Progress, build_progress: Progress) -> Execution:
+        """Return the same with other callbacks."""
         return replace(self, progress=progress, build_progress=build_progress)
 
     @property
@@ -68,7 +68,7 @@ class Means:
 
 
 def execute(
-    job: Job, images: NDArray[np.generic], shards: Sequence[Shard], means: Means, laps_s: dict[str, float]
+    job: Job, images: NDArray[np.generic], shards: Sequence[Shard], execution: Execution, laps_s: dict[str, float]
 ) -> Generator[tuple[Shard, Result], None, None]:
     """Simulate shards of the images and yield each as it is done, in no particular order.
 
@@ -86,27 +86,27 @@ def execute(
     def on_images(n_more: int = 1) -> None:
         nonlocal done
         done += n_more
-        if means.progress:
-            means.progress(done, len(images))
+        if execution.progress:
+            execution.progress(done, len(images))
 
     laps_s["run"] = 0.0
     if not shards:
         return
     start = time.perf_counter()
     if job.settings.backend == "runtime":
-        if means.client is not None:
+        if execution.client is not None:
             raise SettingError("the runtime backend runs in this process; a cluster needs backend='standalone'.")
         work = _in_process(job, images, shards, on_images)
     else:
-        build = get_build(job.layout, means.build_progress)
+        build = get_build(job.layout, execution.build_progress)
         laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
         start = time.perf_counter()
-        if means.client is None:
-            work = run_standalone(build, job, images, shards, means.workers, on_images)
+        if execution.client is None:
+            work = run_standalone(build, job, images, shards, execution.workers, on_images)
         else:
-            work = run_on_cluster(means.client, build, job, images, shards, on_images)
-    if means.progress and done:
-        means.progress(done, len(images))
+            work = run_on_cluster(execution.client, build, job, images, shards, on_images)
+    if execution.progress and done:
+        execution.progress(done, len(images))
     try:
         yield from work
     finally:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.conversion.graph import Network
 from brian_snn.datasets import check_image_array
-from brian_snn.simulation.execution import Means, Progress, execute
+from brian_snn.simulation.execution import Execution, Progress, execute
 from brian_snn.simulation.job import Job, Shard, cut, make_job
 from brian_snn.simulation.parameters import require_rates
 from brian_snn.simulation.result import Result, join
@@ -142,8 +142,8 @@ def simulate(
         **{f"{name}_s": float(quantity) for name, quantity in times.items()},
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
-    means = Means(workers, shard_size, client, progress, build_progress)
-    return simulate_settings(network, images, settings, recording, means, output, resume)
+    execution = Execution(workers, shard_size, client, progress, build_progress)
+    return simulate_settings(network, images, settings, recording, execution, output, resume)
 
 
 def simulate_settings(
@@ -151,7 +151,7 @@ def simulate_settings(
     images: ArrayLike,
     settings: Settings,
     recording: Recording | None = None,
-    means: Means | None = None,
+    execution: Execution | None = None,
     output: str | Path | None = None,
     resume: bool = True,
     replace: bool = False,
@@ -163,10 +163,10 @@ def simulate_settings(
     replace : bool
         Whether an earlier result in `output` is deleted, which happens when all else has been checked.
     """
-    prepared, means = _prepare(network, images, settings, recording or Recording()), means or Means()
+    prepared, execution = _prepare(network, images, settings, recording or Recording()), execution or Execution()
     if output is not None:
-        return _write(prepared, means, Path(output), resume, replace)
-    return join(list(_in_order(prepared, means)), prepared.images, prepared.laps_s)
+        return _write(prepared, execution, Path(output), resume, replace)
+    return join(list(_in_order(prepared, execution)), prepared.images, prepared.laps_s)
 
 
 def stream(
@@ -174,7 +174,7 @@ def stream(
     images: ArrayLike,
     settings: Settings | None = None,
     recording: Recording | None = None,
-    means: Means | None = None,
+    execution: Execution | None = None,
 ) -> Iterator[Result]:
     """Simulate images and yield a `Result` for each shard of them, in the order of the images.
 
@@ -189,7 +189,7 @@ def stream(
         How to simulate.
     recording : Recording, optional
         What to keep besides counts, potentials and charges.
-    means : Means, optional
+    execution : Execution, optional
         With how many processes, or on which cluster.
 
     Returns
@@ -199,7 +199,7 @@ def stream(
     """
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings or Settings(), recording or Recording())
-    return _in_order(prepared, means or Means())
+    return _in_order(prepared, execution or Execution())
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,25 +221,25 @@ def _prepare(network: Network, images: ArrayLike, settings: Settings, recording:
     return _Prepared(job, checked, {"prepare": time.perf_counter() - start})
 
 
-def _in_order(prepared: _Prepared, means: Means) -> Iterator[Result]:
+def _in_order(prepared: _Prepared, execution: Execution) -> Iterator[Result]:
     """Yield the results of the shards in the order of the images."""
-    shards = cut(prepared.job, len(prepared.images), means.parallel, means.shard_size)
+    shards = cut(prepared.job, len(prepared.images), execution.parallel, execution.shard_size)
     waiting: dict[Shard, Result] = {}
     todo = deque(shards)
-    for shard, result in execute(prepared.job, prepared.images, shards, means, prepared.laps_s):
+    for shard, result in execute(prepared.job, prepared.images, shards, execution, prepared.laps_s):
         waiting[shard] = result
         while todo and todo[0] in waiting:
             yield waiting.pop(todo.popleft())
 
 
-def _write(prepared: _Prepared, means: Means, folder: Path, resume: bool, replace: bool) -> Result:
+def _write(prepared: _Prepared, execution: Execution, folder: Path, resume: bool, replace: bool) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
-    size = means.shard_size or len(cut(job, len(images), means.parallel)[0])
+    size = execution.shard_size or len(cut(job, len(images), execution.parallel)[0])
     with (
         open_run(folder, job, images, size, prepared.laps_s, resume, replace) as run,
         # Closed first, it has noted its time by then.
-        closing(execute(job, images, run.missing, means, prepared.laps_s)) as done,
+        closing(execute(job, images, run.missing, execution, prepared.laps_s)) as done,
     ):
         for shard, result in done:
             run.write(shard, result)

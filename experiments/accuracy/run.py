@@ -21,7 +21,7 @@ from brian_snn.conversion.keras_reader import load_model
 from brian_snn.datasets import Dataset, load_demo, load_images
 from brian_snn.figures.accuracy import checkpoints_up_to, measure, trained_network
 from brian_snn.pipeline import convert
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Reset, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -63,7 +63,7 @@ def run_dataset(
         for reset in get_args(Reset):
             start = time.perf_counter()
             settings = Settings(params["steps"], reset)
-            curve = measure(network, images, labels, settings, Means(workers), checkpoints)
+            curve = measure(network, images, labels, settings, Execution(workers), checkpoints)
             curves.append(curve.assign(dataset=name, percentile=percentile, reset=reset))
             wrong, seconds = curve["wrong"].iloc[-1], time.perf_counter() - start
             logger.info("%s, percentile %g, %s: %d wrong, %.0f s", name, percentile, reset, wrong, seconds)

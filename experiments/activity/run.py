@@ -19,7 +19,7 @@ from brian_snn.conversion.keras_reader import reference_activations
 from brian_snn.figures.activity import activation_tables, rate_tables
 from brian_snn.figures.drawing import demo_subject
 from brian_snn.figures.s1 import prepare
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Reset, Settings
 from brian_snn.simulation.simulate import simulate_settings
 
@@ -64,7 +64,7 @@ def main() -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     for name, (network, images, calibration, activations) in networks.items():
         results = [
-            simulate_settings(network, images, Settings(params["steps"], reset), means=Means(options.workers))
+            simulate_settings(network, images, Settings(params["steps"], reset), execution=Execution(options.workers))
             for reset in get_args(Reset)
         ]
         histograms, marks = activation_tables(network, calibration)

@@ -21,7 +21,7 @@ from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.forward import forward
 from brian_snn.figures.clamp_transients import sweep
 from brian_snn.figures.s1 import Subject, prepare
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -43,7 +43,7 @@ def sweep_subject(subject: Subject, params: dict[str, Any]) -> Iterator[pd.DataF
     activations = {name: subject.activations[name] for name in names}
     start = time.perf_counter()
     for table in sweep(
-        subject.network, subject.image, activations, params["clamps"], params["steps"], Settings(), Means()
+        subject.network, subject.image, activations, params["clamps"], params["steps"], Settings(), Execution()
     ):
         seconds = time.perf_counter() - start
         logger.info("%s, clamp %d: after %.1f s", table["reset"].iloc[0], table["clamp"].iloc[0], seconds)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from brian_snn.commands.console import holds
 from brian_snn.figures.depth import Subject, demo_digits, measure, random_subject
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -42,10 +42,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params = json.loads(options.params.read_text("utf-8"))
     start = time.perf_counter()
-    settings, means = Settings(backend=params["backend"]), Means(options.workers)
+    settings, execution = Settings(backend=params["backend"]), Execution(options.workers)
     tables, reports = [], []
     for subject in subjects(params):
-        errors, report = measure(subject, params["steps"], settings, lambda _: means)
+        errors, report = measure(subject, params["steps"], settings, lambda _: execution)
         tables.append(errors)
         reports.append(report)
         logger.info("%s %d: %.0f s", subject.name, subject.seed, time.perf_counter() - start)

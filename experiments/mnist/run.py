@@ -22,7 +22,7 @@ from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import load_model
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.simulate import simulate_settings
 
@@ -45,7 +45,9 @@ def run_case(network: Network, digits: Dataset, settings: Settings, workers: int
     folder = Path(tempfile.mkdtemp(prefix="mnist_"))
     try:
         start = time.perf_counter()
-        result = simulate_settings(network, digits.images, settings, means=Means(workers), output=folder / "run")
+        result = simulate_settings(
+            network, digits.images, settings, execution=Execution(workers), output=folder / "run"
+        )
         simulated = time.perf_counter()
         report = brian_snn.verify(result)
         verified = time.perf_counter()

@@ -21,7 +21,7 @@ from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo, load_images
 from brian_snn.figures.variants import VARIANTS, measure
 from brian_snn.pipeline import convert
-from brian_snn.simulation.execution import Means
+from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -53,10 +53,10 @@ def main() -> int:
     params = json.loads(options.params.read_text("utf-8"))
     start = time.perf_counter()
     network, digits, activations = subject(params)
-    settings, means = Settings(params["steps"]), Means(options.workers)
+    settings, execution = Settings(params["steps"]), Execution(options.workers)
     measured = []
     for variant in VARIANTS:
-        tables = measure(network, digits.images, digits.labels, activations, variant, settings, means)
+        tables = measure(network, digits.images, digits.labels, activations, variant, settings, execution)
         measured.append(tables)
         logger.info("%s: %d wrong, %.0f s", variant.name, tables[1]["wrong"].iloc[0], time.perf_counter() - start)
     curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))

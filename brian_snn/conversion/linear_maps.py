@@ -95,8 +95,9 @@ def _padded(geometry: Geometry, x: FloatArray, value: float) -> FloatArray:
         )
     ]
     (top, _), (left, _) = geometry.padding
-    rows = min(x.shape[1], extents[0] - top)
-    columns = min(x.shape[2], extents[1] - left)
+    # All windows may lie in the padding.
+    rows = max(0, min(x.shape[1], extents[0] - top))
+    columns = max(0, min(x.shape[2], extents[1] - left))
     if top == left == 0 and rows == extents[0] and columns == extents[1]:
         return x[:, :rows, :columns]
     padded = np.full((len(x), *extents, x.shape[3]), value)

@@ -187,14 +187,6 @@ def test_a_layer_of_ones_own_that_tells_no_shape_is_refused_by_its_name():
         read_model(model)
 
 
-def test_a_calculation_with_a_number_is_refused():
-    import keras
-
-    image = keras.Input((3,))
-    with pytest.raises(ModelError, match=r"\(Add\): it cannot be called on 1 tensors alone.*as a layer"):
-        read_model(keras.Model(image, image + 1.0))
-
-
 def test_an_adapted_normalization_is_read():
     import keras
 

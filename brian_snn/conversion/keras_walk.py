@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from brian_snn.conversion.keras_functions import as_layer
 from brian_snn.conversion.keras_layers import READERS, unsupported
 from brian_snn.errors import ModelError
 
@@ -127,7 +128,8 @@ def _walk_model(state: _Walk, model: Any, inputs: list[int], prefix: str) -> int
             continue
         tensor = pending.pop()
         if id(tensor) not in known:
-            known[id(tensor)] = state.call(operation, [known[id(t)] for t in node.input_tensors], prefix)
+            layer = as_layer(operation, node.arguments.args)
+            known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], prefix)
     return known[id(model.outputs[0])]
 
 
@@ -153,8 +155,8 @@ def _output_shape(layer: Any, input_shapes: list[Shape], path: str) -> Shape:
         if isinstance(layer, keras.Layer) and type(layer).__name__ not in READERS:
             raise unsupported(label, type(layer).__name__) from error
         raise ModelError(
-            f"{label}: it cannot be called on {len(inputs)} tensors alone; write a calculation with a number, such as "
-            "x / 255, and any other function of keras.ops, as a layer (Rescaling, Concatenate, Reshape ...)."
+            f"{label}: it cannot be called on {len(inputs)} tensors alone; write what it does as a layer of "
+            "keras.layers (Rescaling, Normalization, Concatenate ...)."
         ) from error
     return _fixed(shape[1:], f"{label}: its output")
 

@@ -212,6 +212,14 @@ def reindex(value: Value, index: IntArray, label: str) -> Value:
     return replace(value, shape=index.shape, terms=terms, bias=bias)
 
 
+def as_image(value: Value, label: str) -> Value:
+    """Return a tensor of rows and channels with a single column, and any other as it is."""
+    if len(value.shape) != 2:
+        return value
+    rows, channels = value.shape
+    return reindex(value, np.arange(rows * channels, dtype=np.int32).reshape(rows, 1, channels), label)
+
+
 def _reindex_view(view: View, index: IntArray, real: NDArray[np.bool_]) -> View:
     neurons = np.where(real, view.index.ravel()[index], np.int32(-1)).astype(np.int32)
     return replace(view, index=neurons, gain=None if view.gain is None else view.gain.ravel()[index])

@@ -15,6 +15,7 @@ import numpy as np
 from brian_snn.conversion.affine import (
     LinearTerm,
     Value,
+    as_image,
     combine,
     merge_views,
     reindex,
@@ -109,12 +110,13 @@ def _fold_dense(folding: Folding, position: int) -> Value:
 
 
 def _fold_convolution(folding: Folding, position: int) -> Value:
-    """Fold a convolution or depthwise convolution."""
+    """Fold a convolution or depthwise convolution; one along a single axis has one column."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
-    kernel = node.parameters["kernel"]
+    image, kernel = as_image(value, node.label), node.parameters["kernel"]
     n_out = kernel.shape[3] if node.operation == "conv2d" else kernel.shape[2] * kernel.shape[3]
     kind: GeometryKind = "conv2d" if node.operation == "conv2d" else "depthwise"
-    return _convolved(node, value, window_geometry(node, kind, value.shape, n_out), kernel)
+    convolved = _convolved(node, image, window_geometry(node, kind, image.shape, n_out), kernel)
+    return convolved if image is value else _reshaped(convolved, node.output_shape, node.label)
 
 
 def _convolved(node: LayerNode, value: Value, geometry: Geometry, kernel: FloatArray) -> Value:

@@ -153,6 +153,16 @@ def _read_conv2d(layer: Any, shapes: list[Shape], label: str) -> Operations:
     return [("conv2d", parameters | _window(layer)), *_activation(layer.activation, shapes, label)]
 
 
+def _read_conv1d(layer: Any, shapes: list[Shape], label: str) -> Operations:
+    """Return a convolution along one axis as one along rows, of which each has a single column."""
+    if layer.padding == "causal":
+        raise ModelError(f"{label}: its padding is causal; write a ZeroPadding1D before it, and 'valid' here.")
+    kernel = _numbers(layer.kernel)[:, None]
+    window = {"strides": (*layer.strides, 1), "padding": layer.padding, "dilation": (*layer.dilation_rate, 1)}
+    parameters = {"kernel": kernel, "bias": _bias(layer), "groups": int(layer.groups)}
+    return [("conv2d", parameters | window), *_activation(layer.activation, shapes, label)]
+
+
 def _read_depthwise(layer: Any, shapes: list[Shape], label: str) -> Operations:
     parameters = {"kernel": _numbers(layer.kernel), "bias": _bias(layer)}
     return [("depthwise", parameters | _window(layer)), *_activation(layer.activation, shapes, label)]
@@ -209,10 +219,15 @@ def _pool(operation: str) -> Reader:
         """Return a pooling over windows, or over everything for a global one."""
         if not hasattr(layer, "pool_size"):
             return [(operation, {"pool_size": None, "strides": None, "padding": "valid"})]
-        size, strides = _pair(layer.pool_size), _pair(layer.strides)
+        size, strides = _window_of_pool(layer.pool_size), _window_of_pool(layer.strides)
         return [(operation, {"pool_size": size, "strides": strides, "padding": layer.padding})]
 
     return read
+
+
+def _window_of_pool(lengths: Any) -> tuple[int, int] | None:
+    """Return rows and columns of a window; one along a single axis has one column."""
+    return (int(lengths[0]), 1) if np.shape(lengths) == (1,) else _pair(lengths)
 
 
 def _plain(operation: str, **parameters: Any) -> Reader:
@@ -228,11 +243,17 @@ def _read_permute(layer: Any, shapes: list[Shape], label: str) -> Operations:
 
 
 def _read_padding(layer: Any, shapes: list[Shape], label: str) -> Operations:
-    return [("pad", {"margins": (*(tuple(pair) for pair in layer.padding), (0, 0))})]
+    return [("pad", {"margins": _margins(layer.padding)})]
 
 
 def _read_cropping(layer: Any, shapes: list[Shape], label: str) -> Operations:
-    return [("crop", {"margins": (*(tuple(pair) for pair in layer.cropping), (0, 0))})]
+    return [("crop", {"margins": _margins(layer.cropping)})]
+
+
+def _margins(lengths: Any) -> tuple[tuple[int, int], ...]:
+    """Return what is before and behind each axis, the channels included; along a single axis it is no list of pairs."""
+    pairs = [lengths] if np.ndim(lengths) == 1 else lengths
+    return (*((int(before), int(behind)) for before, behind in pairs), (0, 0))
 
 
 def _read_concatenate(layer: Any, shapes: list[Shape], label: str) -> Operations:
@@ -276,11 +297,16 @@ READERS: dict[str, Reader] = {
     "Softmax": _read_softmax,
     "Dense": _read_dense,
     "Conv2D": _read_conv2d,
+    "Conv1D": _read_conv1d,
     "DepthwiseConv2D": _read_depthwise,
     "SeparableConv2D": _read_separable,
     "BatchNormalization": _read_batch_norm,
     "Rescaling": _read_rescaling,
     "Normalization": _read_normalization,
+    "MaxPooling1D": _pool("max_pool"),
+    "GlobalMaxPooling1D": _pool("max_pool"),
+    "AveragePooling1D": _pool("average_pool"),
+    "GlobalAveragePooling1D": _pool("average_pool"),
     "MaxPooling2D": _pool("max_pool"),
     "GlobalMaxPooling2D": _pool("max_pool"),
     "AveragePooling2D": _pool("average_pool"),
@@ -288,7 +314,9 @@ READERS: dict[str, Reader] = {
     "Flatten": _plain("reshape"),
     "Reshape": _plain("reshape"),
     "Permute": _read_permute,
+    "ZeroPadding1D": _read_padding,
     "ZeroPadding2D": _read_padding,
+    "Cropping1D": _read_cropping,
     "Cropping2D": _read_cropping,
     "Concatenate": _read_concatenate,
     "Add": _sum_of(lambda n: (1.0,) * n),

@@ -15,6 +15,7 @@ from brian_snn.conversion.affine import (
     Term,
     Value,
     View,
+    as_image,
     channel_bias,
     channel_gain,
     scale_shift,
@@ -35,7 +36,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     """Fold a max pooling layer."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     if node.parameters["pool_size"] == (1, 1) and not value.is_view:
-        return _subsampled(value, node)
+        return _subsampled(as_image(value, node.label), node)
     value, reference = _rectified_first(folding, position, value)
     if any(view.source == INPUT for view in value.views):
         raise ModelError(
@@ -43,6 +44,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
         )
     if value.overlaps:
         value = _summed(folding, position, value)
+    value = as_image(value, node.label)
     gain, bias = channel_gain(value), channel_bias(value)
     if gain is None or bias is None:
         raise ModelError(
@@ -66,6 +68,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
 def fold_average_pool(folding: Folding, position: int) -> Value:
     """Fold an average pooling layer."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    value = as_image(value, node.label)
     geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
     weights = 1.0 / apply_map(geometry, np.ones(geometry.output_shape), np.ones((1, *value.shape)))[0]
     # The image is numbers, which may be negative, so its average is no population.

@@ -25,7 +25,8 @@ def ann_operations(network: Network) -> int:
     Parameters
     ----------
     network : Network
-        The converted network; folded batch norm and padding cost nothing.
+        The converted network; folded batch norm and padding cost nothing. Where linear layers were folded into one, its
+        multiply-adds are counted; one that several layers read has gone into each, as in DenseNet, and counts for each.
     """
     return sum(
         n_synapses(network, p)

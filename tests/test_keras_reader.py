@@ -94,7 +94,10 @@ REFUSED = {
     "layer norm": (lambda k: [k.LayerNormalization(name="n")], r"layer 'n' \(LayerNormalization\): .*these can: "),
     "transpose": (lambda k: [k.Conv2DTranspose(2, 3, name="up")], r"layer 'up' \(Conv2DTranspose\)"),
     "upsampling": (lambda k: [k.UpSampling2D(name="up")], r"layer 'up' \(UpSampling2D\)"),
-    "conv1d": (lambda k: [k.Reshape((6, 12)), k.Conv1D(2, 3, name="c")], r"layer 'c' \(Conv1D\)"),
+    "separable along one axis": (
+        lambda k: [k.Reshape((6, 12)), k.SeparableConv1D(2, 3, name="c")],
+        r"layer 'c' \(SeparableConv1D\)",
+    ),
     "norm axis": (lambda k: [k.BatchNormalization(axis=1, name="n")], r"layer 'n' \(BatchNormalization\): .*axis 1"),
     "softmax axis": (lambda k: [k.Softmax(axis=1, name="s")], r"layer 's' \(Softmax\): its axis is 1"),
     "channels first": (lambda k: [k.Flatten(data_format="channels_first", name="f")], r"layer 'f'.*channels_first"),

@@ -74,22 +74,26 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
     # The image is numbers, which may be negative, so its average is no population.
     if not value.is_view or any(view.source == INPUT for view in value.views):
         return _mean_of_linear(value, geometry, weights, node)
-    gain = channel_gain(value)
+    gain, bias = channel_gain(value), _average_of_bias(value, geometry, weights, node)
     if gain is not None and not value.overlaps:
         views = tuple(replace(view, gain=None) for view in value.views)
-        shift = np.zeros(()) if value.bias is None else apply_map(geometry, weights, value.bias[None])[0]
-        shift = shift if value.bias is None else shift.reshape(node.output_shape)
-        return _pooled(folding, position, value, views, geometry, weights, (gain, shift))
+        carried = gain, np.zeros(node.output_shape) if bias is None else bias
+        return _pooled(folding, position, value, views, geometry, weights, carried)
     if not value.is_nonnegative:
         raise ModelError(
             f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
             "shifts its input; put the normalisation after the pooling, or a ReLU before it."
         )
     pooled = _pooled(folding, position, value, value.views, geometry, weights, None)
-    if value.bias is not None:
-        shift = apply_map(geometry, weights, value.bias[None])[0]
-        folding.drafts[pooled.views[0].source].bias = shift.reshape(pooled.shape)
+    folding.drafts[pooled.views[0].source].bias = bias
     return pooled
+
+
+def _average_of_bias(value: Value, geometry: Geometry, weights: FloatArray, node: LayerNode) -> FloatArray | None:
+    """Return what an average makes of the bias of a tensor."""
+    if value.bias is None:
+        return None
+    return apply_map(geometry, weights, value.bias[None])[0].reshape(node.output_shape)
 
 
 def _pooled(
@@ -139,8 +143,7 @@ def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node:
         return compose_average(term, geometry, node.label, value.linear_layer)
 
     terms = tuple(term for term in map(average, value.terms) if term is not None)
-    bias = None if value.bias is None else apply_map(geometry, weights, value.bias[None])[0]
-    bias = None if bias is None else bias.reshape(node.output_shape)
+    bias = _average_of_bias(value, geometry, weights, node)
     return Value(node.output_shape, terms, bias, node.name, linear_layer=value.linear_layer or node.label)
 
 

@@ -157,16 +157,8 @@ def _cropped(term: LinearTerm) -> LinearTerm:
     if not geometry.is_window:
         return term
     reached = tuple(
-        min(n_in, (n_out - 1) * stride + dilation * (kernel - 1) + 1 - before)
-        for n_in, n_out, kernel, stride, dilation, (before, _) in zip(
-            geometry.input_shape[:2],
-            geometry.output_shape[:2],
-            geometry.kernel_size,
-            geometry.strides,
-            geometry.dilation,
-            geometry.padding,
-            strict=True,
-        )
+        min(n_in, extent - before)
+        for n_in, extent, (before, _) in zip(geometry.input_shape[:2], geometry.extent, geometry.padding, strict=True)
     )
     if reached == geometry.input_shape[:2]:
         return term

@@ -74,6 +74,17 @@ class Geometry:
         return self.kind not in ("dense", "identity")
 
     @property
+    def extent(self) -> Pair:
+        """Rows and columns from the start of the first window to the end of the last, with the padding before."""
+        rows, columns = (
+            (n - 1) * stride + dilation * (kernel - 1) + 1
+            for n, stride, dilation, kernel in zip(
+                self.output_shape[:2], self.strides, self.dilation, self.kernel_size, strict=True
+            )
+        )
+        return rows, columns
+
+    @property
     def weights_shape(self) -> tuple[int, ...] | None:
         """Shape of the weights that go with this geometry; None for max pooling, which has none."""
         rows, columns = self.kernel_size

@@ -88,19 +88,14 @@ def apply_map(geometry: Geometry, weights: FloatArray | None, x: FloatArray) -> 
 
 def _padded(geometry: Geometry, x: FloatArray, value: float) -> FloatArray:
     """Return x with the geometry's padding around it, cut or filled up to what the last window reaches."""
-    extents = [
-        (n - 1) * s + d * (k - 1) + 1
-        for n, k, s, d in zip(
-            geometry.output_shape[:2], geometry.kernel_size, geometry.strides, geometry.dilation, strict=True
-        )
-    ]
     (top, _), (left, _) = geometry.padding
+    extent = geometry.extent
     # All windows may lie in the padding.
-    rows = max(0, min(x.shape[1], extents[0] - top))
-    columns = max(0, min(x.shape[2], extents[1] - left))
-    if top == left == 0 and rows == extents[0] and columns == extents[1]:
+    rows = max(0, min(x.shape[1], extent[0] - top))
+    columns = max(0, min(x.shape[2], extent[1] - left))
+    if top == left == 0 and rows == extent[0] and columns == extent[1]:
         return x[:, :rows, :columns]
-    padded = np.full((len(x), *extents, x.shape[3]), value)
+    padded = np.full((len(x), *extent, x.shape[3]), value)
     padded[:, top : top + rows, left : left + columns] = x[:, :rows, :columns]
     return padded
 

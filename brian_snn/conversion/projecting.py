@@ -48,18 +48,9 @@ def window_geometry(node: LayerNode, kind: GeometryKind, input_shape: tuple[int,
 
 def tight_padding(geometry: Geometry) -> tuple[Pair, Pair]:
     """Return the padding without what no window reaches, below and on the right."""
-    axes = zip(
-        geometry.input_shape[:2],
-        geometry.output_shape[:2],
-        geometry.kernel_size,
-        geometry.strides,
-        geometry.dilation,
-        geometry.padding,
-        strict=True,
-    )
     first, second = (
-        (before, max(0, (n_out - 1) * stride + dilation * (kernel - 1) + 1 - n_in - before))
-        for n_in, n_out, kernel, stride, dilation, (before, _) in axes
+        (before, max(0, reached - n_in - before))
+        for n_in, reached, (before, _) in zip(geometry.input_shape[:2], geometry.extent, geometry.padding, strict=True)
     )
     return first, second
 

@@ -220,7 +220,7 @@ def pool_before_relu() -> Any:
     def build(k: Any, image: Any) -> Any:
         x = k.BatchNormalization()(k.Conv2D(3, 3, name="conv_a")(image))
         x = k.ReLU()(k.Dropout(0.3)(k.MaxPooling2D(3, 2, padding="same")(x)))
-        x = k.MaxPooling2D((1, 2))(k.Conv2D(4, 2, name="conv_b")(x))
+        x = k.MaxPooling2D((1, 2))(k.ZeroPadding2D(1)(k.Conv2D(4, 2, name="conv_b")(x)))
         x = k.Activation("relu6")(k.BatchNormalization(name="norm_b")(x))
         return k.Dense(3)(k.Flatten()(x))
 

@@ -254,7 +254,10 @@ DEEP = {
     "inception": lambda apps: apps.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)),
     "mobilenet": lambda apps: apps.MobileNet(weights=None, input_shape=(32, 32, 3), alpha=0.25, classes=10),
     "mobilenet_v2": lambda apps: apps.MobileNetV2(weights=None, input_shape=(32, 32, 3), alpha=0.35, classes=10),
+    # Its first max pooling takes convolutions without a ReLU, padded with zeros that the batch norm then shifts.
+    "resnet50_v2": lambda apps: apps.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10),
     "resnet50": lambda apps: apps.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
+    "vgg16": lambda apps: apps.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
 }
 
 

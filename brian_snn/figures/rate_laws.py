@@ -9,9 +9,8 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from brian2 import hertz, second
 
-from brian_snn.analysis.equations import rate_s9, rate_s11
+from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.verify import verify
 from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, Network, Population, Projection
@@ -63,7 +62,7 @@ def measure(activation: FloatArray, steps: Sequence[int], settings: Settings) ->
     -------
     rates : DataFrame
         One row per reset, duration and neuron: ``reset``, ``steps``, ``activation``, ``spikes`` and ``equation``, the
-        rate by S9 or S11 as a fraction of r_max (nan where S9 says nothing).
+        rate by S9 or S11 solved for the spike count, as a fraction of r_max (nan where S9 says nothing).
     report : DataFrame
         Of `brian_snn.verify`, with the columns ``reset`` and ``steps`` before it.
     """
@@ -97,10 +96,9 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
 
 
 def _law(result: Result) -> FloatArray:
-    """Return the rate that the equation of the reset predicts, as a fraction of r_max."""
+    """Return the rate that the equation of the reset predicts from z, V_thr and T, as a fraction of r_max."""
     settings = result.settings
-    rate = rate_s9 if settings.reset == "zero" else rate_s11
-    dt = settings.dt_s * second
-    v_end = result.potentials[_NAME][0]
-    predicted = rate(result.images[0], v_end, settings.v_init, settings.threshold, dt, settings.steps * dt)
-    return np.asarray(predicted / hertz) * settings.dt_s
+    z, start = result.images[0], (settings.v_init, settings.threshold)
+    counts, _ = constant_input(z, settings.steps, *start, settings.reset)
+    # S9 needs z > 0; without it the neuron is silent.
+    return np.where((z > 0) | (settings.reset != "zero"), counts / settings.steps, np.nan)

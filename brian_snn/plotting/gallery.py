@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from brian2 import hertz, second
+from brian2 import hertz
 from matplotlib.figure import Figure
 
-from brian_snn.analysis.equations import rate_s9, rate_s11, residual_s9, residual_s11
+from brian_snn.analysis.closed_forms import constant_input
+from brian_snn.analysis.equations import residual_s9, residual_s11
 from brian_snn.conversion.graph import INPUT, FloatArray
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.raster import plot_raster
@@ -19,7 +20,7 @@ from brian_snn.simulation.result import Result
 
 _MS_PER_S = 1e3
 
-_LAWS = {"subtraction": ("S11", rate_s11, residual_s11), "zero": ("S9", rate_s9, residual_s9)}
+_LAWS = {"subtraction": ("S11", residual_s11), "zero": ("S9", residual_s9)}
 
 
 def correlation_figure(
@@ -63,8 +64,11 @@ def checkpoint_times_ms(result: Result) -> FloatArray:
 
 
 def _rate_law(result: Result) -> RateLaw:
-    """Return measurement and prediction of the neurons to which the equation of the result's reset applies."""
-    equation, rate, residual = _LAWS[result.settings.reset]
+    """Return measurement and prediction of the neurons to which the equation of the result's reset applies.
+
+    The prediction is the equation solved for the spike count: it knows z, V(0), V_thr and T, and nothing measured.
+    """
+    equation, residual = _LAWS[result.settings.reset]
     name = _constant_input_layer(result)
     parameters = scaled_parameters(result.network, result.settings)
     current = input_currents(parameters, result.images)[name].ravel()
@@ -72,13 +76,14 @@ def _rate_law(result: Result) -> RateLaw:
     applies = current > 0 if equation == "S9" else np.ones(current.size, bool)
     z, v_end = current[applies], result.potentials[name].ravel()[applies]
     counts = result.spike_counts[name].ravel()[applies]
-    dt, n_steps = result.settings.dt_s * second, result.window_steps(name)
+    n_steps = result.window_steps(name)
     v_init, threshold = parameters.v_init, parameters.threshold
+    predicted, _ = constant_input(z, n_steps, v_init, threshold, result.settings.reset)
     return RateLaw(
         title=f"{equation}, {RESET_LABELS[result.settings.reset]}: {name}" + (", z > 0" if equation == "S9" else ""),
         activation=z / threshold,
         measured_hz=counts / (n_steps * result.settings.dt_s),
-        predicted_hz=np.asarray(rate(z, v_end, v_init, threshold, dt, n_steps * dt) / hertz),
+        predicted_hz=predicted / (n_steps * result.settings.dt_s),
         residual_charge=np.asarray(residual(counts, z, n_steps, v_end, v_init, threshold)),
         grid=result.network.grid,
         r_max_hz=1 / result.settings.dt_s,

@@ -94,7 +94,7 @@ def _draw_rates(axes: Axes, rates: pd.DataFrame, reset: str) -> None:
             label=f"T = {n_steps} steps",
             zorder=3 + k,
         )
-    axes.plot([], [], color=INK, linewidth=0.6, label=f"{_EQUATIONS[reset]}, from V(T)")
+    axes.plot([], [], color=INK, linewidth=0.6, label=f"{_EQUATIONS[reset]}, from z, $V_{{thr}}$, T")
     axes.set(xlabel="input a = z / V$_{thr}$ (thresholds a step)", ylabel="firing rate / $r_{max}$", ylim=(-0.04, 1.1))
     axes.legend(loc="upper left", fontsize=8, markerscale=2)
 

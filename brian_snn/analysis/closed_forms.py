@@ -1,0 +1,116 @@
+"""S9 and S11 solved for the spike count: N and V(T) of a neuron with constant input, from z, V(0), V_thr and T alone.
+
+Nothing measured goes in, so the count is a prediction that a simulation can fail, which the rate equations with the
+measured V(T) in them are not. All numbers are multiples of a dyadic grid, on which every step here is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from brian_snn.analysis.equations import steps_to_threshold
+from brian_snn.conversion.graph import FloatArray
+from brian_snn.simulation.settings import Reset
+
+#: Spike counts and final potentials.
+Solution = tuple[FloatArray, FloatArray]
+
+
+def constant_input(current: ArrayLike, n_steps: int, v_init: float, threshold: float, reset: Reset) -> Solution:
+    """Return spike count and final potential of neurons with a constant input, without leak or refractory period.
+
+    Reset by subtraction (S11), for V(0) < V_thr or z >= 0:
+
+        N = clip(floor((V(0) + z T) / V_thr), 0, T),     V(T) = V(0) + z T - N V_thr
+
+    Reset to zero (S9): the first period has k = ceil((V_thr - V(0)) / z) steps, at least one, each other n = ceil(V_thr
+    / z), so
+
+        N = 1 + floor((T - k) / n),     V(T) = z ((T - k) mod n)      from T = k on; before, N = 0 and V(T) = V(0) + z T
+
+    A neuron that starts out of the reach of the first formula (z < 0 and V(0) >= V_thr, or z >= V_thr and V(0) < 0)
+    spikes in its first steps until it is below the threshold, or is silent until it reaches it, and that is solved for
+    too.
+
+    Parameters
+    ----------
+    current : float array
+        z, the charge of a step.
+    n_steps : int
+        T / dt, steps in which the neuron is not clamped.
+    v_init, threshold : float
+        V(0) and V_thr.
+    reset : str
+        ``subtraction`` (4b) or ``zero`` (4a).
+
+    Returns
+    -------
+    counts : float array of whole numbers
+        N.
+    v_end : float array
+        V(T).
+    """
+    z = np.asarray(current, np.float64)
+    return _SOLVED[reset](z, n_steps, v_init, threshold)
+
+
+def first_spike(current: ArrayLike, v_init: float, threshold: float) -> FloatArray:
+    """Return the step, counted from 1, in which a neuron that starts at V(0) first reaches the threshold; inf if never.
+
+    The smallest k >= 1 with V(0) + k z >= V_thr.
+    """
+    z = np.asarray(current, np.float64)
+    if threshold > v_init:
+        steps = steps_to_threshold(z, threshold - v_init)
+        return np.where(z > 0, steps, np.inf)
+    return np.where(v_init + z >= threshold, 1.0, np.inf)
+
+
+def _subtraction(z: FloatArray, n_steps: int, v_init: float, threshold: float) -> Solution:
+    """Solve (4b): whatever was gathered from the first spike on is spent in spikes, one a step at most."""
+    gathered = v_init + z * n_steps
+    counts = np.clip(_whole_thresholds(gathered, threshold), 0, n_steps)
+    # Silent until the first spike, then in every step: the charge at the end would pay for more spikes than steps.
+    late = (z >= threshold) & (v_init < 0)
+    counts = np.where(late, np.clip(n_steps + 1 - first_spike(z, v_init, threshold), 0, n_steps), counts)
+    # Spikes until the charge is below the threshold, which later steps only lower.
+    early = (z < 0) & (v_init >= threshold)
+    if early.any():
+        counts = np.where(early, np.minimum(_falling(z, v_init, threshold), n_steps), counts)
+    return counts, gathered - counts * threshold
+
+
+def _falling(z: FloatArray, v_init: float, threshold: float) -> FloatArray:
+    """Return the spikes of a neuron above the threshold whose input is negative: the k with V(0) + k z >= k V_thr."""
+    return _whole_thresholds(np.full(z.shape, v_init), threshold - np.minimum(z, 0.0))
+
+
+def _zero(z: FloatArray, n_steps: int, v_init: float, threshold: float) -> Solution:
+    """Solve (4a): a first period from V(0), then equal ones from zero."""
+    first = first_spike(z, v_init, threshold)
+    # A neuron without drive never spikes again.
+    period = np.where(z > 0, steps_to_threshold(z, threshold), np.inf)
+    rest = n_steps - first
+    spikes = rest >= 0
+    since = np.where(spikes, rest, 0.0)
+    with np.errstate(invalid="ignore"):
+        later = np.where(np.isfinite(period), np.floor(since / period), 0.0)
+        left = since - np.where(later > 0, later * period, 0.0)
+    return np.where(spikes, 1 + later, 0.0), np.where(spikes, z * left, v_init + z * n_steps)
+
+
+def _whole_thresholds(charge: FloatArray, threshold: FloatArray | float) -> FloatArray:
+    """Return the largest whole n with n V_thr <= charge, exactly."""
+    # The quotient of two dyadic numbers is rounded, so it only proposes n; the products are exact and decide.
+    n = np.floor(charge / threshold)
+    n = np.where(n * threshold > charge, n - 1, n)
+    return np.where((n + 1) * threshold <= charge, n + 1, n)
+
+
+_SOLVED: dict[Reset, Callable[[FloatArray, int, float, float], Solution]] = {
+    "subtraction": _subtraction,
+    "zero": _zero,
+}

@@ -112,6 +112,12 @@ def add_output(parser: ArgumentParser, kind: str, default: Path | None = None, o
     parser.add_argument("--force", action="store_true", help=f"replace a {kind} that an earlier run wrote")
 
 
+def _add_replay(parser: ArgumentParser) -> None:
+    """Add the option that says how many images are stepped through outside Brian2."""
+    text = "images to replay by Eq. (4) and compare spike by spike: a number, all, or as many as take a few seconds"
+    parser.add_argument("--replay", default="auto", metavar="N|all|auto", help=text)
+
+
 def _convert_options(parser: ArgumentParser) -> None:
     """Add the options of ``convert``."""
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
@@ -178,6 +184,7 @@ def _cache_options(parser: ArgumentParser) -> None:
 def _verify_options(parser: ArgumentParser) -> None:
     """Add the options of ``verify``."""
     parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
+    _add_replay(parser)
     text = "also prove bounds of all rates of the first N images, and show how tight they are"
     parser.add_argument("--bounds", type=int, metavar="N", help=text)
 
@@ -191,6 +198,7 @@ def _report_options(parser: ArgumentParser) -> None:
         metavar="PATH",
         help="the Keras model that was converted, to compare rates with Keras; else with the network without spikes",
     )
+    _add_replay(parser)
     add_output(parser, "file", Path("report.html"))
 
 

@@ -166,8 +166,21 @@ class TestVerify:
         assert main(["verify", f"{cli_folder}/run"]) == 0
         rows = [line.split() for line in capsys.readouterr().out.splitlines()]
         # S9 is about the other reset; S11 needs a constant input, which only the first layer has.
-        assert ["hidden", "108", "-", "0", "0", "0", "-"] in rows
-        assert ["second", "84", "-", "-", "0", "0", "-"] in rows
+        assert ["hidden", "108", "-", "0", "0", "0", "-", "0", "12", "of", "12"] in rows
+        assert ["second", "84", "-", "-", "0", "0", "-", "0", "12", "of", "12"] in rows
+
+    def test_a_row_says_how_many_images_were_replayed(self, cli_folder, capsys):
+        assert main(["verify", f"{cli_folder}/run", "--replay", "2"]) == 0
+        shown = capsys.readouterr().out
+        rows = [line.split() for line in shown.splitlines()]
+        assert ["hidden", "108", "-", "0", "0", "0", "-", "0", "12", "of", "12"] in rows
+        assert ["second", "84", "-", "-", "0", "0", "-", "0", "2", "of", "12"] in rows
+        closing = "verified: books of all 12 images, dynamics of 2 of 12 (of 12 where the input is constant)"
+        assert shown.splitlines()[-1] == closing
+
+    def test_another_number_of_images_to_replay_is_refused(self, cli_folder, capsys):
+        assert main(["verify", f"{cli_folder}/run", "--replay", "-1"]) == 2
+        assert "replay is '-1'; it must be auto, all, or a number of images" in capsys.readouterr().err
 
     def test_bounds_are_shown_as_the_function_gives_them(self, cli_folder, capsys):
         result = brian_snn.load_result(cli_folder / "run")
@@ -186,7 +199,7 @@ class TestVerify:
 
     def test_a_failure_is_red(self):
         report = pd.DataFrame(
-            {"population": ["a"], "equation": ["S11"], "neurons": [3], "applicable": [True]}
+            {"population": ["a"], "equation": ["S11"], "neurons": [3], "applicable": [True], "images": [1]}
             | {"max_residual_charge": [0.5], "max_residual_hz": [5.0], "holds": [False]}
         )
         assert "red" in str(console.verdict(report).style)

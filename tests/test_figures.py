@@ -131,7 +131,7 @@ class TestDepth:
 
     def test_all_runs_hold(self, depth_tables):
         assert depth_tables[1]["holds"].all()
-        assert set(depth_tables[1]["equation"]) == {"S9", "S11", "charge", "synapses"}
+        assert set(depth_tables[1]["equation"]) == {"S9", "S11", "charge", "synapses", "spikes"}
 
     def test_a_line_is_the_mean_of_a_depth(self):
         rows = [

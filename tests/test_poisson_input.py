@@ -88,7 +88,7 @@ def test_images_and_seeds_differ_in_their_spikes(network, images):
 def test_every_row_of_verify_holds_exactly(result):
     report = verify(result)
     applicable = report[report["applicable"]]
-    assert set(applicable["equation"]) == {"poisson", "charge", "synapses", "max_pool"}
+    assert set(applicable["equation"]) == {"poisson", "charge", "synapses", "max_pool", "spikes"}
     assert (applicable["max_residual_charge"] == 0).all() and report["holds"].all()
 
 
@@ -96,7 +96,8 @@ def test_a_wrong_spike_is_found(network, images):
     result = simulate(network, images, STEPS, backend="runtime", **POISSON)
     result.spike_counts["input_spikes"][1, 2, 3, 0] += 1
     failed = verify(result).query("not holds")
-    assert failed[["population", "equation"]].values.tolist() == [["input_spikes", "poisson"], ["conv", "synapses"]]
+    expected = [["input_spikes", "poisson"], ["input_spikes", "spikes"], ["conv", "synapses"]]
+    assert failed[["population", "equation"]].values.tolist() == expected
 
 
 def test_operations_count_its_spikes_and_no_multiplications(network, images):

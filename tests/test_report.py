@@ -159,7 +159,7 @@ class TestNumbers:
             k = shown.column("layer").index(row["population"])
             value = shown.values[k][shown.columns.index(row["equation"])]
             assert value == (row["max_residual_charge"] if row["applicable"] else None)
-        assert "verified: every equation" in page.paragraphs()
+        assert "verified: books of all 6 images, dynamics of 6 of 6" in page.paragraphs()
         assert "S11 does not apply to average, mixed, out: its input comes from spikes" in page.paragraphs()
 
     def test_confusions(self, page, result):

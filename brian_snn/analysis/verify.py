@@ -1,36 +1,47 @@
-"""Check a simulation, neuron by neuron, against the rate equations and against Keras' own layers.
+"""Check a simulation, neuron by neuron: its books, and the dynamics that made them.
 
-Nothing here simulates. The measured spike counts, potentials and charges of a `Result` are put into identities that
-hold exactly on a dyadic grid, so every residual is compared with 0 and not with a tolerance. Input currents and what
-arrives through synapses are computed anew, from the image and the measured spike counts, by Keras layers in float64.
+The books: measured spike counts, potentials and charges of a `Result` are put into identities that hold exactly on a
+dyadic grid, so every residual is compared with 0 and not with a tolerance. Input currents and what arrives through
+synapses are computed anew, from the image and the measured spike counts, by Keras layers in float64.
+
+Books can be cooked: V(T) is measured too, so any spikes at all satisfy them with a V(T) that was worked out to fit. So
+the dynamics is checked as well (`brian_snn.analysis.dynamics`): Eq. (4) is stepped outside Brian2, and its spikes and
+potentials are compared with the simulation's.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import batches
+from brian_snn.analysis.dynamics import (
+    Outcome,
+    Replay,
+    check_replay,
+    constant_residual,
+    has_closed_form,
+    replay_images,
+)
 from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s11
-from brian_snn.analysis.keras_maps import Map, keras_projection
+from brian_snn.analysis.inputs import Inputs
+from brian_snn.analysis.known_counts import count_batches
 from brian_snn.analysis.redraw import competes, poisson_surplus, softmax_surplus
+from brian_snn.analysis.stepping import Stepper
 from brian_snn.analysis.transients import pearson
-from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
+from brian_snn.conversion.graph import FloatArray, Population
 from brian_snn.errors import DataError
-from brian_snn.simulation.parameters import Parameters, on_grid, scaled_parameters
+from brian_snn.simulation.parameters import Parameters, scaled_parameters
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.topology import crosses_threshold
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22
-# Images are split into multiples of this, whose products with weights on the grid are exact, and a small rest.
-_IMAGE_GRID = 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -41,14 +52,17 @@ class _Row:
     equation: str
     neurons: int = 0
     applicable: bool = True
+    images: int = 0
     max_residual_charge: float = 0.0
     max_residual_hz: float = 0.0
     holds: bool = True
     note: str = ""
 
 
-def verify(result: Result) -> pd.DataFrame:
+def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     """Check every population of a simulation and report what its equations leave over.
+
+    The books, for all images:
 
     ``S9`` or ``S11``, for reset to zero or by subtraction: the rate law of a neuron with constant input, the current
     recomputed from the image by Keras. In S9 a neuron with z <= 0 must be silent and have V(T) = V(0) + z T instead.
@@ -59,48 +73,72 @@ def verify(result: Result) -> pd.DataFrame:
     ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
     ``max_pool``: N = max_j N_j at the end, and without delay at every checkpoint and step for which both are recorded.
 
+    The dynamics, ``spikes``: N and V(T) are those of Eq. (4), which knows neither. Where the input is constant, for all
+    images, by S9 or S11 solved for N (stepped, where leak or refractory period allow no such form). Elsewhere by
+    stepping through the run from the image on, for the images that are replayed; and step by step, for all images,
+    where spike trains or V(t) were recorded. Where the spikes of a population before it differ and were not recorded, a
+    population that differs too is not judged.
+
     Parameters
     ----------
     result : Result
         As `brian_snn.simulate` or `brian_snn.load_result` returns it.
+    replay : "auto", "all" or int
+        How many images to replay, evenly spread; ``auto``: as many as take about as long as the rest, at least one
+        (`brian_snn.analysis.dynamics.BUDGET`); 0: none, and nothing is said of the dynamics but for constant input.
 
     Returns
     -------
     report : DataFrame
         One row per population and equation, with the columns ``population``, ``equation``, ``neurons`` (pairs of a
-        neuron and an image that were checked), ``applicable``, ``max_residual_charge`` (in the unit of V_thr; a missing
-        or surplus spike of a max-pooling unit counts V_thr), ``max_residual_hz`` (the same as a rate, that is divided
-        by V_thr T), ``holds`` and ``note``. A row holds if its residual is exactly 0. A row that is not applicable
-        holds vacuously; its note says why, and its residuals are nan.
+        neuron and an image that were checked), ``applicable``, ``images`` (for which it was checked),
+        ``max_residual_charge`` (in the unit of V_thr; a missing or surplus spike counts V_thr where spikes are
+        compared), ``max_residual_hz`` (the same as a rate, that is divided by V_thr T), ``holds`` and ``note``. A row
+        holds if its residual is exactly 0. A row that is not applicable holds vacuously; its note says why, and its
+        residuals are nan.
 
     Raises
     ------
     DataError
         If an array of the result does not have the shape of its population.
+    SettingError
+        If `replay` is no number of images.
     """
+    replay = check_replay(replay)
     _require_shapes(result)
     parameters = scaled_parameters(result.network, result.settings)
+    steppers = {
+        population.name: Stepper(parameters, result.settings, population, Inputs(parameters, population))
+        for population in result.network.populations
+    }
+    outcomes = replay_images(result, parameters, steppers, replay)
     rows: list[_Row] = []
     for population in result.network.populations:
+        stepper, outcome = steppers[population.name], outcomes[population.name]
         if population.kind == "max_pool":
-            rows.append(_max_pool_row(result, parameters, population))
+            rows.append(_max_pool_row(result, parameters, population, stepper.inputs))
         elif population.kind != "poisson":
-            rows += _membrane_rows(result, parameters, population)
+            rows += _membrane_rows(result, parameters, population, stepper.inputs)
         if population.kind == "poisson" or competes(result, population):
             rows.append(_random_row(result, parameters, population))
+        rows.append(_spikes_row(result, parameters, population, stepper, outcome))
     return pd.DataFrame(rows)
 
 
 def _require_shapes(result: Result) -> None:
-    """Raise if a population's counts, potentials or charges are missing or of another shape."""
-    optional = ("leaked", "missed")
-    fields = ("spike_counts", "potentials", "charge", "surplus", *optional)
-    for part, field in itertools.product(result.parts(), fields):
-        arrays = getattr(part, field)
-        for population in result.network.populations:
-            if field in optional and population.name not in arrays:
+    """Raise if a population's counts, potentials, charges or recordings are missing or of another shape."""
+    always = ("spike_counts", "potentials", "charge", "surplus")
+    for part, population in itertools.product(result.parts(), result.network.populations):
+        n_images, n_steps = len(part.images), result.settings.steps
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*always, "leaked", "missed"), (n_images, *population.shape))
+        shapes["potential_traces"] = (n_images, n_steps, *population.shape)
+        if population.name in part.spike_trains:
+            # As many rows as there are spikes.
+            shapes["spike_trains"] = (len(part.spike_trains[population.name]), 3)
+        for field, expected in shapes.items():
+            arrays = getattr(part, field)
+            if population.name not in arrays and field not in always:
                 continue
-            expected = (len(part.images), *population.shape)
             given = np.shape(arrays[population.name]) if population.name in arrays else "nothing"
             if given != expected:
                 raise DataError(
@@ -111,12 +149,11 @@ def _require_shapes(result: Result) -> None:
 # --- populations with a membrane ------------------------------------------------------------------------------------
 
 
-def _membrane_rows(result: Result, parameters: Parameters, population: Population) -> list[_Row]:
+def _membrane_rows(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> list[_Row]:
     """Return the rows of the rate law, the charge balance and the synapses."""
     name, n_steps = population.name, result.window_steps(population.name)
     law = _rate_law(result)
-    note = _why_not_rate_law(result, parameters, population)
-    inputs = _Inputs(result, parameters, population)
+    note = _why_not_rate_law(result, parameters, population, inputs)
     largest = dict.fromkeys(("charge", "synapses") if note else (law, "charge", "synapses"), 0.0)
     for part in result.parts():
         for batch in batches(len(part.images), inputs.largest_size, _BATCH_NUMBERS):
@@ -131,7 +168,7 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
             if competes(result, population):
                 # Its spikes are no threshold crossings, and take nothing from the potential.
                 counts = np.zeros_like(counts)
-            current = inputs.current(part, batch)
+            current = inputs.current(part.images[batch])
             kept = (counts, charge, v_end, parameters.v_init, surplus, parameters.threshold, leaked)
             residuals = {
                 "charge": charge_balance(*kept),
@@ -150,9 +187,9 @@ def _rate_law(result: Result) -> str:
     return "S9" if result.settings.reset == "zero" else "S11"
 
 
-def _why_not_rate_law(result: Result, parameters: Parameters, population: Population) -> str:
+def _why_not_rate_law(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> str:
     """Return why the rate law of constant input says nothing about a population; empty if it applies."""
-    if any(projection.source != INPUT for projection in result.network.into(population.name)):
+    if inputs.sources:
         return "its input comes from spikes and changes over time"
     if population.name in result.leaked:
         return "its potential leaks; the charge balance has a term for that, the rate law has none"
@@ -182,45 +219,10 @@ def _s11(
 _LAWS: dict[str, Callable[..., FloatArray]] = {"S9": _s9, "S11": _s11}
 
 
-class _Inputs:
-    """What arrives at a population, computed by Keras from the images and from the sources' spike counts."""
-
-    def __init__(self, result: Result, parameters: Parameters, population: Population) -> None:
-        """Build one map per projection."""
-        self._grid = result.network.grid
-        self._population = population
-        self._bias = parameters.network[population.name].bias.ravel()
-        self._maps: list[tuple[Projection, Map]] = [
-            (p, keras_projection(p, population.size)) for p in parameters.network.into(population.name)
-        ]
-        sizes = [n for p, _ in self._maps for n in (p.geometry.n_in, p.geometry.n_out)]
-        self.largest_size = max([population.size, *sizes])
-
-    def current(self, part: Result, batch: slice) -> FloatArray:
-        """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
-        images = np.asarray(part.images[batch], np.float64)
-        maps = [apply for projection, apply in self._maps if projection.source == INPUT]
-        if not maps:
-            return np.broadcast_to(self._bias, (len(images), self._population.size))
-        # Sums over `coarse` are exact in any order; those over the rest are too small for their rounding to matter.
-        coarse = np.rint(images / _IMAGE_GRID) * _IMAGE_GRID
-        exact = sum((apply(coarse) for apply in maps), start=np.zeros(1)) + self._bias
-        rest = sum((apply(images - coarse) for apply in maps), start=np.zeros(1))
-        return on_grid(exact + rest, self._grid)
-
-    def charge_of_spikes(self, part: Result, batch: slice) -> FloatArray:
-        """Return the sum over projections of W N_source, with the spikes in the population's window."""
-        total = np.zeros((len(part.images[batch]), self._population.size))
-        for projection, apply in self._maps:
-            if projection.source != INPUT:
-                total += apply(part.counts_in_window(projection.source, projection.target)[batch])
-        return total
-
-
 # --- max pooling ----------------------------------------------------------------------------------------------------
 
 
-def _max_pool_row(result: Result, parameters: Parameters, population: Population) -> _Row:
+def _max_pool_row(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> _Row:
     """Return the row of a max-pooling population: its counts against the largest counts in its windows."""
     if result.settings.schedule == "brian2":
         note = "with Brian2's own schedule a max-pooling unit lags its inputs by a step"
@@ -228,61 +230,14 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
     if result.settings.max_pool == "gate":
         note = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
         return _not_applicable(population.name, "max_pool", note)
-    maps = [(p, keras_projection(p, population.size)) for p in result.network.into(population.name)]
-    sizes = [n for p, _ in maps for n in (p.geometry.n_in, p.geometry.n_out)]
     largest = 0.0
-    names = {population.name, *(p.source for p, _ in maps)}
+    names = {population.name, *inputs.sources}
     for part in result.parts():
-        for counts in _count_batches(part, population.name, names, max(sizes)):
-            expected = np.maximum.reduce([apply(counts[p.source]) for p, apply in maps])
+        for counts in count_batches(part, population.name, names, inputs.largest_size):
+            expected = inputs.maximum_of(counts)
             residual = (counts[population.name].reshape(expected.shape) - expected) * parameters.threshold
             largest = _largest(largest, residual)
     return _checked(result, parameters, _Row(population.name, "max_pool"), largest)
-
-
-def _count_batches(result: Result, pool: str, names: set[str], size: int) -> Iterator[dict[str, FloatArray]]:
-    """Yield spike counts of a max pooling and its sources since the start of the run, wherever all of them are known.
-
-    A source is silent before its window, so the counts in its window are those since the start. A max-pooling unit is
-    never clamped: its count follows its sources from the first step.
-    """
-    known: list[Mapping[str, NDArray[Any]]] = [
-        {name: result.spike_counts[name] if name == pool else result.arrived_counts(name) for name in names}
-    ]
-    # With a delay the counts at other times are those of spikes sent, some of which are still under way.
-    delayed = result.settings.delay_steps > 0
-    if not delayed and all(name in result.count_history for name in names):
-        known += [{name: result.count_history[name][k] for name in names} for k in range(len(result.checkpoints))]
-    for counts in known:
-        for batch in batches(len(result.images), size, _BATCH_NUMBERS):
-            yield {name: np.asarray(counts[name][batch], np.float64) for name in names}
-    if not delayed and all(name in result.spike_trains for name in names):
-        yield from _counts_per_step(result, names, size)
-
-
-def _counts_per_step(result: Result, names: set[str], size: int) -> Iterator[dict[str, FloatArray]]:
-    """Yield running spike counts, one row per step, from recorded spike trains."""
-    trains = {name: _split_by_image(result.spike_trains[name], len(result.images)) for name in names}
-    for image in range(len(result.images)):
-        running = {name: np.zeros(result.network[name].size) for name in names}
-        for steps in batches(result.settings.steps, size, _BATCH_NUMBERS):
-            n_steps = len(range(result.settings.steps)[steps])
-            counts = {}
-            for name in names:
-                # Steps are counted from 1.
-                step, neuron = trains[name][image][:, 1] - 1 - steps.start, trains[name][image][:, 2]
-                here = (step >= 0) & (step < n_steps)
-                spikes = np.zeros((n_steps, result.network[name].size))
-                np.add.at(spikes, (step[here], neuron[here]), 1.0)
-                counts[name] = running[name] + np.cumsum(spikes, axis=0)
-                running[name] = counts[name][-1]
-            yield counts
-
-
-def _split_by_image(train: NDArray[np.int32], n_images: int) -> list[NDArray[np.int32]]:
-    """Return the spikes of each image."""
-    ordered = train[np.argsort(train[:, 0], kind="stable")]
-    return np.split(ordered, np.searchsorted(ordered[:, 0], np.arange(1, n_images)))
 
 
 # --- random spikes --------------------------------------------------------------------------------------------------
@@ -295,6 +250,32 @@ def _random_row(result: Result, parameters: Parameters, population: Population) 
     for part in result.parts():
         largest = _largest(largest, surplus(part, population) * parameters.threshold)
     return _checked(result, parameters, _Row(population.name, equation), largest)
+
+
+# --- the dynamics ---------------------------------------------------------------------------------------------------
+
+
+def _spikes_row(
+    result: Result, parameters: Parameters, population: Population, stepper: Stepper, outcome: Outcome
+) -> _Row:
+    """Return the row of Eq. (4): with constant input of all images, else of those that were replayed."""
+    n_images, residual, n_checked, how = len(result.images), outcome.residual, outcome.images, []
+    is_constant = population.kind in ("spiking", "readout") and not stepper.inputs.sources
+    if is_constant:
+        n_checked = n_images
+        how.append(f"{_rate_law(result)} solved for N" if has_closed_form(population, result.settings) else "stepped")
+        for part in result.parts():
+            for batch in batches(len(part.images), stepper.inputs.largest_size, _BATCH_NUMBERS):
+                off = constant_residual(stepper, result, parameters, population, part, batch)
+                residual = _largest(residual, off)
+    if outcome.by_step:
+        how.append("step by step")
+    if outcome.misled and not is_constant:
+        how.append(f"not judged in {outcome.misled}, where {', '.join(sorted(outcome.blamed))} differs before it")
+    note = "; ".join([f"{n_checked:,} of {n_images:,} images", *how])
+    if not n_checked:
+        return _not_applicable(population.name, "spikes", note)
+    return _checked(result, parameters, _Row(population.name, "spikes", note=note), residual, n_checked)
 
 
 # --- the report -----------------------------------------------------------------------------------------------------
@@ -310,13 +291,14 @@ def _largest(so_far: float, residual: FloatArray) -> float:
     return float(np.maximum(so_far, np.max(np.abs(residual), initial=0.0)))
 
 
-def _checked(result: Result, parameters: Parameters, row: _Row, residual: float) -> _Row:
+def _checked(result: Result, parameters: Parameters, row: _Row, residual: float, n_images: int | None = None) -> _Row:
     """Return a row with its residual, as a charge and as a rate over the population's window, and the verdict."""
-    population = result.network[row.population]
+    population, n_images = result.network[row.population], len(result.images) if n_images is None else n_images
     duration_s = result.window_steps(population.name) * result.settings.dt_s
     return replace(
         row,
-        neurons=population.size * len(result.images),
+        neurons=population.size * n_images,
+        images=n_images,
         max_residual_charge=residual,
         # A population clamped to the end has no rate.
         max_residual_hz=residual / (parameters.threshold * duration_s) if duration_s else np.nan,

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from brian_snn import load_network, load_result
 from brian_snn.analysis.bounds import bounds
+from brian_snn.analysis.dynamics import parse_replay
 from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.cli import FAILED
 from brian_snn.commands.console import (
@@ -114,7 +115,7 @@ def verify(arguments: Namespace) -> int:
     """Verify a saved result, show the residuals, and return 1 if an equation does not hold."""
     console = new_console()
     result = load_result(arguments.result)
-    report = verify_result(result)
+    report = verify_result(result, parse_replay(arguments.replay))
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
     if arguments.bounds is None:
@@ -145,7 +146,7 @@ def report(arguments: Namespace) -> int:
     check_target(arguments.output, "file", arguments.force)
     with Stages(console) as stages:
         with stages.stage("verify every neuron"):
-            run = gather(arguments.result, arguments.model)
+            run = gather(arguments.result, arguments.model, parse_replay(arguments.replay))
         with stages.stage("explain and draw"):
             page = render(compose(run))
     with staged_file(arguments.output) as path:

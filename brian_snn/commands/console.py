@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 #: Equations in the order of the columns of the verification table; others of a report come behind them.
-EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool")
+EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
 
 #: What the verification table shows.
-RESIDUAL_NOTE = "in thresholds; - where an equation does not apply"
+RESIDUAL_NOTE = "in thresholds; - where an equation does not apply; spikes: of the images replayed by Eq. (4)"
 
 #: Width of the output where no terminal says how wide it is.
 _PIPE_WIDTH = 120
@@ -51,8 +51,11 @@ def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
     for population, group in report.groupby("population", sort=False):
         cells = {str(row["equation"]): _residual(row) for _, row in group.iterrows()}
         neurons = f"{int(group['neurons'].max()):,}"
+        n_replayed, n_images = _replayed(group)
         rows.append(
-            {"population": population, "neurons x images": neurons} | {e: cells.get(e, Text("-")) for e in equations}
+            {"population": population, "neurons x images": neurons}
+            | {e: cells.get(e, Text("-")) for e in equations}
+            | {"replayed": f"{n_replayed:,} of {n_images:,}"}
         )
     return rows
 
@@ -63,11 +66,34 @@ def holds(report: pd.DataFrame) -> bool:
 
 
 def verdict(report: pd.DataFrame) -> Text:
-    """Return one line: green if all holds, red with what fails."""
+    """Return one line: green if all holds, with what was compared; red with what fails."""
     if holds(report):
-        return Text("verified: every equation that applies holds for every neuron", style="bold green")
+        return Text(f"verified: {compared(report)}", style="bold green")
     failed = ", ".join(f"{row['equation']} in {row['population']}" for _, row in report[~report["holds"]].iterrows())
     return Text(f"VERIFICATION FAILED: {failed}", style="bold red")
+
+
+def compared(report: pd.DataFrame) -> str:
+    """Return in words of how many images the books balance, and of how many the dynamics was replayed.
+
+    Parameters
+    ----------
+    report : DataFrame
+        Of `brian_snn.verify`, or several of them for different images, one below the other.
+    """
+    numbers = [_replayed(group) for _, group in report.groupby("population", sort=False)]
+    n_images = max(n for _, n in numbers)
+    fewest, most = min(n for n, _ in numbers), max(n for n, _ in numbers)
+    books = f"books of all {n_images:,} images" if n_images > 1 else "books of the one image"
+    if fewest == most:
+        return f"{books}, dynamics of {fewest:,} of {n_images:,}"
+    return f"{books}, dynamics of {fewest:,} of {n_images:,} (of {most:,} where the input is constant)"
+
+
+def _replayed(group: pd.DataFrame) -> tuple[int, int]:
+    """Return for how many images the dynamics of a population was replayed, and how many there are."""
+    by_equation = group.groupby("equation")["images"].sum()
+    return int(by_equation.get("spikes", 0)), int(by_equation.max())
 
 
 def _residual(row: pd.Series) -> Text:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brian_snn.analysis.dynamics import Replay
 from brian_snn.analysis.verify import verify
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, IntArray, Network
@@ -69,7 +70,7 @@ class Run:
     sample: Sample
 
 
-def gather(folder: Path, model: Path | None = None) -> Run:
+def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> Run:
     """Read a run, verify it, and ask for the activations that its rates stand for.
 
     Parameters
@@ -78,6 +79,8 @@ def gather(folder: Path, model: Path | None = None) -> Run:
         As `brian_snn.simulate` or ``brian-snn simulate`` wrote it.
     model : Path, optional
         File of the Keras model that was converted; without it the activations are those of the converted network.
+    replay : "auto", "all" or int
+        Images whose dynamics `brian_snn.verify` replays.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def gather(folder: Path, model: Path | None = None) -> Run:
     result, description = load_result(folder), read_description(folder)
     labels = _labels(folder, len(result.images))
     sample = _sample(result, model)
-    return Run(folder, description, result, labels, verify(result), sample)
+    return Run(folder, description, result, labels, verify(result, replay), sample)
 
 
 def _labels(folder: Path, n_images: int) -> IntArray | None:

@@ -30,7 +30,7 @@ def head_numbers(run: Run) -> dict[str, Cell]:
         numbers = {"accuracy": percent(np.mean(run.result.predictions == run.labels))} | numbers
     return numbers | {
         "synaptic operations per image": cell(round(float(snn_operations(run.result).mean()))),
-        "identities checked": cell(int(run.verification["neurons"].sum())),
+        "comparisons": cell(int(run.verification["neurons"].sum())),
         "largest residual charge": cell(float(residuals.max()), "good" if residuals.max() == 0 else "bad"),
     }
 
@@ -138,15 +138,18 @@ def residuals(run: Run) -> Section:
     rows = []
     for name, group in report.groupby("population", sort=False):
         shown: dict[str, object] = {"layer": name, "neurons x images": int(group["neurons"].max())}
-        rows.append(shown | {equation: _residual(group, equation) for equation in report["equation"].unique()})
+        shown |= {equation: _residual(group, equation) for equation in report["equation"].unique()}
+        rows.append(shown | {"replayed": ", ".join(group["note"][group["equation"] == "spikes"])})
     caption = "Largest residual charge of any neuron and image, in thresholds; 0 is exact"
     notes = [
         Text(f"{equation} does not apply to {', '.join(group['population'])}: {note}.")
         for (equation, note), group in report[~report["applicable"]].groupby(["equation", "note"], sort=False)
     ]
     text = (
-        "Each identity is put to every neuron and every image with the counts, potentials and charges that were "
-        "measured. Arithmetic is exact, so a residual is compared with 0 and not with a tolerance."
+        "The books: each identity is put to every neuron and every image with the counts, potentials and charges that "
+        "were measured. The dynamics, column spikes: Equation (4) is stepped outside Brian2, and its spike counts and "
+        "final potentials are compared with the simulation's, for as many images as the last column says. Arithmetic "
+        "is exact, so a residual is compared with 0 and not with a tolerance."
     )
     return Section("residuals", "Residuals", (Text(text), table(caption, rows), *notes))
 

@@ -1,0 +1,75 @@
+"""What arrives at a population, computed by Keras from images, spike counts and spikes.
+
+The weights of the network are put into Keras' own layers (`brian_snn.analysis.keras_maps`), so nothing here shares code
+with what connects the simulated neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.analysis.keras_maps import Map, keras_projection
+from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
+from brian_snn.simulation.parameters import Parameters, on_grid
+from brian_snn.simulation.result import Result
+
+# Images are split into multiples of this, whose products with weights on the grid are exact, and a small rest.
+_IMAGE_GRID = 2.0**-24
+
+
+class Inputs:
+    """The maps of all projections onto a population.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Weights and biases for the threshold of the simulation.
+    population : Population
+        The target.
+    """
+
+    def __init__(self, parameters: Parameters, population: Population) -> None:
+        self._grid = parameters.network.grid
+        self._population = population
+        self._bias = parameters.network[population.name].bias.ravel()
+        self._maps: list[tuple[Projection, Map]] = [
+            (p, keras_projection(p, population.size)) for p in parameters.network.into(population.name)
+        ]
+        sizes = [n for p, _ in self._maps for n in (p.geometry.n_in, p.geometry.n_out)]
+        self.largest_size = max([population.size, *sizes])
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The populations whose spikes arrive here; none where the input is a constant current."""
+        return tuple(dict.fromkeys(p.source for p, _ in self._maps if p.source != INPUT))
+
+    def current(self, images: NDArray[np.generic]) -> FloatArray:
+        """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
+        pixels = np.asarray(images, np.float64)
+        maps = [apply for projection, apply in self._maps if projection.source == INPUT]
+        if not maps or self._population.kind == "poisson":
+            return np.broadcast_to(self._bias, (len(pixels), self._population.size))
+        # Sums over `coarse` are exact in any order; those over the rest are too small for their rounding to matter.
+        coarse = np.rint(pixels / _IMAGE_GRID) * _IMAGE_GRID
+        exact = sum((apply(coarse) for apply in maps), start=np.zeros(1)) + self._bias
+        rest = sum((apply(pixels - coarse) for apply in maps), start=np.zeros(1))
+        return on_grid(exact + rest, self._grid)
+
+    def charge_of_spikes(self, part: Result, batch: slice) -> FloatArray:
+        """Return the sum over projections of W N_source, with the spikes in the population's window."""
+        total = np.zeros((len(part.images[batch]), self._population.size))
+        for projection, apply in self._maps:
+            if projection.source != INPUT:
+                total += apply(part.counts_in_window(projection.source, projection.target)[batch])
+        return total
+
+    def charge_of(self, spikes: Mapping[str, NDArray[np.generic]]) -> FloatArray:
+        """Return the sum over projections of W s for any activity s of the sources, (n, size) from (n, source size)."""
+        return sum((apply(spikes[p.source]) for p, apply in self._maps if p.source != INPUT), start=np.zeros(1))
+
+    def maximum_of(self, activity: Mapping[str, NDArray[np.generic]]) -> FloatArray:
+        """Return the largest activity in each window of a max pooling, (n, size) from (n, source size)."""
+        return np.maximum.reduce([apply(activity[p.source]) for p, apply in self._maps])

@@ -23,6 +23,7 @@ from typing import NoReturn
 from brian_snn import __version__
 from brian_snn.commands.setting_options import add_settings
 from brian_snn.errors import BrianSnnError, SettingError
+from brian_snn.processors import usable_processors
 from brian_snn.simulation.settings import Settings
 
 FAILED, BAD_INPUT = 1, 2
@@ -205,7 +206,7 @@ def _report_options(parser: ArgumentParser) -> None:
 def _demo_options(parser: ArgumentParser) -> None:
     """Add the options of ``demo``."""
     add_settings(parser, only=("steps", "threshold", "backend"))
-    _add_workers(parser, default=max(1, min(os.cpu_count() or 1, 4)))
+    _add_workers(parser, default=min(usable_processors(), 4))
     add_output(parser, "folder", Path("brian-snn-demo"))
 
 
@@ -221,7 +222,7 @@ def _bench_options(parser: ArgumentParser) -> None:
         "--workers",
         type=int,
         nargs="+",
-        default=sorted({1, os.cpu_count() or 1}),
+        default=sorted({1, usable_processors()}),
         metavar="N",
         help="processes to run side by side, a row each",
     )

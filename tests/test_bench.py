@@ -11,6 +11,7 @@ import brian_snn
 from brian_snn.__main__ import main
 from brian_snn.commands import bench, timing
 from brian_snn.datasets import Dataset
+from brian_snn.processors import usable_processors
 from tests.command_line import fails_cleanly
 
 SETTINGS = ["--steps", "30"]
@@ -95,9 +96,9 @@ def test_the_csv_says_what_was_measured(coarse, in_process, tmp_path):
     assert main(command(coarse, "--reset", "zero", "--images", 3, "--rounds", 1, "-o", tmp_path / "t.csv")) == 0
     table = pd.read_csv(tmp_path / "t.csv")
     expected = {"network": "coarse.npz", "neurons": 20, "synapses": 9 * 7 + 7 * 4, "images": 3, "steps": 30}
-    expected |= {"settings": "--steps 30 --reset zero", "rounds": 1, "cores": os.cpu_count()}
+    expected |= {"settings": "--steps 30 --reset zero", "rounds": 1, "cores": usable_processors()}
     assert all((table[name] == value).all() for name, value in expected.items())
-    assert set(table["workers"]) == {1, os.cpu_count()}
+    assert set(table["workers"]) == {1, usable_processors()}
 
 
 def test_the_rounds_take_turns_and_the_first_call_does_not_count(coarse, in_process, tmp_path, capsys):

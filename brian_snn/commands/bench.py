@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from brian_snn.errors import SettingError
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert
+from brian_snn.processors import usable_processors
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
 
@@ -103,7 +103,7 @@ def _facts(workload: Workload, call: Call, rounds: int) -> dict[str, Any]:
         "settings": " ".join(settings_options(workload.settings)),
         "rounds": rounds,
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usable_processors(),
     }
 
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from brian_snn.errors import CompilerError
+from brian_snn.processors import usable_processors
 
 # No -ffast-math: sums are exact in any order, but comparisons and rounding must stay those of IEEE 754.
 FLAGS = ("-w", "-O3", "-march=native", "-std=c++11", "-I.")
@@ -106,7 +107,7 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
         _run([*compiler, *FLAGS, *optimisation, "-include", "precompiled.h", "-c", source, "-o", target], folder)
         return target
 
-    targets, pool = [], ThreadPoolExecutor(os.cpu_count())
+    targets, pool = [], ThreadPoolExecutor(usable_processors())
     try:
         for target in pool.map(compile_one, sources):
             targets.append(target)

@@ -10,12 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from brian_snn.processors import usable_processors
+
 
 def description(params: dict[str, Any]) -> dict[str, Any]:
     """Return versions, machine and parameters, which go with every result."""
     names = ("numpy", "keras", "tensorflow", "brian2")
     versions = {"python": platform.python_version()} | {name: version(name) for name in names}
-    machine = {"processor": processor(), "cores": os.cpu_count()}
+    machine = {"processor": processor(), "cores": usable_processors()}
     return {"machine": machine, "versions": versions, "params": params}
 
 

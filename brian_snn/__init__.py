@@ -7,9 +7,12 @@ The three steps are `convert`, `simulate` and `verify`: a Keras model becomes a 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+# What `typing` calls so, which need not be imported: see `brian_snn.__main__`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from brian_snn.analysis.verify import verify
     from brian_snn.conversion.graph import Geometry, Network, Population, Projection
     from brian_snn.conversion.storage import load_network

@@ -1,7 +1,14 @@
 """Run the command line: ``python -m brian_snn`` and the ``brian-snn`` script."""
 
-import signal
+import os
 import sys
+
+# With -m Python looks for modules in the working folder first, where a file of the user's may have the name of one,
+# such as ``random.py``. What is imported from here on is not looked for there; nor is this package, once it is loaded.
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] == os.getcwd():
+    del sys.path[0]
+
+import signal
 from collections.abc import Sequence
 
 from brian_snn import cli

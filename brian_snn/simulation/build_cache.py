@@ -34,6 +34,28 @@ from brian_snn.simulation.topology import Topology
 
 _PARTIAL = ".partial"
 
+#: Runs the code generator of this very package, wherever it was imported from. With ``-P`` Python leaves the working
+#: folder alone: a file of the user's there, such as ``random.py``, is no module of the library.
+_GENERATOR = (
+    "-P",
+    "-c",
+    """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+spec = spec_from_file_location("brian_snn", sys.argv[1])
+sys.modules["brian_snn"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["brian_snn"])
+from brian_snn.simulation.codegen import main
+
+main(sys.argv[2])
+""",
+    str(Path(__file__).parent.parent / "__init__.py"),
+)
+
+#: All code that has a part in what the program of a topology is and how it is run. Shapes are compiled in.
+_CODE = ("simulation/**/*.py", "simulation/templates/*", "conversion/*.py", "*.py")
+
 #: Names of the folders of builds, and of those that are being made or deleted.
 _NAME = re.compile(rf"[0-9a-f]{{32}}(?P<partial>(\.[0-9a-f]+)?{re.escape(_PARTIAL)})?")
 
@@ -234,8 +256,7 @@ def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Prog
 
 def _generate(topology: Topology, folder: Path) -> None:
     """Let a process of its own write the C++ sources."""
-    command = [sys.executable, "-m", "brian_snn.simulation.codegen", str(folder)]
-    done = subprocess.run(command, input=pickle.dumps(topology), capture_output=True)
+    done = subprocess.run([sys.executable, *_GENERATOR, str(folder)], input=pickle.dumps(topology), capture_output=True)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         if "No space left" in message[-1]:
@@ -256,8 +277,7 @@ def build_key(topology: Topology, compiler: Compiler) -> str:
 def code_digest() -> str:
     """Hash the code of this package that turns a topology into C++, and that runs it."""
     package = Path(__file__).parent.parent
-    paths = [*package.glob("simulation/**/*.py"), *package.glob("simulation/templates/*")]
     digest = hashlib.sha256()
-    for path in sorted([*paths, package / "conversion" / "linear_maps.py"]):
+    for path in sorted(path for pattern in _CODE for path in package.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Generate the C++ project of a topology with Brian2's standalone device.
 
-Runs in a process of its own (``python -m brian_snn.simulation.codegen FOLDER``, the pickled topology on standard
+Runs in a process of its own (`main`, started by `brian_snn.simulation.build_cache`, the pickled topology on standard
 input), so that devices, preferences and clocks of the caller's Brian2 are never touched. The pickle comes from the
 parent process through a pipe; nothing from a file is ever unpickled.
 """
@@ -112,7 +112,8 @@ def _noise_context(
     return {"noise": stream, "noise_size": "1", "noise_vector": None}
 
 
-if __name__ == "__main__":
+def main(folder: str) -> None:
+    """Do the work of the process."""
     # Brian2 logs to a file in the temporary folder unless told otherwise, and warns on its standard error.
     os.environ.setdefault("BRIAN2_LOGGING", "0")
-    generate(pickle.load(sys.stdin.buffer), sys.argv[1])
+    generate(pickle.load(sys.stdin.buffer), folder)

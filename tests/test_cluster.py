@@ -158,6 +158,27 @@ def test_a_client_that_is_closed_meanwhile_is_an_error_that_says_so(client, netw
         simulate(network, images, STEPS, client=other, shard_size=1, progress=lambda *_: other.close())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [OSError("my disk"), ValueError("my mistake")])
+def test_only_what_the_client_raises_is_a_lost_connection(client, network, images, error, tmp_path):
+    def fail(*_):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        simulate(network, images, STEPS, client=client, progress=fail, output=tmp_path / "run")
+    assert raised.value is error
+
+
+@pytest.mark.slow
+def test_an_error_in_what_is_made_of_the_numbers_is_no_lost_connection(client, network, images, monkeypatch):
+    def fail(*_):
+        raise OSError("ours")
+
+    monkeypatch.setattr(cluster, "shard_result", fail)
+    with pytest.raises(OSError, match="^ours$"):
+        simulate(network, images, STEPS, client=client)
+
+
 def test_anything_but_a_client_is_refused(network, images):
     with pytest.raises(SettingError, match="client is 5; it must be a dask.distributed.Client"):
         simulate(network, images, client=5)

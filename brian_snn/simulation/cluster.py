@@ -11,15 +11,15 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.errors import BrianSnnError, SettingError, SimulationError
+from brian_snn.errors import BrianSnnError, OutputError, SettingError, SimulationError
 from brian_snn.simulation.build_cache import Build, code_digest, get_build
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
@@ -96,10 +96,25 @@ def run_on_cluster(
     ------
     SimulationError
         If a shard failed, or took the workers that tried it down with it, or the cluster has no workers or is gone.
+    OutputError
+        If the build cannot be read.
     """
+    try:
+        shipped = pack(build.folder)
+    except OSError as error:
+        raise OutputError(f"the build in {build.folder} cannot be read: {error.strerror or error}.") from error
     with _lost_connection_explained(client):
         _wait_for_a_worker(client)
-        yield from _run(client, build, job, images, iter(shards), on_images)
+    with closing(_run(client, shipped, job, images, iter(shards))) as done:
+        while True:
+            # Only what Dask does: what is done with the numbers, here or by the caller, has errors of its own.
+            with _lost_connection_explained(client):
+                found = next(done, None)
+            if found is None:
+                return
+            shard, outputs = found
+            on_images(len(shard))
+            yield shard, shard_result(job, images[shard.start : shard.stop], outputs, shard.start)
 
 
 def _wait_for_a_worker(client: Any) -> None:
@@ -128,20 +143,15 @@ def _lost_connection_explained(client: Any) -> Iterator[None]:
 
 
 def _run(
-    client: Any,
-    build: Build,
-    job: Job,
-    images: NDArray[np.generic],
-    todo: Iterator[Shard],
-    on_images: Callable[[int], None],
-) -> Iterator[tuple[Shard, Result]]:
-    """Keep two shards a thread in flight and yield each as it is done."""
+    client: Any, shipped: ShippedBuild, job: Job, images: NDArray[np.generic], todo: Iterator[Shard]
+) -> Generator[tuple[Shard, RunOutputs], None, None]:
+    """Keep two shards a thread in flight and yield what came out of each as it is done."""
     from distributed import as_completed
 
     with warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
         warnings.filterwarnings("ignore", message="Sending large graph")
-        common = client.submit(_hold, job, pack(build.folder), code_digest(), pure=False)
+        common = client.submit(_hold, job, shipped, code_digest(), pure=False)
         in_flight: dict[Any, tuple[Shard, str | None]] = {}
 
         def submit(shard: Shard, worker: str | None) -> Any:
@@ -164,8 +174,7 @@ def _run(
                 shard, _ = in_flight.pop(future)
                 outputs = _outcome(future, shard)
                 futures.update(more())
-                on_images(len(shard))
-                yield shard, shard_result(job, images[shard.start : shard.stop], outputs, shard.start)
+                yield shard, outputs
         finally:
             client.cancel([*in_flight, common], force=True)
 

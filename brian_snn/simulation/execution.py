@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from brian_snn.errors import SettingError
 from brian_snn.option_values import whole_number
 from brian_snn.simulation.build_cache import get_build
+from brian_snn.simulation.callbacks import Progress, marked
 from brian_snn.simulation.cluster import n_threads, require_client, run_on_cluster
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runtime import run_runtime
 from brian_snn.simulation.standalone import run_standalone
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -80,14 +79,20 @@ def execute(
         Those to simulate; what is missing of the images counts as done already.
     laps_s : dict of str to float
         Filled with the seconds spent in ``find_build`` or, for a new one, ``compile``, and in ``run``.
+
+    Raises
+    ------
+    CallbackError
+        If a callback raised something; for `brian_snn.simulation.callbacks.raised_as_they_are`.
     """
     done = len(images) - sum(map(len, shards))
+    progress = marked(execution.progress)
 
     def on_images(n_more: int = 1) -> None:
         nonlocal done
         done += n_more
-        if execution.progress:
-            execution.progress(done, len(images))
+        if progress:
+            progress(done, len(images))
 
     laps_s["run"] = 0.0
     if not shards:
@@ -98,15 +103,15 @@ def execute(
             raise SettingError("the runtime backend runs in this process; a cluster needs backend='standalone'.")
         work = _in_process(job, images, shards, on_images)
     else:
-        build = get_build(job.layout, execution.build_progress)
+        build = get_build(job.layout, marked(execution.build_progress))
         laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
         start = time.perf_counter()
         if execution.client is None:
             work = run_standalone(build, job, images, shards, execution.workers, on_images)
         else:
             work = run_on_cluster(execution.client, build, job, images, shards, on_images)
-    if execution.progress and done:
-        execution.progress(done, len(images))
+    if progress and done:
+        progress(done, len(images))
     try:
         yield from work
     finally:

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.conversion.graph import Network
 from brian_snn.datasets import check_image_array
-from brian_snn.simulation.execution import Execution, Progress, execute
+from brian_snn.simulation.callbacks import Progress, raised_as_they_are
+from brian_snn.simulation.execution import Execution, execute
 from brian_snn.simulation.job import Job, Shard, cut, make_job
 from brian_snn.simulation.parameters import require_rates
 from brian_snn.simulation.result import Result, join
@@ -226,10 +227,11 @@ def _in_order(prepared: _Prepared, execution: Execution) -> Iterator[Result]:
     shards = cut(prepared.job, len(prepared.images), execution.parallel, execution.shard_size)
     waiting: dict[Shard, Result] = {}
     todo = deque(shards)
-    for shard, result in execute(prepared.job, prepared.images, shards, execution, prepared.laps_s):
-        waiting[shard] = result
-        while todo and todo[0] in waiting:
-            yield waiting.pop(todo.popleft())
+    with raised_as_they_are():
+        for shard, result in execute(prepared.job, prepared.images, shards, execution, prepared.laps_s):
+            waiting[shard] = result
+            while todo and todo[0] in waiting:
+                yield waiting.pop(todo.popleft())
 
 
 def _write(prepared: _Prepared, execution: Execution, folder: Path, resume: bool, replace: bool) -> Result:
@@ -237,6 +239,7 @@ def _write(prepared: _Prepared, execution: Execution, folder: Path, resume: bool
     job, images = prepared.job, prepared.images
     size = execution.shard_size or len(cut(job, len(images), execution.parallel)[0])
     with (
+        raised_as_they_are(),
         open_run(folder, job, images, size, prepared.laps_s, resume, replace) as run,
         # Closed first, it has noted its time by then.
         closing(execute(job, images, run.missing, execution, prepared.laps_s)) as done,

@@ -100,15 +100,27 @@ def _check_output(folder: Path, force: bool) -> None:
 
 @contextmanager
 def resumable(folder: Path, force: bool) -> Iterator[None]:
-    """Say with Ctrl-C what of the folder is there to go on with."""
+    """Say with Ctrl-C what of the folder is there to go on with, or that it holds what it held."""
+    before = _description_file(folder)
     try:
         yield
     except KeyboardInterrupt:
+        if force and before is not None and _description_file(folder) == before:
+            raise Interrupted(f"interrupted; {folder} holds the earlier result as before.") from None
         n_done = len(list((folder / SHARDS).glob("*.npz")))
         if not n_done:
             raise
         command = "the same command without --force" if force else "the same command"
         raise Interrupted(f"interrupted; {folder} keeps {n_done} shard(s), and {command} goes on.") from None
+
+
+def _description_file(folder: Path) -> tuple[int, int] | None:
+    """Return what tells the description of one result in a folder from that of another; None if there is none."""
+    try:
+        found = (folder / DESCRIPTION).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def verify(arguments: Namespace) -> int:

@@ -3,6 +3,10 @@
 Nothing is deleted that no simulation wrote, and nothing while another process writes. A mark is there from before the
 first file until after the last one that a folder begins with, and from before the first file that is deleted until
 after the last: whatever a killed process leaves is known by it, and the next one begins anew.
+
+A result that is to be replaced stays until the new one has a shard. Until then the new one grows in a folder within,
+`COMING`. Renamed to `ARRIVED` it is the one that counts, and its files take the place of the others; where that was cut
+short, whoever opens the folder next brings it to its end.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from pathlib import Path
 import filelock
 
 from brian_snn.errors import BrianSnnError, OutputError
-from brian_snn.simulation.storage import DESCRIPTION, SHARDS
+from brian_snn.simulation.storage import DESCRIPTION, IMAGES, NETWORK, SHARDS
 
 #: Kept in the folder while a process writes into it.
 LOCK = ".lock"
@@ -24,10 +28,13 @@ LOCK = ".lock"
 #: There while the folder is begun or emptied.
 MARK = ".unfinished"
 
+#: Folders within: a result that has no shard yet, and one that has and takes the place of the other.
+COMING, ARRIVED = ".coming", ".arrived"
+
 #: What a result folder holds, and what a killed process may leave of it half-written.
 _OWN = re.compile(
     r"(result\.json|images\.npy)(\.partial)?|network\.npz|\.network\.npz\..+\.tmp|labels\.npy|\.labels\.npy\..+\.part"
-    rf"|{SHARDS}|{re.escape(LOCK)}|{re.escape(MARK)}"
+    rf"|{SHARDS}|{'|'.join(map(re.escape, (LOCK, MARK, COMING, ARRIVED)))}"
 )
 _OWN_SHARD = re.compile(r"\d{9}\.npz(\.partial)?")
 
@@ -70,8 +77,8 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def beginning(path: Path) -> Iterator[None]:
-    """Empty a folder that is ours, and once more unless all that it begins with is written inside the context.
+def beginning(path: Path) -> Iterator[Path]:
+    """Empty a folder that is ours and yield it; empty it again unless all that it begins with is written inside.
 
     Raises
     ------
@@ -82,7 +89,7 @@ def beginning(path: Path) -> Iterator[None]:
     clear(path)
     (path / MARK).touch()
     try:
-        yield
+        yield path
     except BaseException:
         clear(path)
         raise
@@ -91,7 +98,7 @@ def beginning(path: Path) -> Iterator[None]:
 
 def is_unused(path: Path) -> bool:
     """Whether a folder is empty, or holds only what a process left that was killed before it had written a result."""
-    return not (path / DESCRIPTION).exists() and not _foreign(path)
+    return not (path / DESCRIPTION).exists() and not (path / ARRIVED).exists() and not _foreign(path)
 
 
 def check_replaceable(path: Path) -> None:
@@ -107,24 +114,91 @@ def check_replaceable(path: Path) -> None:
 def clear(path: Path) -> None:
     """Delete all that simulations write, but for the lock."""
     (path / MARK).touch()
+    if (path / ARRIVED).exists():
+        # It counts no more.
+        _delete(path / COMING)
+        (path / ARRIVED).rename(path / COMING)
     # First, so that a folder with a description is a result, whatever else there is.
     (path / DESCRIPTION).unlink(missing_ok=True)
-    for found in list(path.iterdir()):
-        if found.name in (LOCK, MARK) or not _OWN.fullmatch(found.name):
-            continue
-        if found.is_dir() and not found.is_symlink():
-            shutil.rmtree(found)
-        else:
-            found.unlink()
+    _delete_own(path, kept=(LOCK, MARK))
     (path / MARK).unlink()
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Path]:
+    """Yield a new folder within that of a result, for the one that is to replace it; it is gone if anything fails.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything that no simulation wrote.
+    """
+    check_replaceable(path)
+    unstage(path)
+    (path / COMING).mkdir()
+    try:
+        yield path / COMING
+    except BaseException:
+        unstage(path)
+        raise
+
+
+def is_staged(path: Path) -> bool:
+    """Whether there is a new result that has no shard, beside the one that it is to replace."""
+    return (path / COMING).is_dir()
+
+
+def unstage(path: Path) -> None:
+    """Delete a new result that has no shard."""
+    _delete(path / COMING)
+
+
+def take_place(path: Path) -> None:
+    """Put the new result within the folder in the place of the one that the folder holds."""
+    (path / COMING).rename(path / ARRIVED)
+    finish_replacement(path)
+
+
+def finish_replacement(path: Path) -> None:
+    """Bring to its end what `take_place` has begun, if it was cut short; what is moved already is left alone."""
+    arrived = path / ARRIVED
+    if not arrived.exists():
+        return
+    # First, so that no description is beside the files of another result.
+    if (arrived / DESCRIPTION).exists():
+        (path / DESCRIPTION).unlink(missing_ok=True)
+    names = (NETWORK, IMAGES, SHARDS, DESCRIPTION)
+    _delete_own(path, kept=(LOCK, MARK, ARRIVED, *names))
+    for name in names:
+        if (arrived / name).exists():
+            _delete(path / name)
+            (arrived / name).rename(path / name)
+    _delete(arrived)
+
+
+def _delete_own(path: Path, kept: tuple[str, ...]) -> None:
+    """Delete what simulations write, but for what is to be kept."""
+    for found in list(path.iterdir()):
+        if found.name not in kept and _OWN.fullmatch(found.name):
+            _delete(found)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _foreign(path: Path) -> set[str]:
     """Return the names of what no simulation wrote."""
     names = {found.name for found in path.iterdir()} - {LOCK}
-    if not names & {DESCRIPTION, MARK}:
+    if not names & {DESCRIPTION, MARK, ARRIVED}:
         return names
-    shards = {found.name for found in (path / SHARDS).iterdir()} if (path / SHARDS).is_dir() else set()
-    return {name for name in names if not _OWN.fullmatch(name)} | {
-        f"{SHARDS}/{name}" for name in shards if not _OWN_SHARD.fullmatch(name)
-    }
+    foreign: set[str] = set()
+    for place in (path, path / COMING, path / ARRIVED):
+        for folder, own in ((place, _OWN), (place / SHARDS, _OWN_SHARD)):
+            found = folder.iterdir() if folder.is_dir() else ()
+            foreign |= {entry.relative_to(path).as_posix() for entry in found if not own.fullmatch(entry.name)}
+    return foreign

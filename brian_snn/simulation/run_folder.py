@@ -2,7 +2,8 @@
 
 The folder is a result folder from the first moment (see `brian_snn.simulation.storage`); what makes it incomplete is
 only that shards are missing. Ctrl-C, a crash or a power cut lose the shards in flight and nothing else. The same
-simulation, started again, finds the shards that there are; any other is refused.
+simulation, started again, finds the shards that there are; any other is refused, or replaces what there is when its
+first shard has been written: an earlier result outlives a simulation that comes to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,20 @@ from numpy.typing import NDArray
 from brian_snn.conversion.storage import network_digest
 from brian_snn.errors import DataError, OutputError
 from brian_snn.simulation.job import Job, Shard
-from brian_snn.simulation.own_folder import MARK, beginning, check_replaceable, clear, is_unused, locked
+from brian_snn.simulation.own_folder import (
+    COMING,
+    MARK,
+    beginning,
+    check_replaceable,
+    clear,
+    finish_replacement,
+    is_staged,
+    is_unused,
+    locked,
+    staging,
+    take_place,
+    unstage,
+)
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.storage import (
     DESCRIPTION,
@@ -54,18 +68,29 @@ class RunFolder:
         # The program may go elsewhere while the run lasts.
         self.path, self._description = path.absolute(), description
         self._files = {file.shard: file for file in shard_files(path, description, n_images)}
-        self.missing = [shard for shard, file in self._files.items() if not _is_usable(file)]
+        replaces = is_staged(path)
+        self.missing = [shard for shard, file in self._files.items() if replaces or not _is_usable(file)]
 
     def write(self, shard: Shard, part: Result) -> None:
-        """Write a shard."""
-        write_shard(self._files[shard], part)
+        """Write a shard; with the first one the result takes the place of the one that it replaces."""
+        file = self._files[shard]
+        if not is_staged(self.path):
+            write_shard(file, part)
+            return
+        write_shard(dataclasses.replace(file, path=self.path / COMING / SHARDS / file.path.name), part)
+        take_place(self.path)
 
     def close(self, laps_s: dict[str, float]) -> None:
         """Note the time and delete half-written shards, and everything if there is no shard at all.
 
         The time is that of all calls, those that were interrupted included; of one that had nothing to simulate it is
-        left out.
+        left out. A result that this one has not replaced stays as it is.
         """
+        if is_staged(self.path):
+            unstage(self.path)
+            return
+        # Ctrl-C may have come between.
+        finish_replacement(self.path)
         for leftover in (self.path / SHARDS).glob("*.partial"):
             leftover.unlink()
         if not any((self.path / SHARDS).iterdir()):
@@ -111,7 +136,7 @@ def open_run(
     resume : bool
         Whether a folder that was begun may be gone on with.
     replace : bool
-        Whether what simulations wrote into the folder before is deleted.
+        Whether what simulations wrote into the folder before is replaced; it stays until the first shard is written.
 
     Raises
     ------
@@ -129,14 +154,18 @@ def open_run(
 def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool) -> RunFolder:
     """Begin the folder or check that it is ours."""
     wanted = _description(job, images)
-    if replace or not (path / DESCRIPTION).is_file():
+    finish_replacement(path)
+    holds_result = (path / DESCRIPTION).is_file()
+    if replace or not holds_result:
         description = wanted | {"shard_size": shard_size}
-        with beginning(path):
-            (path / SHARDS).mkdir()
-            write_inputs(path, job.network, images)
+        with staging(path) if holds_result else beginning(path) as folder:
+            (folder / SHARDS).mkdir()
+            write_inputs(folder, job.network, images)
             # The last: with it the folder is a result.
-            write_description(path, description)
+            write_description(folder, description)
         return RunFolder(path, description, len(images))
+    # That of a process that was killed before the first shard of another simulation.
+    unstage(path)
     # That of a process that was killed after it had written the last file.
     (path / MARK).unlink(missing_ok=True)
     begun = read_description(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any
 
@@ -15,6 +15,7 @@ from brian_snn.conversion.keras_files import import_keras
 from brian_snn.conversion.keras_layers import has_softmax
 from brian_snn.conversion.keras_walk import Step, ending_in, walk
 from brian_snn.conversion.linear_maps import gather_inputs
+from brian_snn.conversion.probes import probe_images
 from brian_snn.errors import ModelError
 
 
@@ -41,14 +42,20 @@ def reference_activations(
     activations : dict of (n_images, *shape) float array
         By population name, in the units of the model.
     """
-    parts = list(_reference_batches(model, network, images, batch_size, dtype))
+    parts = list(_reference_batches(model, network, _batches(images, batch_size), dtype))
     return {
         population.name: np.concatenate([part[population.name] for part in parts]) for population in network.populations
     }
 
 
+def _batches(images: NDArray[np.generic], batch_size: int) -> Iterator[NDArray[np.generic]]:
+    """Yield the images in batches."""
+    for start in range(0, len(images), batch_size):
+        yield images[start : start + batch_size]
+
+
 def _reference_batches(
-    model: Any, network: Network, images: NDArray[np.generic], batch_size: int, dtype: str | None
+    model: Any, network: Network, batches: Iterable[NDArray[np.generic]], dtype: str | None
 ) -> Iterator[dict[str, FloatArray]]:
     """Yield the reference activations of one batch after the other."""
     keras = import_keras()
@@ -57,8 +64,8 @@ def _reference_batches(
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
     _open_readout(steps, layers, network, dtype)
-    for start in range(0, len(images), batch_size):
-        yield _reference_batch(keras, steps, layers, network, images[start : start + batch_size], dtype)
+    for batch in batches:
+        yield _reference_batch(keras, steps, layers, network, batch, dtype)
 
 
 def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
@@ -106,17 +113,22 @@ def _reference_batch(
     for population in network.populations:
         if population.reference:
             values = outputs[population.reference_path].reshape(-1, *population.shape)
-            activations[population.name] = _activation(population, values)
+            activations[population.name] = _activation(network, population, values)
         else:
             activations[population.name] = _pooled(keras, network, population, activations)
     return activations
 
 
-def _activation(population: Population, values: FloatArray) -> FloatArray:
+def _activation(network: Network, population: Population, values: FloatArray) -> FloatArray:
     """Apply the ReLU and the ceiling of a population."""
     if population.kind == "readout":
         return values
-    return np.clip(values, 0.0, population.ceiling)
+    ceilings = [population.ceiling]
+    if population.kind == "max_pool":
+        # Keras may pool first and rectify then; what is pooled here has the ceiling already.
+        ceilings = [network[projection.source].ceiling for projection in network.into(population.name)]
+    known = [ceiling for ceiling in ceilings if ceiling is not None]
+    return np.clip(values, 0.0, max(known) if known and len(known) == len(ceilings) else None)
 
 
 def _tensors(
@@ -170,6 +182,9 @@ def check_against_keras(
 ) -> dict[str, float]:
     """Compare every population of the network with what Keras computes for it, in float64.
 
+    A few random images around the range of those given (`brian_snn.conversion.probes`) are compared as well, since a
+    pixel that is always black, or a neuron that is always silent, hides the weights behind it.
+
     Parameters
     ----------
     model : keras.Model
@@ -177,9 +192,10 @@ def check_against_keras(
     network : Network
         Folded, normalised or not, not yet rounded.
     images : (n_images, *input_shape) array
-        On which to compare.
+        On which to compare; at least one.
     tolerance : float
-        Largest difference allowed, relative to the largest activation of the population.
+        Largest difference allowed, relative to the largest activation of the population on images of the same kind:
+        those given, or a pair of random ones.
     batch_size : int
         Images that are compared at a time.
 
@@ -193,19 +209,32 @@ def check_against_keras(
     ModelError
         If a population differs by more; the message names it.
     """
-    largest = dict.fromkeys((population.name for population in network.populations), 0.0)
-    differences = dict(largest)
-    for k, reference in enumerate(_reference_batches(model, network, images, batch_size, "float64")):
-        for name, values in forward(network, images[k * batch_size : (k + 1) * batch_size]).items():
+    compared = [*((0, batch) for batch in _batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
+    kinds, batches = zip(*compared, strict=True)
+    largest = {population.name: np.zeros(kinds[-1] + 1) for population in network.populations}
+    differences = {name: np.zeros(kinds[-1] + 1) for name in largest}
+    references = _reference_batches(model, network, batches, "float64")
+    for kind, batch, reference in zip(kinds, batches, references, strict=True):
+        for name, values in forward(network, batch).items():
+            if kind and not np.isfinite(reference[name]).all():
+                # So far from the images that numbers overflow, Keras has nothing to compare with.
+                continue
             error = np.abs(values * network[name].scale - reference[name]).max()
             # Unlike the built-in, this maximum keeps a NaN.
-            differences[name] = float(np.maximum(differences[name], error))
-            largest[name] = float(np.maximum(largest[name], np.abs(reference[name]).max()))
-    errors = {name: difference / (largest[name] or 1.0) for name, difference in differences.items()}
-    for name, error in errors.items():
-        if not error <= tolerance:
-            raise ModelError(
-                f"population {name!r}: it differs from what Keras computes by {error:.2g} of its largest activation, "
-                f"more than {tolerance:g}; the layer is not converted faithfully."
-            )
-    return errors
+            differences[name][kind] = np.maximum(differences[name][kind], error)
+            largest[name][kind] = np.maximum(largest[name][kind], np.abs(reference[name]).max())
+    relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
+    for name, of_kinds in relative.items():
+        if not np.all(of_kinds <= tolerance):
+            raise ModelError(_disagreement(name, of_kinds, tolerance))
+    return {name: float(of_kinds.max()) for name, of_kinds in relative.items()}
+
+
+def _disagreement(name: str, errors: FloatArray, tolerance: float) -> str:
+    """Return the message about a population that differs, on the images given or, after those, on random ones."""
+    first = int(np.argmin(errors <= tolerance))
+    where = "random images" if first else "the images"
+    return (
+        f"population {name!r}: it differs from what Keras computes by {errors[first]:.2g} of its largest activation on "
+        f"{where}, more than {tolerance:g}; the layer is not converted faithfully."
+    )

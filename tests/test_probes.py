@@ -1,4 +1,4 @@
-"""Random images on which a conversion is checked: what they exercise, and the errors that no calibration image shows."""
+"""Random images on which a conversion is checked: what they exercise, and errors that no calibration image shows."""
 
 from dataclasses import replace
 

@@ -19,26 +19,56 @@ from typing import Any
 
 from brian_snn.conversion.keras_layers import READERS, unsupported
 from brian_snn.conversion.keras_legacy import is_legacy, modernised, modernised_copy
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, SettingError
 
 _MODELS = ("Functional", "Sequential", "Model")
 _OTHER_LAYERS = ("InputLayer",)
 # Parts of Keras whose objects are plain records; others, such as keras.utils, hold functions that do things.
 _MODULES = ("layers", "models", "initializers", "regularizers", "constraints", "dtype_policies", "ops", "activations")
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "function")
+_BACKEND_PLACES = "by KERAS_BACKEND or the file keras.json in ~/.keras or KERAS_HOME"
 
 
 def import_keras() -> Any:
-    """Import Keras and let TensorFlow start up, its notes about devices kept from the terminal."""
-    if "keras" in sys.modules and "tensorflow" in sys.modules:
-        return sys.modules["keras"]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
+    """Import Keras and let TensorFlow start up, its notes about devices kept from the terminal.
+
+    Raises
+    ------
+    SettingError
+        If Keras is set to compute with anything but TensorFlow, whose float64 is what all is compared with, or if its
+        settings let it not be imported.
+    """
+    if "keras" not in sys.modules or "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow", "by the environment variable KERAS_BACKEND")
+        with _silent_stderr():
+            _start_keras()
+    keras = sys.modules["keras"]
+    _check_backend(keras.config.backend(), _BACKEND_PLACES)
+    return keras
+
+
+def _start_keras() -> None:
+    """Import Keras; its first operation makes TensorFlow look for devices, which it reports on."""
+    try:
         import keras
 
-        # The first operation makes TensorFlow look for devices, which it reports on.
         keras.ops.zeros(())
-    return keras
+    # A package that its settings ask for and that is not there, or a value that they cannot have.
+    except (ImportError, ValueError, AttributeError, TypeError) as error:
+        raise SettingError(
+            f"Keras cannot be imported with its settings, {_BACKEND_PLACES} ({_first_line(error)}); set "
+            "KERAS_BACKEND=tensorflow and correct that file, or delete it."
+        ) from error
+
+
+def _check_backend(backend: str, where: str) -> None:
+    """Raise unless Keras computes with TensorFlow."""
+    if backend != "tensorflow":
+        raise SettingError(
+            f"Keras is set to the backend {backend!r} {where}; only 'tensorflow' computes in float64 throughout, which "
+            "convert and verify need. Set KERAS_BACKEND=tensorflow."
+        )
 
 
 @contextlib.contextmanager
@@ -98,12 +128,26 @@ def load_model(path: str | Path) -> Any:
     _refuse_code(config, path)
     keras = import_keras()
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _usual_defaults(keras):
             readable = modernised_copy(path, config, Path(folder)) if legacy else path
             return keras.models.load_model(readable, compile=False, safe_mode=True)
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
         raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
+
+
+@contextlib.contextmanager
+def _usual_defaults(keras: Any) -> Iterator[None]:
+    """Let what old files leave open, types and the order of axes, not depend on the settings of this machine."""
+    floatx, data_format = keras.config.floatx(), keras.config.image_data_format()
+    if floatx != "float64":
+        keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_image_data_format(data_format)
 
 
 def _first_line(error: Exception) -> str:

@@ -171,7 +171,7 @@ def _pool_inputs(keras: Any, projection: Projection, inputs: FloatArray) -> Floa
     # Activations are not negative, so padding with zeros leaves a maximum as it is.
     padded = keras.ops.convert_to_tensor(np.pad(inputs, ((0, 0), *geometry.padding, (0, 0))), dtype="float64")
     pool = keras.ops.max_pool if geometry.kind == "max_pool" else keras.ops.average_pool
-    pooled = keras.ops.convert_to_numpy(pool(padded, geometry.kernel_size, geometry.strides, "valid"))
+    pooled = keras.ops.convert_to_numpy(pool(padded, geometry.kernel_size, geometry.strides, "valid", "channels_last"))
     if geometry.kind == "average_pool":
         pooled = pooled * np.prod(geometry.kernel_size)
     return np.asarray(pooled, dtype=np.float64).reshape(len(inputs), -1)

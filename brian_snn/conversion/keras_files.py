@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from brian_snn.conversion.keras_layers import READERS, unsupported
-from brian_snn.conversion.keras_legacy import is_legacy, modernised, modernised_copy
+from brian_snn.conversion.keras_legacy import (
+    attribute_text,
+    is_legacy,
+    is_theano,
+    modernised,
+    modernised_copy,
+    written_with,
+)
 from brian_snn.errors import ModelError, SettingError
 
 _MODELS = ("Functional", "Sequential", "Model")
@@ -116,11 +123,12 @@ def load_model(path: str | Path) -> Any:
         )
     if not path.is_file():
         raise ModelError(f"model {path}: there is no such file.")
-    suffix = path.suffix.lower()
+    suffix, theano = path.suffix.lower(), False
     if suffix == ".keras":
         config, version = _config_in_archive(path)
     elif suffix in (".h5", ".hdf5"):
-        config, version = _config_in_h5(path)
+        config, version, backend = _config_in_h5(path)
+        theano = is_theano(backend, f"model {path}")
     else:
         raise ModelError(f"model {path}: its name ends in {suffix!r}; model files end in .keras, .h5 or .hdf5.")
     legacy = is_legacy(version)
@@ -128,16 +136,18 @@ def load_model(path: str | Path) -> Any:
     _refuse_code(config, path)
     keras = import_keras()
     try:
-        with tempfile.TemporaryDirectory() as folder, _usual_defaults(keras):
-            readable = modernised_copy(path, config, Path(folder)) if legacy else path
+        with tempfile.TemporaryDirectory() as folder, usual_defaults(keras):
+            readable = modernised_copy(path, config, Path(folder), theano) if legacy or theano else path
             return keras.models.load_model(readable, compile=False, safe_mode=True)
+    except ModelError:
+        raise
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
         raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
 
 
 @contextlib.contextmanager
-def _usual_defaults(keras: Any) -> Iterator[None]:
+def usual_defaults(keras: Any) -> Iterator[None]:
     """Let what old files leave open, types and the order of axes, not depend on the settings of this machine."""
     floatx, data_format = keras.config.floatx(), keras.config.image_data_format()
     if floatx != "float64":
@@ -166,22 +176,22 @@ def _config_in_archive(path: Path) -> tuple[dict[str, Any], str]:
     return _checked_config(config, path), version
 
 
-def _config_in_h5(path: Path) -> tuple[dict[str, Any], str]:
-    """Return the configuration inside an HDF5 file, and the version of Keras that wrote it."""
+def _config_in_h5(path: Path) -> tuple[dict[str, Any], str, str]:
+    """Return the configuration inside an HDF5 file, and the version of Keras and the backend that wrote it."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")
             config = None if text is None else json.loads(text)
-            version = str(file.attrs.get("keras_version", ""))
+            version, backend = attribute_text(file.attrs.get("keras_version", "")), written_with(file)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"model {path}: the file is damaged or no HDF5 file ({_first_line(error)}).") from error
     if config is None:
         raise ModelError(
             f"model {path}: it holds weights only, no architecture; load them into the model and use model.save()."
         )
-    return _checked_config(config, path), version
+    return _checked_config(config, path), version, backend
 
 
 def _checked_config(config: Any, path: Path) -> dict[str, Any]:

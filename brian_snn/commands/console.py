@@ -18,7 +18,7 @@ from rich.text import Text
 EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
 
 #: What the verification table shows.
-RESIDUAL_NOTE = "in thresholds; - where an equation does not apply; spikes: of the images replayed by Eq. (4)"
+RESIDUAL_NOTE = "in thresholds; - where an equation does not apply; spikes: Eq. (4), of the images replayed"
 
 #: Width of the output where no terminal says how wide it is.
 _PIPE_WIDTH = 120

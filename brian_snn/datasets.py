@@ -111,7 +111,10 @@ def load_images(
     what = f"images of {source}"
     if input_shape is not None:
         pixels = _fit_last_axis(pixels, input_shape)
-    images = check_images(pixels, input_shape, what) / divide_by
+    with np.errstate(over="ignore"):
+        images = check_images(pixels, input_shape, what) / divide_by
+    if not np.isfinite(images).all():
+        raise DataError(f"{what} overflow when divided by {divide_by!r}; check divide_by.")
     return Dataset(images, None if labels is None else _class_numbers(labels, len(images), source), source)
 
 
@@ -191,7 +194,9 @@ def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...] | None, wh
 
 def _check_finite(images: Array, what: str) -> None:
     """Raise if there are NaN or infinite pixels; say how many and where."""
-    pieces = [images[start : start + _PIECE] for start in range(0, len(images), _PIECE)]
+    with np.errstate(over="ignore"):
+        # As they will be computed with: a wider type holds numbers that float64 does not.
+        pieces = [np.asarray(images[k : k + _PIECE], np.float64) for k in range(0, len(images), _PIECE)]
     bad = np.concatenate([np.count_nonzero(~np.isfinite(p.reshape(len(p), -1)), axis=1) for p in pieces])
     if not bad.any():
         return

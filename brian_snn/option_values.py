@@ -32,7 +32,10 @@ def real_number(name: str, value: Any) -> float:
     """
     if not _is_number(value):
         raise SettingError(f"{name} is {value!r}; it must be a number.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise SettingError(f"{name} has {len(str(value))} digits; it must be a number that float64 holds.") from error
 
 
 def _is_number(value: object) -> bool:

@@ -30,7 +30,7 @@ from brian_snn import __version__
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import check_against_keras, load_model, read_model
-from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, round_to_grid
+from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
 
 
@@ -86,7 +86,9 @@ def convert(
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
-    folded = fold(read_model(model, until))
+    with np.errstate(over="ignore", invalid="ignore"):
+        folded = fold(read_model(model, until))
+    require_finite(folded, "when its linear layers are folded into one")
     if isinstance(calibration_images, str | Path):
         images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
     else:

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.analysis.keras_maps import Map, keras_projection
+from brian_snn.conversion.forward import image_parts
 from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
 from brian_snn.simulation.parameters import Parameters, on_grid
 from brian_snn.simulation.result import Result
-
-# Images are split into multiples of this, whose products with weights on the grid are exact, and a small rest.
-_IMAGE_GRID = 2.0**-24
 
 
 class Inputs:
@@ -32,7 +30,7 @@ class Inputs:
     """
 
     def __init__(self, parameters: Parameters, population: Population) -> None:
-        self._grid = parameters.network.grid
+        self._network = parameters.network
         self._population = population
         self._bias = parameters.network[population.name].bias.ravel()
         self._maps: list[tuple[Projection, Map]] = [
@@ -52,11 +50,11 @@ class Inputs:
         maps = [apply for projection, apply in self._maps if projection.source == INPUT]
         if not maps or self._population.kind == "poisson":
             return np.broadcast_to(self._bias, (len(pixels), self._population.size))
-        # Sums over `coarse` are exact in any order; those over the rest are too small for their rounding to matter.
-        coarse = np.rint(pixels / _IMAGE_GRID) * _IMAGE_GRID
-        exact = sum((apply(coarse) for apply in maps), start=np.zeros(1)) + self._bias
-        rest = sum((apply(pixels - coarse) for apply in maps), start=np.zeros(1))
-        return on_grid(exact + rest, self._grid)
+        # Sums over all parts but the last are exact in any order, and it is too small for its rounding to matter.
+        first, *others = (
+            sum((apply(part) for apply in maps), start=np.zeros(1)) for part in image_parts(self._network, pixels)
+        )
+        return on_grid(sum(others, start=first + self._bias), self._network.grid)
 
     def charge_of_spikes(self, part: Result, batch: slice) -> FloatArray:
         """Return the sum over projections of W N_source, with the spikes in the population's window."""

@@ -219,7 +219,8 @@ def check_against_keras(
             if kind and not np.isfinite(reference[name]).all():
                 # So far from the images that numbers overflow, Keras has nothing to compare with.
                 continue
-            error = np.abs(values * network[name].scale - reference[name]).max()
+            with np.errstate(over="ignore", invalid="ignore"):
+                error = np.abs(values * network[name].scale - reference[name]).max()
             # Unlike the built-in, this maximum keeps a NaN.
             differences[name][kind] = np.maximum(differences[name][kind], error)
             largest[name][kind] = np.maximum(largest[name][kind], np.abs(reference[name]).max())

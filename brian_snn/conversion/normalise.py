@@ -52,9 +52,9 @@ def normalise(
     SettingError
         If the percentile or the normalisation is none.
     DataError
-        If there are no images, or of the wrong kind or shape.
+        If there are no images, or of the wrong kind or shape, or if they drive an activation past what float64 holds.
     ModelError
-        If a max pooling window or a kernel meets neurons of different scales.
+        If a max pooling window or a kernel meets neurons of different scales, or weights overflow when they are scaled.
     """
     check_scaling(percentile, normalisation)
     if network.normalisation != "none":
@@ -64,23 +64,43 @@ def normalise(
         raise DataError("there are no calibration images; at least one is needed to scale the layers.")
     scales: dict[str, Scale] = {}
     for population, activations in iterate_forward(network, pixels):
+        if not np.isfinite(activations).all():
+            raise DataError(
+                f"calibration images, with pixels of up to {np.abs(pixels).max():.3g}: the activations of population "
+                f"{population.name!r} are more than float64 holds; check the images and the weights of the model."
+            )
         if population.kind == "max_pool":
             scales[population.name] = _inherited_scale(network, population, scales)
         elif population.kind == "readout":
             scales[population.name] = 1.0
         else:
             scales[population.name] = _scale(population, activations, float(percentile), normalisation == "channel")
-    populations = tuple(
-        replace(p, scale=scales[p.name], bias=p.bias / np.asarray(scales[p.name])) for p in network.populations
-    )
-    projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
-    return replace(
+    with np.errstate(all="ignore"):
+        populations = tuple(
+            replace(p, scale=scales[p.name], bias=p.bias / np.asarray(scales[p.name])) for p in network.populations
+        )
+        projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
+    normalised = replace(
         network,
         populations=populations,
         projections=projections,
         percentile=float(percentile),
         normalisation=normalisation,
     )
+    require_finite(normalised, "when divided by the scale of its activations on the calibration images")
+    return normalised
+
+
+def require_finite(network: Network, when: str) -> None:
+    """Raise a `ModelError` that names the population if a weight or bias is more than float64 holds."""
+    arrays = [(p.name, p.bias) for p in network.populations]
+    arrays += [(p.target, p.weights) for p in network.projections if p.weights is not None]
+    for name, values in arrays:
+        if not np.isfinite(values).all():
+            raise ModelError(
+                f"population {name!r}: its weights or biases are more than float64 holds {when}; check the weights of "
+                "the model."
+            )
 
 
 def _percentile_of_positive(activations: FloatArray, percentile: float) -> float:
@@ -183,10 +203,16 @@ def round_to_grid(network: Network, grid: float) -> Network:
     ------
     SettingError
         If the grid is no such number.
+    ModelError
+        If a weight or bias is so many grids that float64 does not hold it.
     """
     check_grid(grid)
-    populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
-    projections = tuple(
-        p if p.weights is None else replace(p, weights=np.round(p.weights / grid) * grid) for p in network.projections
-    )
-    return replace(network, populations=populations, projections=projections, grid=float(grid))
+    with np.errstate(over="ignore"):
+        populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
+        projections = tuple(
+            p if p.weights is None else replace(p, weights=np.round(p.weights / grid) * grid)
+            for p in network.projections
+        )
+    rounded = replace(network, populations=populations, projections=projections, grid=float(grid))
+    require_finite(rounded, f"as multiples of the grid {grid!r}")
+    return rounded

@@ -46,8 +46,10 @@ class Membrane:
         for name in ("rest", "threshold"):
             value = getattr(self, name)
             fail_for_dimension_mismatch(value, volt, f"{name} must be a voltage, got {{value}}", value=value)
-        if not self.threshold > self.rest:
-            raise SettingError(f"the threshold is {self.threshold}; it must lie above the rest of {self.rest}.")
+        if not (self.threshold > self.rest and np.isfinite(float(self.threshold - self.rest))):
+            raise SettingError(
+                f"the threshold is {self.threshold}; it must lie above the rest of {self.rest}, finite both."
+            )
 
     def voltage(self, potential: ArrayLike, threshold: float = 1.0) -> Quantity:
         """Return U of potentials as a result has them.

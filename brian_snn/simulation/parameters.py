@@ -39,8 +39,9 @@ class Parameters:
 
 
 def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
-    """Return the multiples of `grid` nearest to `values`."""
-    return np.round(np.asarray(values, np.float64) / grid) * grid
+    """Return the multiples of `grid` nearest to `values`; infinity where float64 holds none."""
+    with np.errstate(over="ignore"):
+        return np.round(np.asarray(values, np.float64) / grid) * grid
 
 
 def scaled_parameters(network: Network, settings: Settings) -> Parameters:
@@ -49,20 +50,34 @@ def scaled_parameters(network: Network, settings: Settings) -> Parameters:
     Raises
     ------
     SettingError
-        If the threshold is so small that it rounds to zero.
+        If the threshold is so small that it rounds to zero, or if it, V(0) or a weight or bias times the threshold is
+        so large that float64 does not hold it on the grid; names the population.
     """
-    threshold = float(on_grid(settings.threshold, network.grid))
-    if threshold <= 0:
-        raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {network.grid!r}.")
-    scaled = replace(
-        network,
-        populations=tuple(replace(p, bias=on_grid(threshold * p.bias, network.grid)) for p in network.populations),
-        projections=tuple(
-            p if p.weights is None else replace(p, weights=on_grid(threshold * p.weights, network.grid))
-            for p in network.projections
-        ),
+    grid = network.grid
+    threshold, v_init = float(on_grid(settings.threshold, grid)), float(on_grid(settings.v_init, grid))
+    if not threshold > 0:
+        raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {grid!r}.")
+    for name, value in (("threshold", threshold), ("v_init", v_init)):
+        if not math.isfinite(value):
+            raise SettingError(
+                f"{name} is {getattr(settings, name)!r}; float64 holds none so large on a grid of {grid!r}."
+            )
+
+    def scaled(values: FloatArray, name: str) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = on_grid(threshold * values, grid)
+        if not np.isfinite(product).all():
+            raise SettingError(
+                f"population {name!r}: its weights or biases, up to {np.abs(values).max():.3g}, times the threshold, "
+                f"{threshold!r}, are more than float64 holds on a grid of {grid!r}; check both."
+            )
+        return product
+
+    populations = tuple(replace(p, bias=scaled(p.bias, p.name)) for p in network.populations)
+    projections = tuple(
+        p if p.weights is None else replace(p, weights=scaled(p.weights, p.target)) for p in network.projections
     )
-    return Parameters(scaled, threshold, float(on_grid(settings.v_init, network.grid)))
+    return Parameters(replace(network, populations=populations, projections=projections), threshold, v_init)
 
 
 def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[str, FloatArray]:
@@ -84,7 +99,7 @@ def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[
 def require_rates(images: NDArray[np.generic]) -> None:
     """Raise a DataError unless every pixel is a rate over r_max, in [0, 1]."""
     low, high = float(np.min(images)), float(np.max(images))
-    if low < 0 or high > 1:
+    if not (low >= 0 and high <= 1):
         raise DataError(
             f"images have pixels from {low:g} to {high:g}; Poisson input needs 0 to 1, since a pixel is a firing rate "
             "over r_max. Scale the images, and convert a model that takes them so."
@@ -139,10 +154,12 @@ def check_range(
     bounds, grid = {}, parameters.network.grid
     for population in parameters.network.populations:
         current = np.abs(currents.get(population.name, population.bias)).max(initial=0.0)
-        bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
-    worst = max(bounds, key=lambda population: bounds[population] / _limit(population, settings, grid))
+        with np.errstate(over="ignore"):
+            bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
+    # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
+    worst = max(bounds, key=lambda p: bounds[p] / _limit(p, settings, grid) if math.isfinite(bounds[p]) else math.inf)
     limit = _limit(worst, settings, grid)
-    if bounds[worst] >= limit:
+    if not bounds[worst] < limit:
         kind = float_type(worst, settings)
         raise SettingError(
             f"population {worst.name!r} could gather a charge of {bounds[worst]:.3g} in {settings.steps} steps; sums "
@@ -157,7 +174,7 @@ def _limit(population: Population, settings: Settings, grid: float) -> float:
 
 def _advice(kind: str, bound: float) -> str:
     """Return what to do about a charge that could pass the limit."""
-    if kind == "float64":
+    if kind == "float64" or not math.isfinite(bound):
         return "Simulate fewer steps or check the weights."
     exponent = math.floor(math.log2(bound)) + 1 - (np.finfo(kind).nmant + 1)
     return f"Convert with a grid of 2**{exponent} or coarser, simulate fewer steps, or use float64."
@@ -166,4 +183,5 @@ def _advice(kind: str, bound: float) -> str:
 def _largest_drive(projection: Projection, weights: FloatArray) -> float:
     """Return the largest charge that one neuron can receive in a step: the row sums of |W|."""
     ones = np.ones((1, *projection.geometry.input_shape))
-    return float(apply_map(projection.geometry, np.abs(weights), ones).max(initial=0.0))
+    with np.errstate(over="ignore"):
+        return float(apply_map(projection.geometry, np.abs(weights), ones).max(initial=0.0))

@@ -23,6 +23,9 @@ InputCoding = Literal["current", "poisson"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
 
+#: Steps and spikes are counted in 32 bits.
+MOST_STEPS = 2**31 - 1
+
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
 
@@ -116,14 +119,18 @@ class Settings:
                 raise SettingError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
         for name, least in _WHOLE.items():
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("steps", "clamp"):
+            if getattr(self, name) > MOST_STEPS:
+                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be at most {MOST_STEPS}.")
         for name in _REAL:
             object.__setattr__(self, name, real_number(name.removesuffix("_s"), getattr(self, name)))
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
         if not math.isfinite(self.v_init):
             raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
-        if not (math.isfinite(self.dt_s) and self.dt_s > 0):
-            raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time.")
+        # The inverse of the smallest numbers is infinite.
+        if not (math.isfinite(self.dt_s) and self.dt_s > 0 and math.isfinite(1 / self.dt_s)):
+            raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time of which 1 / dt is finite.")
         if not self.tau_m_s > 0:
             raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
         if not 0 < self.output_rate <= 1:

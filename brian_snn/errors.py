@@ -36,6 +36,11 @@ class ModelError(BrianSnnError, ValueError):
     """A model file or a layer that cannot be converted; the message names the file or the layer."""
 
 
+def no_rate_coded_form(label: str, activation: str) -> ModelError:
+    """Return the error for an activation inside a model that no firing rate stands for."""
+    return ModelError(f"{label}: the activation {activation!r} has no rate-coded form; replace it by ReLU and retrain.")
+
+
 class DataError(BrianSnnError, ValueError):
     """Images, labels or a data file of the wrong kind, shape or content."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Folding:
     drafts: dict[str, Draft] = field(default_factory=dict)
     #: Nodes that an earlier one has done the work of.
     done: set[int] = field(default_factory=set)
+    #: What the output goes through, which is left off.
+    output_activation: str = "linear"
 
     def inputs(self, position: int) -> list[Value]:
         """Return the values that a node reads."""
@@ -116,6 +118,7 @@ def finish(folding: Folding) -> Network:
 
     The output comes last. A concatenation at which to stop has no neurons of its own: there are several outputs then.
     """
+    activation = folding.output_activation if folding.graph.until is None else "hidden"
     if folding.graph.until is None:
         outputs = [_output_draft(folding, folding.values[-1], folding.graph.nodes[-1])]
     else:
@@ -128,7 +131,7 @@ def finish(folding: Folding) -> Network:
     if dead:
         logger.info("left out, as they do not reach the output: %s", ", ".join(dead))
     order = [draft for draft in folding.drafts.values() if draft.name in alive and draft not in outputs]
-    return _network(folding.graph, order + outputs)
+    return replace(_network(folding.graph, order + outputs), output_activation=activation)
 
 
 def _drafts_of(folding: Folding, position: int) -> list[Draft]:

@@ -25,11 +25,11 @@ from brian_snn.conversion.affine import (
 from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, GeometryKind, IntArray, Network
-from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
+from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph, LayerNode
 from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, no_rate_coded_form
 
 
 def fold(graph: LayerGraph) -> Network:
@@ -57,8 +57,8 @@ def fold(graph: LayerGraph) -> Network:
             raise ModelError(
                 f"{node.label}: its output has shape {value.shape} when folded, {node.output_shape} in Keras."
             )
-        # A softmax and what follows it is left out, so the tensor before it stays the reference.
-        unchanged = node.operation in ("softmax", "identity")
+        # An activation of the output is left out, so the tensor before it stays the reference.
+        unchanged = node.operation in (*OUTPUT_ACTIVATIONS, "identity")
         folding.values.append(value if unchanged else replace(value, reference=node.path))
     return finish(folding)
 
@@ -72,15 +72,26 @@ def _fold_identity(folding: Folding, position: int) -> Value:
     return folding.inputs(position)[0]
 
 
-def _fold_softmax(folding: Folding, position: int) -> Value:
-    """Leave out a softmax at the end: it does not change the order of the classes."""
-    rest = folding.graph.nodes[position + 1 :]
-    if any(node.operation != "identity" for node in rest):
-        raise ModelError(
-            f"{folding.graph.nodes[position].label}: a softmax is converted at the end of a model only; replace it by "
-            "a ReLU and retrain."
-        )
+def _fold_output_activation(folding: Folding, position: int) -> Value:
+    """Leave out an activation at the end, and note it: it says what the logits mean."""
+    node = folding.graph.nodes[position]
+    if not all(_commute(node, later) for later in folding.graph.nodes[position + 1 :]):
+        if node.operation == "softmax":
+            raise ModelError(
+                f"{node.label}: a softmax is converted at the end of a model only; replace it by a ReLU and retrain."
+            )
+        raise no_rate_coded_form(node.label, node.operation)
+    folding.output_activation = node.operation
     return folding.inputs(position)[0]
+
+
+def _commute(activation: LayerNode, later: LayerNode) -> bool:
+    """Whether an activation of the output may as well be applied after a later operation."""
+    if later.operation == "identity":
+        return True
+    if activation.operation in ("sigmoid", "tanh"):
+        return later.operation in ("reshape", "permute", "crop")
+    return later.operation == "reshape" and later.output_shape[-1] == activation.output_shape[-1]
 
 
 def _fold_relu(folding: Folding, position: int) -> Value:
@@ -230,7 +241,7 @@ def _fold_concatenate(folding: Folding, position: int) -> Value:
 _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
     "input": _fold_input,
     "identity": _fold_identity,
-    "softmax": _fold_softmax,
+    **dict.fromkeys(OUTPUT_ACTIVATIONS, _fold_output_activation),
     "relu": _fold_relu,
     "dense": _fold_dense,
     "conv2d": _fold_convolution,

@@ -188,6 +188,10 @@ class Network:
         The settings of `brian_snn.convert` that made it. `grid` is 0 before rounding.
     provenance : dict of str to str
         Name and hash of the model, versions.
+    output_activation : str
+        What the model puts its output through and the network leaves off: ``softmax``, ``log_softmax``, ``sigmoid``,
+        ``tanh``, or nothing (``linear``). ``hidden`` if the output is a layer inside the model, ``unknown`` if the file
+        is of the format before this field.
     """
 
     populations: tuple[Population, ...]
@@ -197,6 +201,7 @@ class Network:
     normalisation: str = "none"
     grid: float = 0.0
     provenance: dict[str, str] = field(default_factory=dict)
+    output_activation: str = "linear"
 
     def __getitem__(self, name: str) -> Population:
         """Return the population of that name; KeyError lists the names there are."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.errors import ModelError
+from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS
+from brian_snn.errors import ModelError, no_rate_coded_form
 
 Shape = tuple[int, ...]
 Operations = list[tuple[str, dict[str, Any]]]
@@ -95,19 +96,21 @@ def _activation(function: Any, input_shapes: list[Shape], label: str) -> Operati
     for module in (activations, ops, *([tensorflow.nn] if tensorflow else [])):
         known[module.relu] = [("relu", {"ceiling": None})]
         known[module.relu6] = [("relu", {"ceiling": 6.0})]
-        known[module.softmax] = [("softmax", {})]
+        known |= {getattr(module, name): [(name, {})] for name in OUTPUT_ACTIVATIONS}
     if function is None:
         return []
     if function not in known:
         name = getattr(function, "__name__", repr(function))
-        raise ModelError(f"{label}: the activation {name!r} has no rate-coded form; replace it by ReLU and retrain.")
+        raise no_rate_coded_form(label, name)
     return known[function]
 
 
-def has_softmax(layer: Any, output_shape: Shape) -> bool:
-    """Whether the activation of a layer that can be read is a softmax."""
+def has_output_activation(layer: Any, output_shape: Shape) -> bool:
+    """Whether a layer that can be read is, or ends in, an activation that a readout leaves off."""
+    if type(layer).__name__ in _OUTPUT_ACTIVATION_CLASSES:
+        return True
     operations = _activation(getattr(layer, "activation", None), [output_shape], "")
-    return any(name == "softmax" for name, _ in operations)
+    return any(name in OUTPUT_ACTIVATIONS for name, _ in operations)
 
 
 def _read_activation(layer: Any, shapes: list[Shape], label: str) -> Operations:
@@ -124,10 +127,14 @@ def _read_relu(layer: Any, shapes: list[Shape], label: str) -> Operations:
     return [("relu", {"ceiling": None if layer.max_value is None else float(layer.max_value)})]
 
 
-def _read_softmax(layer: Any, shapes: list[Shape], label: str) -> Operations:
-    if layer.axis not in (-1, len(shapes[0])):
-        raise ModelError(f"{label}: its axis is {layer.axis}; only a softmax over the last axis can be left out.")
-    return [("softmax", {})]
+def _over_the_last_axis(operation: str) -> Reader:
+    def read(layer: Any, shapes: list[Shape], label: str) -> Operations:
+        """Return a softmax or its logarithm, unless it is taken over another axis."""
+        if layer.axis not in (-1, len(shapes[0])):
+            raise ModelError(f"{label}: its axis is {layer.axis}; only a softmax over the last axis can be left out.")
+        return [(operation, {})]
+
+    return read
 
 
 # --- layers with weights --------------------------------------------------------------------------------------------
@@ -294,7 +301,7 @@ _IDENTITIES = (
 READERS: dict[str, Reader] = {
     "Activation": _read_activation,
     "ReLU": _read_relu,
-    "Softmax": _read_softmax,
+    "Softmax": _over_the_last_axis("softmax"),
     "Dense": _read_dense,
     "Conv2D": _read_conv2d,
     "Conv1D": _read_conv1d,
@@ -332,5 +339,10 @@ FUNCTION_READERS: dict[str, Reader] = {
     "Relu": _plain("relu", ceiling=None),
     "Relu6": _plain("relu", ceiling=6.0),
     "ReLU": _read_relu,
-    "Softmax": _read_softmax,
+    "Softmax": _over_the_last_axis("softmax"),
+    "LogSoftmax": _over_the_last_axis("log_softmax"),
+    "Sigmoid": _plain("sigmoid"),
+    "Tanh": _plain("tanh"),
 }
+
+_OUTPUT_ACTIVATION_CLASSES = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, Network, Population, Projection
 from brian_snn.conversion.keras_files import import_keras
-from brian_snn.conversion.keras_layers import has_softmax
+from brian_snn.conversion.keras_layers import has_output_activation
 from brian_snn.conversion.keras_walk import Step, ending_in, walk
 from brian_snn.conversion.linear_maps import gather_inputs
 from brian_snn.conversion.probes import probe_images
@@ -22,7 +22,7 @@ from brian_snn.errors import ModelError
 def reference_activations(
     model: Any, network: Network, images: NDArray[np.generic], batch_size: int = 32, dtype: str | None = None
 ) -> dict[str, FloatArray]:
-    """Return what Keras computes for every population: after the ReLU, for the readout before the softmax.
+    """Return what Keras computes for every population: after the ReLU, for the readout before its activation.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _reference_batches(
     steps = walk(model)
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
-    _open_readout(steps, layers, network, dtype)
+    _open_readout(keras, steps, layers, dtype)
     for batch in batches:
         yield _reference_batch(keras, steps, layers, network, batch, dtype)
 
@@ -89,12 +89,12 @@ def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
     return copy
 
 
-def _open_readout(steps: list[Step], layers: list[Any], network: Network, dtype: str | None) -> None:
-    """Replace a last layer with a softmax in it by a copy without."""
+def _open_readout(keras: Any, steps: list[Step], layers: list[Any], dtype: str | None) -> None:
+    """Replace the layer with the activation of the output by a copy without, an activation alone by nothing."""
     for i, step in enumerate(steps):
-        is_readout = step.path == network.output.reference and network.output.kind == "readout"
-        if is_readout and has_softmax(step.layer, step.output_shape):
-            layers[i] = _inference_copy(step.layer, dtype, activation="linear")
+        if step.layer is not None and has_output_activation(step.layer, step.output_shape):
+            fused = hasattr(step.layer, "activation")
+            layers[i] = _inference_copy(step.layer, dtype, activation="linear") if fused else keras.layers.Identity()
 
 
 def _reference_batch(

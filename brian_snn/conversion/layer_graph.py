@@ -10,7 +10,7 @@ conv2d          kernel, bias, strides, padding ("same" or "valid"), dilation, gr
 depthwise       kernel, bias, strides, padding, dilation
 affine          gain, shift: arrays that broadcast to the input's shape
 relu            ceiling (None if there is none)
-softmax
+softmax         and log_softmax, sigmoid, tanh: at the end of a model
 max_pool        pool_size (None for all rows and columns), strides, padding
 average_pool    the same
 reshape         the new shape is `LayerNode.output_shape`
@@ -26,6 +26,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+#: Operations that a readout leaves off.
+OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
 
 
 @dataclass(frozen=True, eq=False)

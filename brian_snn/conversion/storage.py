@@ -20,7 +20,9 @@ from brian_snn.conversion.validity import check_network
 from brian_snn.errors import READ_ERRORS, DataError, OutputError
 
 _FORMAT = "brian_snn network"
-_VERSION = 1
+_VERSION = 2
+#: Format of the files that do not say what their output means.
+_WITHOUT_MEANING = 1
 _ARRAY_FIELDS = ("weights", "source_index", "target_index")
 
 Arrays = dict[str, Any]
@@ -66,6 +68,7 @@ def _encode(network: Network) -> Arrays:
     structure = {
         "format": _FORMAT,
         "version": _VERSION,
+        "output_activation": network.output_activation,
         "input_shape": network.input_shape,
         "percentile": network.percentile,
         "normalisation": network.normalisation,
@@ -74,6 +77,10 @@ def _encode(network: Network) -> Arrays:
         "populations": [_population_record(p, k, arrays) for k, p in enumerate(network.populations)],
         "projections": [_projection_record(p, k, arrays) for k, p in enumerate(network.projections)],
     }
+    if network.output_activation == "unknown":
+        # As it came, so that its hash in a result folder stays what it was.
+        structure["version"] = _WITHOUT_MEANING
+        del structure["output_activation"]
     arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
     return arrays
 
@@ -158,10 +165,10 @@ def _structure(path: Path, arrays: Arrays) -> dict[str, Any]:
         raise DataError(f"network file {path}: it holds no network; write one with Network.save.") from error
     if kind != _FORMAT:
         raise DataError(f"network file {path}: it holds {kind!r}, not a network; write one with Network.save.")
-    if version != _VERSION:
+    if version not in (_WITHOUT_MEANING, _VERSION):
         raise DataError(
-            f"network file {path}: its format is version {version}, this program reads version {_VERSION}; convert the "
-            "model again."
+            f"network file {path}: its format is version {version}, this program reads up to version {_VERSION}; "
+            "convert the model again."
         )
     return structure
 
@@ -178,6 +185,7 @@ def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
         structure["normalisation"],
         structure["grid"],
         structure["provenance"],
+        "unknown" if structure["version"] == _WITHOUT_MEANING else structure["output_activation"],
     )
 
 

@@ -18,6 +18,7 @@ from brian_snn.conversion.graph import (
     PopulationKind,
     Projection,
 )
+from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS
 from brian_snn.conversion.linear_maps import output_length
 
 
@@ -34,6 +35,8 @@ def check_network(network: Network) -> None:
         raise ValueError(f"normalisation is {network.normalisation!r}")
     if network.grid != 0 and not (0 < network.grid <= 1 and math.frexp(network.grid)[0] == 0.5):
         raise ValueError(f"grid is {network.grid!r}, which is no power of two")
+    if network.output_activation not in ("linear", *OUTPUT_ACTIVATIONS, "hidden", "unknown"):
+        raise ValueError(f"output_activation is {network.output_activation!r}")
     if not network.populations:
         raise ValueError("there are no populations")
     sizes, depths = {INPUT: prod(network.input_shape)}, {INPUT: 0}

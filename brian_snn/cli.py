@@ -105,6 +105,15 @@ def _add_workers(parser: ArgumentParser, default: int) -> None:
     parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
 
 
+def _add_any_range(parser: ArgumentParser) -> None:
+    """Add the option that lets images of another range pass."""
+    parser.add_argument(
+        "--any-range",
+        action="store_true",
+        help="take images whose pixels are far from the range of the calibration images",
+    )
+
+
 def add_output(parser: ArgumentParser, kind: str, default: Path | None = None, optional: bool = False) -> None:
     """Add the option that says where the output goes; without a default it must be given, or may be if `optional`."""
     required = default is None and not optional
@@ -142,6 +151,7 @@ def _simulate_options(parser: ArgumentParser) -> None:
     """Add the options of ``simulate``."""
     parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("images to show"))
+    _add_any_range(parser)
     add_settings(parser)
     _add_workers(parser, default=1)
     for what, text in (("spikes", "spike trains"), ("potentials", "potential V(t)")):
@@ -170,6 +180,7 @@ def _simulate_options(parser: ArgumentParser) -> None:
 def _sweep_options(parser: ArgumentParser) -> None:
     """Add the options of ``sweep``."""
     parser.add_argument("sweep", type=Path, help="TOML file: what stays the same, and in [grid] lists of what does not")
+    _add_any_range(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes to run side by side")
     parser.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER_HELP)
     parser.add_argument(
@@ -216,6 +227,7 @@ def _bench_options(parser: ArgumentParser) -> None:
         "network", type=Path, nargs="?", help="file that brian-snn convert wrote; that of the demo by default"
     )
     parser.add_argument("--data", type=Path, metavar="PATH", help=_DATA_HELP.format("images to show"))
+    _add_any_range(parser)
     parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times that every row is measured")
     parser.add_argument(

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.conversion.graph import FloatArray
 from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.pixel_range import Range, finite_range
 
 Role = Literal["images", "calibration"]
 
@@ -38,9 +39,6 @@ _IMAGE_KEYS: dict[str, tuple[str, ...]] = {
     "calibration": ("x_norm", "x_test", "x", "images", "arr_0"),
 }
 _LABEL_KEYS = ("y_test", "y", "labels")
-
-#: Images that are checked at a time.
-_PIECE = 256
 
 #: Type byte of an IDX file; the numbers are big-endian.
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -162,11 +160,16 @@ def check_images(images: ArrayLike, input_shape: tuple[int, ...] | None, what: s
     DataError
         If the images are not numbers, have another shape, are none at all, or hold NaN or infinite pixels.
     """
-    return check_image_array(images, input_shape, what).astype(np.float64)
+    return check_image_array(images, input_shape, what)[0].astype(np.float64)
 
 
-def check_image_array(images: ArrayLike, input_shape: tuple[int, ...] | None, what: str = "images") -> Array:
-    """Check images as `check_images` does and return them as they are; a memory map is read piece by piece."""
+def check_image_array(
+    images: ArrayLike, input_shape: tuple[int, ...] | None, what: str = "images"
+) -> tuple[Array, Range]:
+    """Check images as `check_images` does and return them as they are, and the range of their pixels.
+
+    A memory map is read piece by piece, once.
+    """
     try:
         array = np.asanyarray(images)
     except ValueError as error:
@@ -176,8 +179,7 @@ def check_image_array(images: ArrayLike, input_shape: tuple[int, ...] | None, wh
     if array.dtype.kind not in "buif":
         raise DataError(f"{what} are of type {array.dtype}; real numbers were expected.")
     _check_shape(array.shape, input_shape, what)
-    _check_finite(array, what)
-    return array
+    return array, finite_range(array, what)
 
 
 def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...] | None, what: str) -> None:
@@ -190,20 +192,6 @@ def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...] | None, wh
         raise DataError(f"{what} have shape {shape}; (number of images, *shape of an image) was expected.")
     if 0 in shape:
         raise DataError(f"{what} have shape {shape}, which is an empty set; at least one image is needed.")
-
-
-def _check_finite(images: Array, what: str) -> None:
-    """Raise if there are NaN or infinite pixels; say how many and where."""
-    with np.errstate(over="ignore"):
-        # As they will be computed with: a wider type holds numbers that float64 does not.
-        pieces = [np.asarray(images[k : k + _PIECE], np.float64) for k in range(0, len(images), _PIECE)]
-    bad = np.concatenate([np.count_nonzero(~np.isfinite(p.reshape(len(p), -1)), axis=1) for p in pieces])
-    if not bad.any():
-        return
-    raise DataError(
-        f"{what} hold {bad.sum()} NaN or infinite pixels in {np.count_nonzero(bad)} of {len(images)} images, "
-        f"first in image {np.flatnonzero(bad)[0]} (counted from 0); every pixel must be a finite number."
-    )
 
 
 def _fit_last_axis(images: Array, input_shape: tuple[int, ...]) -> Array:

@@ -194,7 +194,7 @@ def without_meaning(path):
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     structure = json.loads(arrays["structure"].tobytes())
-    del structure["output_activation"]
+    del structure["output_activation"], structure["calibration_range"]
     structure["version"] = 1
     arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
     np.savez(path, **arrays)

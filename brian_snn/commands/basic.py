@@ -77,7 +77,9 @@ def simulate(arguments: Namespace) -> int:
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         execution = Execution(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
         result = simulate_settings(
-            *(network, data.images, settings, recording, execution, folder, arguments.resume), replace=arguments.force
+            *(network, data.images, settings, recording, execution, folder, arguments.resume),
+            replace=arguments.force,
+            any_range=arguments.any_range,
         )
         bars.finish(result.timings_s)
     if data.labels is not None:

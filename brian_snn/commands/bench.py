@@ -68,7 +68,7 @@ def _workload(console: Console, arguments: Namespace, settings: Settings) -> Wor
         data = load_images(arguments.data, network.input_shape)
     # With Poisson input the pixels are neurons, and have synapses.
     network = make_job(network, settings, Recording()).network
-    return Workload(name, network, first_images(data, arguments.images).images, settings)
+    return Workload(name, network, first_images(data, arguments.images).images, settings, arguments.any_range)
 
 
 def _row(way: Configuration, calls: Sequence[Call], reference: Call, n_images: int) -> Row:

@@ -16,7 +16,7 @@ import tomllib
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ CONVERSION = {"percentile": 99.9, "normalisation": "layer", "grid": 2.0**-24}
 
 _FILES = ("model", "calibration", "data")
 _MAY_VARY = ("model", *CONVERSION, *(field.name for field in fields(Settings)))
-_FIXED = ("calibration", "data", "images", "verify", *_MAY_VARY)
+_FIXED = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)
 
 _ROWS, _RUNNING = "points", "running"
 
@@ -69,6 +69,8 @@ class Sweep:
         Simulate the first so many images only.
     verify : bool
         Whether every point is checked against the rate equations and Keras.
+    any_range : bool
+        Whether the images may be far from the range of those that set lambda.
     points : tuple of dict
         What varies and what does not: ``model`` and the options of conversion and simulation, complete.
     varies : tuple of str
@@ -80,6 +82,7 @@ class Sweep:
     data: Path
     images: int | None
     verify: bool
+    any_range: bool
     points: tuple[dict[str, Any], ...]
     varies: tuple[str, ...]
 
@@ -124,12 +127,19 @@ def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Swe
         if twice:
             raise SettingError(f"[grid] gives {twice[0]} twice; once is enough.")
         images = None if "images" not in given else whole_number("images", given["images"], 1)
-        if not isinstance(given.get("verify", True), bool):
-            raise SettingError(f"verify is {given['verify']!r}; it must be true or false.")
+        check, any_range = (_flag(given, name, default) for name, default in (("verify", True), ("any_range", False)))
         calibration, data = (_existing(name, given[name], path.parent) for name in ("calibration", "data"))
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
-    return Sweep(path.parent, calibration, data, images, given.get("verify", True), points, tuple(grid))
+    return Sweep(path.parent, calibration, data, images, check, any_range, points, tuple(grid))
+
+
+def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
+    """Return an entry that is true or false."""
+    flag = given.get(name, default)
+    if not isinstance(flag, bool):
+        raise SettingError(f"{name} is {flag!r}; it must be true or false.")
+    return flag
 
 
 def _checked_point(point: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -154,6 +164,7 @@ def run(arguments: Namespace) -> int:
     """Run a sweep, show its table, and return 0, or 1 if a point fails its verification."""
     console = new_console()
     sweep = read_sweep(arguments.sweep)
+    sweep = replace(sweep, any_range=sweep.any_range or arguments.any_range)
     folder = arguments.output
     execution = Execution(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
     _make_folder(folder)
@@ -241,7 +252,10 @@ def _simulate_point(
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate_settings(
-        network, data.images, settings, execution=execution.showing(bars.ran, bars.built), output=running
+        *(network, data.images, settings),
+        execution=execution.showing(bars.ran, bars.built),
+        output=running,
+        any_range=sweep.any_range,
     )
     bars.finish(result.timings_s)
     row = point | {"ann_accuracy": models.accuracy(point["model"])} | _measured(result, data, sweep.verify)

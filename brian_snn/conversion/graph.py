@@ -192,6 +192,8 @@ class Network:
         What the model puts its output through and the network leaves off: ``softmax``, ``log_softmax``, ``sigmoid``,
         ``tanh``, or nothing (``linear``). ``hidden`` if the output is a layer inside the model, ``unknown`` if the file
         is of the format before this field.
+    calibration_range : (float, float), or None
+        Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
     """
 
     populations: tuple[Population, ...]
@@ -202,6 +204,7 @@ class Network:
     grid: float = 0.0
     provenance: dict[str, str] = field(default_factory=dict)
     output_activation: str = "linear"
+    calibration_range: tuple[float, float] | None = None
 
     def __getitem__(self, name: str) -> Population:
         """Return the population of that name; KeyError lists the names there are."""

@@ -45,7 +45,8 @@ def normalise(
     Returns
     -------
     network : Network
-        The same network in other units; readouts keep a scale of 1, max pooling takes that of its sources.
+        The same network in other units; readouts keep a scale of 1, max pooling takes that of its sources. It notes the
+        range of the images.
 
     Raises
     ------
@@ -86,6 +87,7 @@ def normalise(
         projections=projections,
         percentile=float(percentile),
         normalisation=normalisation,
+        calibration_range=(float(pixels.min()), float(pixels.max())),
     )
     require_finite(normalised, "when divided by the scale of its activations on the calibration images")
     return normalised

@@ -69,6 +69,7 @@ def _encode(network: Network) -> Arrays:
         "format": _FORMAT,
         "version": _VERSION,
         "output_activation": network.output_activation,
+        "calibration_range": network.calibration_range,
         "input_shape": network.input_shape,
         "percentile": network.percentile,
         "normalisation": network.normalisation,
@@ -80,7 +81,7 @@ def _encode(network: Network) -> Arrays:
     if network.output_activation == "unknown":
         # As it came, so that its hash in a result folder stays what it was.
         structure["version"] = _WITHOUT_MEANING
-        del structure["output_activation"]
+        del structure["output_activation"], structure["calibration_range"]
     arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
     return arrays
 
@@ -186,6 +187,7 @@ def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
         structure["grid"],
         structure["provenance"],
         "unknown" if structure["version"] == _WITHOUT_MEANING else structure["output_activation"],
+        None if structure.get("calibration_range") is None else tuple(structure["calibration_range"]),
     )
 
 

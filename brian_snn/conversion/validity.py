@@ -37,6 +37,7 @@ def check_network(network: Network) -> None:
         raise ValueError(f"grid is {network.grid!r}, which is no power of two")
     if network.output_activation not in ("linear", *OUTPUT_ACTIVATIONS, "hidden", "unknown"):
         raise ValueError(f"output_activation is {network.output_activation!r}")
+    _check_range(network.calibration_range)
     if not network.populations:
         raise ValueError("there are no populations")
     sizes, depths = {INPUT: prod(network.input_shape)}, {INPUT: 0}
@@ -54,6 +55,11 @@ def check_network(network: Network) -> None:
     targets = {projection.target for projection in network.projections}
     if unknown := targets - set(sizes):
         raise ValueError(f"projections lead to {sorted(unknown)}, which are no populations")
+
+
+def _check_range(pixels: tuple[float, float] | None) -> None:
+    if pixels is not None and not (len(pixels) == 2 and -math.inf < pixels[0] <= pixels[1] < math.inf):
+        raise ValueError(f"calibration_range is {pixels!r}")
 
 
 def _check_shape(shape: tuple[int, ...], where: str) -> None:

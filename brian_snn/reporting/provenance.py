@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from brian_snn import __version__
 from brian_snn.commands.setting_options import settings_options
+from brian_snn.pixel_range import finite_range, is_far_outside
 from brian_snn.reporting.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.reporting.gather import Run
 from brian_snn.simulation.storage import IMAGES, LABELS, NETWORK
@@ -70,6 +71,8 @@ def reproduce(run: Run) -> Section:
     first = result.parts()[0]
     for option, recorded in (("--record-spikes", first.spike_trains), ("--record-potentials", first.potential_traces)):
         options += [option, *recorded] if recorded else []
+    found = finite_range(result.images, "images of the run")
+    options += ["--any-range"] if is_far_outside(found, result.network.calibration_range) else []
     inputs = [f"{folder}/{NETWORK}", "--data", f"{folder}/{IMAGES}"]
     commands = [["brian-snn", "simulate", *inputs, *options, "-o", again]]
     if run.labels is not None:

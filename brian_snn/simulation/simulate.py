@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.conversion.graph import Network
 from brian_snn.datasets import check_image_array
+from brian_snn.pixel_range import require_calibrated_range
 from brian_snn.simulation.callbacks import Progress, raised_as_they_are
 from brian_snn.simulation.execution import Execution, execute
 from brian_snn.simulation.job import Job, Shard, cut, make_job
@@ -70,6 +71,7 @@ def simulate(
     resume: bool = True,
     shard_size: int | None = None,
     client: Any = None,
+    any_range: bool = False,
 ) -> Result:
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
 
@@ -105,6 +107,9 @@ def simulate(
         Images that are simulated, and written, at a time; by default some 64 MB worth.
     client : dask.distributed.Client, optional
         Cluster whose workers run the shards.
+    any_range : bool
+        Whether to take images whose pixels are far from the range of the calibration images: further from it than it is
+        wide, or all within less than a hundredth of it.
 
     Returns
     -------
@@ -115,8 +120,8 @@ def simulate(
     SettingError
         If a setting is outside its range.
     DataError
-        If the images do not fit the network, or hold NaN or infinite values, or for Poisson input pixels outside
-        [0, 1].
+        If the images do not fit the network, or hold NaN or infinite values, for Poisson input pixels outside
+        [0, 1], or pixels far from the range of the calibration images.
     DimensionMismatchError
         If dt, tau_m, refractory or delay is not a time.
     CompilerError, SimulationError, OutputError
@@ -144,7 +149,7 @@ def simulate(
     )
     recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
     execution = Execution(workers, shard_size, client, progress, build_progress)
-    return simulate_settings(network, images, settings, recording, execution, output, resume)
+    return simulate_settings(network, images, settings, recording, execution, output, resume, any_range=any_range)
 
 
 def simulate_settings(
@@ -156,6 +161,7 @@ def simulate_settings(
     output: str | Path | None = None,
     resume: bool = True,
     replace: bool = False,
+    any_range: bool = False,
 ) -> Result:
     """Do what `simulate` does, its arguments in records.
 
@@ -164,7 +170,8 @@ def simulate_settings(
     replace : bool
         Whether an earlier result in `output` is deleted, which happens when all else has been checked.
     """
-    prepared, execution = _prepare(network, images, settings, recording or Recording()), execution or Execution()
+    prepared = _prepare(network, images, settings, recording or Recording(), any_range)
+    execution = execution or Execution()
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace)
     return join(list(_in_order(prepared, execution)), prepared.images, prepared.laps_s)
@@ -176,6 +183,7 @@ def stream(
     settings: Settings | None = None,
     recording: Recording | None = None,
     execution: Execution | None = None,
+    any_range: bool = False,
 ) -> Iterator[Result]:
     """Simulate images and yield a `Result` for each shard of them, in the order of the images.
 
@@ -192,6 +200,8 @@ def stream(
         What to keep besides counts, potentials and charges.
     execution : Execution, optional
         With how many processes, or on which cluster.
+    any_range : bool
+        As for `simulate`.
 
     Returns
     -------
@@ -199,7 +209,7 @@ def stream(
         Each of the images of the next shard.
     """
     # Prepared now, so that what is wrong is said here and not with the first shard.
-    prepared = _prepare(network, images, settings or Settings(), recording or Recording())
+    prepared = _prepare(network, images, settings or Settings(), recording or Recording(), any_range)
     return _in_order(prepared, execution or Execution())
 
 
@@ -212,12 +222,16 @@ class _Prepared:
     laps_s: dict[str, float]
 
 
-def _prepare(network: Network, images: ArrayLike, settings: Settings, recording: Recording) -> _Prepared:
+def _prepare(
+    network: Network, images: ArrayLike, settings: Settings, recording: Recording, any_range: bool
+) -> _Prepared:
     """Check the images and prepare all that they have in common."""
     start = time.perf_counter()
-    checked = check_image_array(images, network.input_shape, "images")
+    checked, found = check_image_array(images, network.input_shape, "images")
     if settings.input_coding == "poisson":
         require_rates(checked)
+    if not any_range:
+        require_calibrated_range(found, network.calibration_range)
     job = make_job(network, settings, recording)
     return _Prepared(job, checked, {"prepare": time.perf_counter() - start})
 

@@ -81,12 +81,15 @@ def simulate(arguments: Namespace) -> int:
             replace=arguments.force,
             any_range=arguments.any_range,
         )
-        bars.finish(result.timings_s)
+        if bars.anything_ran:
+            bars.finish(result.timings_s)
+        else:
+            bars.finish_complete()
     if data.labels is not None:
         with staged_file(folder / LABELS) as path:
             write_rows(path, data.labels)
     console.print(table(activity_rows(result, data.labels), ("",)))
-    console.print(f"wrote {folder}")
+    console.print(f"wrote {folder}" if bars.anything_ran else f"{folder} was complete: nothing was simulated")
     return 0
 
 

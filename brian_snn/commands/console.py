@@ -141,10 +141,13 @@ def _pace(per_second: float) -> str:
 
 
 class Simulation:
-    """The two bars of a simulation: its compilation, counted in files, and its run, counted in images."""
+    """The two bars of a simulation: its compilation, counted in files, and its run, counted in images.
+
+    `anything_ran` is False as long as no image was simulated; for good, if all of them had been in an earlier call.
+    """
 
     def __init__(self, progress: Progress, name: str, n_images: int) -> None:
-        self._progress = progress
+        self._progress, self._name, self.anything_ran = progress, name, False
         self._compile = progress.add_task(f"compile, {name}", total=None)
         self._run = progress.add_task(f"run, {name}", total=n_images, start=False, paced=True)
 
@@ -154,6 +157,7 @@ class Simulation:
 
     def ran(self, n_done: int, n_total: int) -> None:
         """Show how many images are done."""
+        self.anything_ran = True
         self._progress.stop_task(self._compile)
         self._progress.start_task(self._run)
         self._progress.update(self._run, completed=n_done, total=n_total)
@@ -163,6 +167,12 @@ class Simulation:
         compiled = timings_s.get("compile", timings_s.get("find_build", 0.0))
         _finish(self._progress, self._compile, compiled)
         _finish(self._progress, self._run, timings_s["run"])
+
+    def finish_complete(self) -> None:
+        """Say that all images were done before: nothing was compiled, nothing ran, and no time is shown."""
+        self._progress.update(self._compile, visible=False)
+        self._progress.update(self._run, description=f"complete already, {self._name}")
+        _finish(self._progress, self._run, 0.0)
 
 
 class Stages:

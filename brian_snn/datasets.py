@@ -24,6 +24,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 
+from brian_snn.conversion.answers import Answer, class_numbers
 from brian_snn.conversion.graph import FloatArray
 from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.pixel_range import Range, finite_range
@@ -53,7 +54,7 @@ class Dataset:
     images : (n_images, *shape) float array
         Finite numbers, in the units that the model takes.
     labels : (n_images,) int array, or None
-        Class of each image, 0 is the first.
+        Class of each image, 0 is the first; (n_images, ...) for a network that gives several answers to an image.
     source : str
         File, and the key inside it, for messages and provenance.
     """
@@ -68,6 +69,7 @@ def load_images(
     input_shape: tuple[int, ...] | None = None,
     role: Role = "images",
     divide_by: float | None = None,
+    answer: Answer | None = None,
 ) -> Dataset:
     """Read images, and labels if there are any, from a file or a folder.
 
@@ -86,6 +88,9 @@ def load_images(
     divide_by : float, optional
         Divide every pixel by this. By default 255 for IDX files of unsigned bytes and 1, that is nothing, for all
         others; the module's docstring says why.
+    answer : Answer, optional
+        What the network that will be shown the images says of each: labels must be of its shape and name its classes,
+        and are left out where it says numbers. By default any class numbers, one for each image, are taken.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def load_images(
     ------
     DataError
         If the file is missing, damaged or of an unknown kind, or its content is not a set of finite images of the
-        right shape with one label each. The message names the file.
+        right shape with labels that fit. The message names the file.
     """
     path = Path(path)
     if role not in get_args(Role):
@@ -113,7 +118,10 @@ def load_images(
         images = check_images(pixels, input_shape, what) / divide_by
     if not np.isfinite(images).all():
         raise DataError(f"{what} overflow when divided by {divide_by!r}; check divide_by.")
-    return Dataset(images, None if labels is None else _class_numbers(labels, len(images), source), source)
+    if labels is not None:
+        fit = class_numbers if answer is None else answer.labels
+        labels = fit(labels, len(images), source)
+    return Dataset(images, labels, source)
 
 
 def load_demo() -> tuple[Path, Dataset, Dataset]:
@@ -200,25 +208,6 @@ def _fit_last_axis(images: Array, input_shape: tuple[int, ...]) -> Array:
     if (*shape, 1) == tuple(input_shape):
         return images[..., np.newaxis]
     return images[..., 0] if shape == (*input_shape, 1) else images
-
-
-def _class_numbers(labels: Array, n_images: int, source: str) -> NDArray[np.int64]:
-    """Turn labels, as numbers, as a column of numbers or one-hot, into integers."""
-    if labels.dtype.kind not in "buif":
-        raise DataError(f"labels of {source} are of type {labels.dtype}; class numbers or one-hot rows were expected.")
-    if labels.ndim == 0 or len(labels) != n_images:
-        raise DataError(f"{source}: there are {n_images} images but labels of shape {labels.shape}; each needs one.")
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        ones = labels == 1
-        if not (np.all(ones.sum(axis=1) == 1) and np.array_equal(ones, labels)):
-            raise DataError(f"labels of {source} have shape {labels.shape} but are not one-hot: one 1 and zeros a row.")
-        return ones.argmax(axis=1)
-    if labels.size != n_images:
-        raise DataError(f"labels of {source} have shape {labels.shape}; ({n_images},) or one-hot rows were expected.")
-    numbers = labels.reshape(n_images)
-    if not np.all((numbers >= 0) & (numbers == np.floor(numbers)) & (numbers < 2**31)):
-        raise DataError(f"labels of {source} are not all whole numbers from 0 up.")
-    return numbers.astype(np.int64)
 
 
 def _read(path: Path, role: Role) -> tuple[Array, Array | None, str]:

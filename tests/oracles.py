@@ -206,3 +206,9 @@ def _trace(state: _State) -> OracleTrace:
     spikes = np.stack(state.history)
     potentials = np.zeros_like(state.v) if state.unit.kind == "max_pool" else state.v
     return OracleTrace(state.counts, potentials, state.charge, state.surplus, spikes, state.window_start)
+
+
+def wilson_by_roots(n_right, n):
+    """Return the shares p that a count is just compatible with: |n_right / n - p| = 1.96 sqrt(p (1 - p) / n)."""
+    share, z = n_right / n, 1.959963984540054
+    return sorted(np.roots([1 + z * z / n, -2 * share - z * z / n, share * share]).real)

@@ -24,6 +24,7 @@ from brian_snn.reporting import page as page_module
 from brian_snn.simulation.result import choose_images
 from tests.error_cases import wild_network
 from tests.error_oracle import dense_activations
+from tests.oracles import wilson_by_roots
 from tests.report_reading import HtmlPage, prose, table_of, texts, values
 from tests.small_network import loop_result, small_images
 
@@ -120,6 +121,12 @@ def table(page, beginning):
     return page.tables[label]
 
 
+def shown_interval(n_right, n):
+    """Return Wilson's interval as the page shows it."""
+    low, high = wilson_by_roots(n_right, n)
+    return f"{100 * low:.2f} to {100 * high:.2f} %"
+
+
 def own_activations(result):
     """Return the activations of the network without spikes."""
     return {name: array * result.network[name].scale for name, array in forward(result.network, result.images).items()}
@@ -176,9 +183,12 @@ class TestNumbers:
         shown = table(page, "Classes that")
         answers = [result.predictions, activations["out"].argmax(axis=1)]
         assert shown.column("accuracy") == [np.mean(answer == LABELS) for answer in answers]
-        assert shown.values[0][-1] == np.mean(answers[0] == answers[1])
+        assert [row[-1] for row in shown.values] == [None, np.mean(answers[0] == answers[1])]
+        intervals = [shown_interval(np.sum(answer == LABELS), 6) for answer in answers]
+        assert [row[shown.columns.index("95 % interval")] for row in shown.texts] == intervals
         head = dict(zip(page.text["dt"], page.text["dd"], strict=True))
         assert head["accuracy"] == f"{100 * np.mean(answers[0] == LABELS):.2f} %"
+        assert head["accuracy of the trained network"] == f"{100 * np.mean(answers[1] == LABELS):.2f} %"
         assert head["images"] == "6"
         assert head["largest residual charge"] == "0"
 
@@ -275,7 +285,7 @@ class TestWhatIsMissing:
         section = measured.answers(replace(gathered, labels=None))
         assert "no labels.npy" in prose(section)
         assert [block.kind for block in section.blocks] == ["table", "text"]
-        assert table_of(section, "Classes that").columns == ("network", "same class as the network without spikes")
+        assert table_of(section, "Classes that").columns == ("network", "same answer as the spiking network")
 
     def test_bounds_that_are_not_proved_are_refused_with_the_reason(self, gathered):
         settings = replace(gathered.result.settings, schedule="brian2")

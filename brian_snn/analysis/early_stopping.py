@@ -16,6 +16,9 @@ beforehand, and N_j(t) has been counted: n_j lies between the differences. Then 
 another may be ahead for a while before.
 
 An output that spikes is in the lead by its count; the other class may still spike in every step and this one in none.
+
+An output of several answers, such as a class for each pixel, is certain when all of them are. The yes of a sigmoid
+competes with a no that has no neuron: its potential, its weights and its spikes are 0.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.bounds import rate_bounds
 from brian_snn.analysis.envelopes import require_covered
+from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.graph import INPUT, FloatArray
 from brian_snn.conversion.linear_maps import synapses
 from brian_snn.errors import DataError
@@ -55,7 +59,7 @@ def earliest_certain_step(result: Result, use_bounds: bool = False) -> NDArray[n
     Raises
     ------
     DataError
-        If there are no checkpoints, or counts are needed and were not recorded.
+        If there are no checkpoints, counts are needed and were not recorded, or the output means numbers.
     SettingError
         If a setting is not covered by the proof.
     """
@@ -84,19 +88,21 @@ def settled_step(result: Result) -> NDArray[np.int64]:
     Raises
     ------
     DataError
-        If there are no checkpoints.
+        If there are no checkpoints, or the output means numbers.
     """
     step = np.full(len(result.images), result.settings.steps, np.int64)
     settled = np.ones(len(result.images), bool)
-    history = _history(result)
+    answer, history = answer_of(result.network), _history(result)
     for k in reversed(range(len(history))):
-        settled &= history[k].argmax(axis=1) == result.predictions
+        same = answer.of(history[k]) == result.predictions
+        settled &= same.reshape(len(settled), -1).all(axis=1)
         step[settled] = result.checkpoints[k]
     return step
 
 
 def _history(result: Result) -> FloatArray:
-    """Return the estimated logits at the checkpoints, (n_checkpoints, n_images, n_classes)."""
+    """Return the estimated logits at the checkpoints, (n_checkpoints, n_images, size)."""
+    answer_of(result.network).require_classes()
     if result.output_history is None:
         raise DataError("the result has no checkpoints; simulate with checkpoints, such as range(5, 201, 5).")
     return result.output_history.reshape(len(result.checkpoints), len(result.images), -1)
@@ -108,10 +114,10 @@ def _steps_run(result: Result, k: int) -> int:
 
 
 def _all_others(margins: FloatArray, leader: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether all margins but that of the leader over itself are positive."""
+    """Return whether all margins (..., n_classes) but those of the leaders (...) over themselves are positive."""
     positive = margins > 0
-    positive[np.arange(len(leader)), leader] = True
-    return np.all(positive, axis=1)
+    np.put_along_axis(positive, leader[..., None], True, axis=-1)
+    return np.asarray(np.all(positive, axis=-1))
 
 
 class _SpikingLead:
@@ -119,7 +125,7 @@ class _SpikingLead:
 
     def __init__(self, result: Result) -> None:
         output = result.network.output
-        self._result, self._history = result, _history(result)
+        self._result, self._history, self._rivals = result, _history(result), answer_of(result.network).rivals
         self._scale = np.broadcast_to(np.asarray(output.scale, np.float64), output.shape).ravel()
 
     def is_certain(self, k: int) -> NDArray[np.bool_]:
@@ -128,9 +134,10 @@ class _SpikingLead:
         to_go = self._result.window_steps(self._result.network.output.name) - run
         if not to_go:
             return np.ones(len(logits), bool)
-        leader, reachable = logits.argmax(axis=1), logits * run + to_go * self._scale
-        best = np.take_along_axis(logits, leader[:, None], axis=1) * run
-        return _all_others(best * (1 - _ROUNDING) - reachable, leader)
+        counted, reachable = self._rivals(logits * run), self._rivals(logits * run + to_go * self._scale)
+        leader = counted.argmax(axis=2)
+        best = np.take_along_axis(counted, leader[..., None], axis=2)
+        return np.all(_all_others(best * (1 - _ROUNDING) - reachable, leader), axis=1)
 
 
 class _PotentialLead:
@@ -138,9 +145,9 @@ class _PotentialLead:
 
     def __init__(self, result: Result, use_bounds: bool) -> None:
         network, output = result.network, result.network.output
-        self._result, self._history = result, _history(result)
+        self._result, self._history, self._rivals = result, _history(result), answer_of(network).rivals
         self._parameters = scaled_parameters(network, result.settings)
-        self._weights = _dense_weights(result)
+        self._weights = {source: self._rivals(weights) for source, weights in _dense_weights(result).items()}
         self._current = self._parameters.network[output.name].bias.reshape(1, -1)
         if any(p.source == INPUT for p in network.into(output.name)):
             currents = input_currents(self._parameters, result.images)
@@ -154,17 +161,18 @@ class _PotentialLead:
         # Estimated logits are (V - V(0)) / (V_thr n).
         gathered = self._history[k] * (self._parameters.threshold * run)
         rounding = 2 * _ROUNDING * np.abs(gathered).max(axis=1, keepdims=True)
-        charges = gathered + to_go * self._current
-        leader = self._history[k].argmax(axis=1)
+        charges = self._rivals(gathered + to_go * self._current)
+        leaders = self._rivals(self._history[k]).argmax(axis=2)
         certain = np.ones(len(charges), bool)
-        for best in np.unique(leader) if to_go else ():
-            images = np.flatnonzero(leader == best)
-            margins = charges[images, best, None] - charges[images] - rounding[images]
-            for source, weights in self._weights.items():
-                lowest, highest = self._still_to_come(source, k, to_go, images)
-                ahead = weights[:, best, None] - weights
-                margins = margins + lowest @ np.maximum(ahead, 0.0) + highest @ np.minimum(ahead, 0.0)
-            certain[images] = _all_others(margins, leader[images])
+        for number, leader in enumerate(leaders.T if to_go else ()):
+            for best in np.unique(leader):
+                images = np.flatnonzero(leader == best)
+                margins = charges[images, number, best, None] - charges[images, number] - rounding[images]
+                for source, weights in self._weights.items():
+                    lowest, highest = self._still_to_come(source, k, to_go, images)
+                    ahead = weights[:, number, best, None] - weights[:, number]
+                    margins = margins + lowest @ np.maximum(ahead, 0.0) + highest @ np.minimum(ahead, 0.0)
+                certain[images] &= _all_others(margins, leader[images])
         return certain
 
     def _still_to_come(
@@ -200,7 +208,7 @@ def _count_limits(result: Result, sources: tuple[str, ...]) -> dict[str, tuple[F
 
 
 def _dense_weights(result: Result) -> dict[str, FloatArray]:
-    """Return the weights of each source onto the readout as a matrix, (size of the source, n_classes)."""
+    """Return the weights of each source onto the readout as a matrix, (size of the source, size of the readout)."""
     network = scaled_parameters(result.network, result.settings).network
     matrices: dict[str, FloatArray] = {}
     for projection in network.into(network.output.name):

@@ -17,6 +17,7 @@ from brian_snn.conversion.graph import INPUT, Network
 from brian_snn.conversion.linear_maps import n_synapses, total_fan_out
 from brian_snn.errors import DataError
 from brian_snn.simulation.result import Result, events_of
+from brian_snn.simulation.topology import crosses_threshold
 
 
 def ann_operations(network: Network) -> int:
@@ -48,6 +49,22 @@ def snn_operations(result: Result) -> NDArray[np.int64]:
     operations : (n_images,) int array
     """
     return _input_operations(result.network) + result.synaptic_events
+
+
+def saturated_share(result: Result) -> float:
+    """Return the share of neurons, over all images, that spike in every step of their window: they cannot say more.
+
+    A readout that only integrates, and pixels that are coded as spikes, are left out.
+    """
+    saturated = total = 0
+    for part in result.parts():
+        for population in result.network.populations:
+            n_steps = result.window_steps(population.name)
+            if population.kind != "poisson" and crosses_threshold(population, result.settings):
+                counts = part.spike_counts[population.name]
+                saturated += int(np.count_nonzero(counts == n_steps)) if n_steps else 0
+                total += counts.size
+    return saturated / total if total else 0.0
 
 
 def operations_by_population(result: Result) -> pd.DataFrame:

@@ -29,7 +29,8 @@ from brian_snn.commands.console import (
     verification_rows,
 )
 from brian_snn.commands.setting_options import settings_from
-from brian_snn.commands.tables import activity_rows, population_rows, projection_note
+from brian_snn.commands.tables import accuracy_rows, activity_rows, population_rows, projection_note
+from brian_snn.conversion.answers import answer_of
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import Interrupted, SettingError
 from brian_snn.outputs import check_target, staged_file
@@ -70,7 +71,7 @@ def simulate(arguments: Namespace) -> int:
     folder = arguments.output
     _check_output(folder, arguments.force)
     network = load_network(arguments.network)
-    data = first_images(load_images(arguments.data, network.input_shape), arguments.images)
+    data = first_images(load_images(arguments.data, network.input_shape, answer=answer_of(network)), arguments.images)
     recording = Recording(arguments.record_spikes, arguments.record_potentials, checkpoints=arguments.checkpoints)
     client = connect(arguments.scheduler) if arguments.scheduler else None
     with Stages(console) as stages, resumable(folder, arguments.force):
@@ -88,7 +89,7 @@ def simulate(arguments: Namespace) -> int:
     if data.labels is not None:
         with staged_file(folder / LABELS) as path:
             write_rows(path, data.labels)
-    console.print(table(activity_rows(result, data.labels), ("",)))
+    console.print(table([*accuracy_rows(result, data.labels), *activity_rows(result)], ("",)))
     console.print(f"wrote {folder}" if bars.anything_ran else f"{folder} was complete: nothing was simulated")
     return 0
 

@@ -19,6 +19,7 @@ from brian_snn.commands.basic import first_images
 from brian_snn.commands.console import Stages, new_console, table
 from brian_snn.commands.setting_options import settings_from, settings_options
 from brian_snn.commands.timing import Call, Configuration, Workload, configurations, measure
+from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.graph import INPUT
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.datasets import load_demo, load_images
@@ -65,7 +66,7 @@ def _workload(console: Console, arguments: Namespace, settings: Settings) -> Wor
     else:
         name, network = arguments.network.name, load_network(arguments.network)
     if arguments.data is not None:
-        data = load_images(arguments.data, network.input_shape)
+        data = load_images(arguments.data, network.input_shape, answer=answer_of(network))
     # With Poisson input the pixels are neurons, and have synapses.
     network = make_job(network, settings, Recording()).network
     return Workload(name, network, first_images(data, arguments.images).images, settings, arguments.any_range)

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
+from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.verify import compare_with_ann, verify
 from brian_snn.cli import FAILED
@@ -33,6 +34,7 @@ from brian_snn.commands.console import (
 )
 from brian_snn.commands.setting_options import settings_from
 from brian_snn.commands.tables import Row, accuracy_over_time, population_rows, projection_note, write_csv
+from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo
@@ -163,26 +165,28 @@ def _comparison_rows(demo: DemoRun) -> list[Row]:
 
 def _summary_rows(demo: DemoRun) -> list[Row]:
     """Return accuracy and operations per image of the trained network and of the spiking one with both resets."""
-    correct = {"trained network (Keras)": _keras_predictions(demo) == demo.digits.labels}
+    answers = {"trained network (Keras)": _keras_predictions(demo)}
     operations = {"trained network (Keras)": f"{ann_operations(demo.network):,} multiply-adds"}
     for reset, result in demo.results.items():
         name = f"spiking, {RESET_LABELS[reset]}"
-        correct[name] = result.predictions == demo.digits.labels
+        answers[name] = predictions_of(result)
         operations[name] = f"{snn_operations(result).mean():,.0f} synaptic operations"
+    accuracies = {name: accuracy(demo.labels, given) for name, given in answers.items()}
     return [
         {
             "network": name,
-            f"accuracy on {len(right)} digits": f"{100 * np.mean(right):.2f} %",
+            f"accuracy on {len(demo.labels)} digits": f"{100 * right.share:.2f} %",
+            "95 % interval": f"{100 * right.low:.2f} to {100 * right.high:.2f} %",
             "operations per image": operations[name],
         }
-        for name, right in correct.items()
+        for name, right in accuracies.items()
     ]
 
 
 def _keras_predictions(demo: DemoRun) -> np.ndarray:
     """Return the classes that Keras gives the digits."""
     logits = demo.activations[demo.network.output.name]
-    return logits.reshape(len(logits), -1).argmax(axis=1)
+    return answer_of(demo.network).of(logits)
 
 
 def _write(demo: DemoRun, folder: Path) -> None:
@@ -228,11 +232,11 @@ def _draw(demo: DemoRun, folder: Path) -> None:
         save_figure(correlation_figure(result, demo.activations), folder / f"correlation_{reset}.png")
     save_figure(rate_law_figure(list(demo.results.values())), folder / "rate_equations.png")
     accuracies = {reset: curves[reset] for reset in demo.results}
-    figure = plot_accuracy(curves["time_ms"], accuracies, float(np.mean(keras == labels)), len(labels))
+    figure = plot_accuracy(curves["time_ms"], accuracies, accuracy(labels, keras).share, len(labels))
     save_figure(figure, folder / "accuracy_over_time.png")
     title = f"Spikes while a {labels[0]} is shown, {RESET_LABELS[demo.raster.settings.reset]}"
     save_figure(raster_figure(demo.raster, title=title), folder / "spike_raster.png")
-    predictions = {"K": keras} | {reset[0].upper(): result.predictions for reset, result in demo.results.items()}
+    predictions = {"K": keras} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
     title = (
         f"{len(labels)} digits; red: misread by K the trained network (framed), S reset by subtraction, Z reset to zero"
     )

@@ -25,11 +25,13 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.cli import FAILED
 from brian_snn.commands.basic import first_images
 from brian_snn.commands.console import Stages, new_console, table
+from brian_snn.conversion.answers import Answer, answer_of
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import load_model
 from brian_snn.conversion.normalise import check_grid, check_scaling
@@ -64,7 +66,7 @@ class Sweep:
     folder : Path
         What the paths of models are relative to.
     calibration, data : Path
-        Images that set lambda, and images with labels to simulate.
+        Images that set lambda, and images to simulate, with labels where the network names classes.
     images : int or None
         Simulate the first so many images only.
     verify : bool
@@ -226,19 +228,22 @@ class _Models:
         """Return a model converted with options of the conversion."""
         return convert(self._model(path), self._sweep.calibration, **options)
 
-    def _data(self, path: str) -> Dataset:
-        """Return the images and labels for a model."""
+    def _data(self, path: str, answer: Answer) -> Dataset:
+        """Return the images for a model, and labels if its output means classes."""
         shape = tuple(self._model(path).input_shape[1:])
-        data = first_images(load_images(self._sweep.data, shape), self._sweep.images)
-        if data.labels is None:
+        data = first_images(load_images(self._sweep.data, shape, answer=answer), self._sweep.images)
+        if data.labels is None and answer.names_classes:
             raise DataError(f"{self._sweep.data}: it has no labels; a sweep needs them for the accuracy.")
         return data
 
-    def _accuracy(self, path: str) -> float:
-        """Return the accuracy of a trained model."""
-        data = self.data(path)
-        scores = self._model(path).predict(data.images, verbose=0).reshape(len(data.images), -1)
-        return float(np.mean(scores.argmax(axis=1) == data.labels))
+    def _accuracy(self, path: str, answer: Answer) -> float | None:
+        """Return the accuracy of a trained model, None if its output means numbers."""
+        data = self.data(path, answer)
+        if data.labels is None:
+            return None
+        scores = np.asarray(self._model(path).predict(data.images, verbose=0), np.float64)
+        # Keras applies the sigmoid that is a yes above one half; others keep the order of classes.
+        return accuracy(data.labels, answer.of(scores - 0.5 if answer.meaning == "yes_no" else scores)).share
 
 
 def _simulate_point(
@@ -246,7 +251,8 @@ def _simulate_point(
 ) -> dict[str, Any]:
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
     network = models.network(point["model"], **{name: point[name] for name in CONVERSION})
-    data = models.data(point["model"])
+    answer = answer_of(network)
+    data = models.data(point["model"], answer)
     settings = Settings(**{field.name: point[field.name] for field in fields(Settings)})
     running = folder / _RUNNING / _digest(sweep, point)
     bars = stages.simulation(name, len(data.images))
@@ -258,21 +264,20 @@ def _simulate_point(
         any_range=sweep.any_range,
     )
     bars.finish(result.timings_s)
-    row = point | {"ann_accuracy": models.accuracy(point["model"])} | _measured(result, data, sweep.verify)
+    row = point | {"ann_accuracy": models.accuracy(point["model"], answer)} | _measured(result, data, sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
     discard(running)
     return row
 
 
 def _measured(result: Result, data: Dataset, check: bool) -> dict[str, Any]:
-    """Return what a row says of a simulation."""
-    assert data.labels is not None, "checked when they were loaded"
+    """Return what a row says of a simulation; its accuracy is None if the output means numbers."""
     n_images = len(result.images)
     spikes = sum(int(part.spike_counts[p.name].sum()) for part in result.parts() for p in result.network.populations)
     operations = np.concatenate([snn_operations(part) for part in result.parts()])
     row: dict[str, Any] = {
         "n_images": n_images,
-        "accuracy": float(np.mean(result.predictions == data.labels)),
+        "accuracy": None if data.labels is None else accuracy(data.labels, predictions_of(result)).share,
         "spikes_per_image": spikes / n_images,
         "operations_per_image": float(operations.mean()),
         "ann_operations": ann_operations(result.network),
@@ -324,8 +329,9 @@ def _shown(frame: pd.DataFrame, sweep: Sweep) -> Iterator[dict[str, str]]:
     """Yield the rows of the table on the screen."""
     for _, row in frame.iterrows():
         shown = {name: _short(row[name]) for name in sweep.varies}
-        shown["accuracy"] = f"{100 * row['accuracy']:.2f} %"
-        shown["trained network"] = f"{100 * row['ann_accuracy']:.2f} %"
+        for heading, column in (("accuracy", "accuracy"), ("trained network", "ann_accuracy")):
+            if not frame[column].isna().all():
+                shown[heading] = "-" if pd.isna(row[column]) else f"{100 * row[column]:.2f} %"
         shown["operations per image"] = f"{row['operations_per_image']:,.0f}"
         if sweep.verify:
             shown["largest residual"] = f"{row['max_residual_charge']:g}"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn.analysis.classification import choices_over_time
-from brian_snn.analysis.operations import snn_operations
+from brian_snn.analysis.classification import accuracy, choices_over_time, trained_answers
+from brian_snn.analysis.operations import saturated_share, snn_operations
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.simulation.result import Result
@@ -57,30 +57,38 @@ def scale_text(scale: float | FloatArray) -> str:
     return low if values.size == 1 else f"{low} to {high}"
 
 
-def activity_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Row]:
-    """Return what a simulation came to: accuracy if there are labels, spikes and synaptic operations."""
+def accuracy_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Row]:
+    """Return the accuracy of the spiking and of the trained network, nothing without labels that fit the output."""
+    predictions = result.predictions
+    if labels is None or predictions is None:
+        return []
+    spiking, trained = (
+        accuracy(labels, answers) for answers in (predictions, trained_answers(result.network, result.images))
+    )
+    return [
+        {"": f"accuracy on {len(labels)} images (95 % interval)", "value": str(spiking)},
+        {"": "the same of the trained network, on the grid", "value": str(trained)},
+    ]
+
+
+def activity_rows(result: Result) -> list[Row]:
+    """Return what a simulation came to: spikes, neurons that can spike no more, and synaptic operations."""
     n_images = len(result.images)
     populations = result.network.populations
     counts = (part.spike_counts[population.name] for part in result.parts() for population in populations)
     spikes = sum(int(values.sum()) for values in counts) / n_images
     neurons = sum(population.size for population in populations)
-    rows: list[Row] = [
+    return [
         {"": "spikes per image", "value": f"{spikes:,.0f}"},
         {"": "spikes per neuron and image", "value": f"{spikes / neurons:.3g}"},
+        {"": "neurons that spike in every step", "value": f"{100 * saturated_share(result):.2f} %"},
         {"": "synaptic operations per image", "value": f"{snn_operations(result).mean():,.0f}"},
     ]
-    if labels is not None:
-        accuracy = {
-            "": f"accuracy on {n_images} images",
-            "value": f"{100 * np.mean(result.predictions == labels):.2f} %",
-        }
-        rows.insert(0, accuracy)
-    return rows
 
 
 def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArray:
-    """Return the fraction of images that are taken for what they are after each checkpoint, (n_checkpoints,)."""
-    return np.asarray((choices_over_time(result) == labels).mean(axis=1), np.float64)
+    """Return the share of right answers after each checkpoint, (n_checkpoints,)."""
+    return np.array([accuracy(labels, choices).share for choices in choices_over_time(result)], np.float64)
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

@@ -21,7 +21,7 @@ from brian_snn.errors import READ_ERRORS, DataError, OutputError
 
 _FORMAT = "brian_snn network"
 _VERSION = 2
-#: Format of the files that do not say what their output means.
+#: Format of the files that say neither what their output means nor what they were calibrated on.
 _WITHOUT_MEANING = 1
 _ARRAY_FIELDS = ("weights", "source_index", "target_index")
 

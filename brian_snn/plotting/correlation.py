@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from brian_snn.analysis.transients import pearson
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.plotting.style import BLUE, GREY, count_label, house_style, panel_grid, sample
+from brian_snn.plotting.style import BLUE, GREY, count_label, house_style, new_figure, panel_grid, sample
 
 
 @house_style
@@ -46,6 +46,38 @@ def plot_correlation(
     figure.suptitle(title)
     figure.supxlabel("ANN activation $\\times\\ r_{max}$ / λ  (Hz)", fontsize=10)
     figure.supylabel("measured firing rate (Hz)", fontsize=10)
+    return figure
+
+
+@house_style
+def plot_values(expected: ArrayLike, measured: ArrayLike, title: str = "", colour: str = BLUE) -> Figure:
+    """Plot the measured values of an output against those of the trained network.
+
+    Parameters
+    ----------
+    expected, measured : arrays of equal shapes
+        In the units of the trained network; of any sign.
+    title : str
+        What they are.
+    colour : str
+        Colour of the points.
+
+    Returns
+    -------
+    figure : Figure
+        One panel; on its diagonal the two are the same.
+    """
+    figure = new_figure(4.2, 4.0)
+    axes, targets, values = figure.add_subplot(), np.ravel(expected), np.ravel(measured)
+    shown = sample(targets.size)
+    low, high = float(min(targets.min(), values.min())), float(max(targets.max(), values.max()))
+    margin = 0.04 * (high - low) or 1.0
+    axes.plot([low, high], [low, high], color=GREY, linewidth=1, zorder=1)
+    axes.plot(targets[shown], values[shown], linestyle="none", marker="o", markersize=3, color=colour, zorder=2)
+    axes.locator_params(nbins=5)
+    axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+    axes.set(xlabel="trained network", ylabel="spiking network")
+    axes.set_title(title, parse_math=False)
     return figure
 
 

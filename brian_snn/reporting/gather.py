@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from brian_snn.analysis.classification import trained_answers
 from brian_snn.analysis.dynamics import Replay
 from brian_snn.analysis.verify import verify
+from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import FloatArray, IntArray, Network
 from brian_snn.conversion.input_layer import without_input_population
@@ -49,6 +52,8 @@ class Sample:
         What computed them, in two or three words.
     origin : str
         The same in a sentence.
+    is_keras : bool
+        Whether it was the Keras model.
     """
 
     result: Result
@@ -56,16 +61,22 @@ class Sample:
     activations: Mapping[str, FloatArray]
     ann: str
     origin: str
+    is_keras: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run folder, and what was found out about it; ``labels`` is None where it has none."""
+    """A run folder, and what was found out about it.
+
+    ``labels`` is None where it has none, ``trained``, what the network without spikes says of all images, where the
+    output means numbers.
+    """
 
     folder: Path
     description: Mapping[str, Any]
     result: Result
-    labels: IntArray | None
+    labels: NDArray[np.int64] | None
+    trained: IntArray | None
     verification: pd.DataFrame
     sample: Sample
 
@@ -90,13 +101,14 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
         If the model cannot be read.
     """
     result, description = load_result(folder), read_description(folder)
-    labels = _labels(folder, len(result.images))
+    labels = _labels(folder, result)
     sample = _sample(result, model)
-    return Run(folder, description, result, labels, verify(result, replay), sample)
+    trained = trained_answers(result.network, result.images) if answer_of(result.network).names_classes else None
+    return Run(folder, description, result, labels, trained, verify(result, replay), sample)
 
 
-def _labels(folder: Path, n_images: int) -> IntArray | None:
-    """Return the labels of a run folder, if it has any."""
+def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:
+    """Return the labels of a run folder, if it has any that its network's output can be compared with."""
     path = folder / LABELS
     if not path.is_file():
         return None
@@ -104,12 +116,10 @@ def _labels(folder: Path, n_images: int) -> IntArray | None:
         labels = np.load(path, allow_pickle=False)
     except READ_ERRORS as error:
         raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
-    if labels.shape != (n_images,) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{path} holds labels of shape {labels.shape} and type {labels.dtype}; {n_images} whole numbers were "
-            "expected, one for each image."
-        )
-    return labels.astype(np.int32)
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(f"{path} holds labels of type {kind}; whole numbers were expected, one for each answer.")
+    return answer_of(result.network).labels(labels, len(result.images), str(path))
 
 
 def _sample(result: Result, model: Path | None) -> Sample:
@@ -132,7 +142,7 @@ def _sample(result: Result, model: Path | None) -> Sample:
         f"The activations are those that Keras computes with {model.name}. They differ from those of the converted "
         f"network without spikes by at most {difference:.2g} of the largest activation of a layer."
     )
-    return Sample(chosen, numbers, activations, "trained network (Keras)", origin)
+    return Sample(chosen, numbers, activations, "trained network (Keras)", origin, True)
 
 
 def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:

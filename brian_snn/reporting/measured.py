@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from brian_snn.analysis.classification import confusion_matrix, confusions
+from brian_snn.analysis.classification import accuracy, confusion_matrix, confusions, predictions_of
 from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.analysis.transients import pearson
 from brian_snn.commands.tables import accuracy_over_time, activity_rows, population_rows
+from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.graph import FloatArray, IntArray
 from brian_snn.plotting.accuracy import plot_accuracy
+from brian_snn.plotting.correlation import plot_values
 from brian_snn.plotting.gallery import checkpoint_times_ms
 from brian_snn.plotting.style import count_label
 from brian_snn.reporting.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
@@ -26,8 +30,11 @@ def head_numbers(run: Run) -> dict[str, Cell]:
     """Return the few numbers that stand at the head of the page."""
     residuals = run.verification["max_residual_charge"]
     numbers = {"images": cell(len(run.result.images)), "steps per image": cell(run.result.settings.steps)}
-    if run.labels is not None:
-        numbers = {"accuracy": percent(np.mean(run.result.predictions == run.labels))} | numbers
+    if run.labels is not None and run.trained is not None:
+        numbers = {
+            "accuracy": percent(accuracy(run.labels, predictions_of(run.result)).share),
+            "accuracy of the trained network": percent(accuracy(run.labels, run.trained).share),
+        } | numbers
     return numbers | {
         "synaptic operations per image": cell(round(float(snn_operations(run.result).mean()))),
         "comparisons": cell(int(run.verification["neurons"].sum())),
@@ -39,55 +46,69 @@ def head_numbers(run: Run) -> dict[str, Cell]:
 
 
 def answers(run: Run) -> Section:
-    """Return the section of accuracy and confusions."""
-    output = run.result.network.output
-    if len(output.shape) != 1 or output.size < 2:
-        text = f"The output has the shape {output.shape}: this network is no classifier."
-        return Section("answers", "Answers", (Text(text),))
-    blocks: list[Block] = [table("Classes that the networks name", _answer_rows(run))]
+    """Return the section of accuracy and confusions, or of values measured and expected where they are numbers."""
+    if run.trained is None:
+        return Section("answers", "Answers", _numbers(run))
+    predictions = predictions_of(run.result)
+    blocks: list[Block] = [table("Classes that the networks name", _answer_rows(run, predictions, run.trained))]
     if run.labels is None:
         blocks.append(Text("The run folder has no labels.npy, so nothing is said of right and wrong."))
         return Section("answers", "Answers", tuple(blocks))
-    blocks.append(_confusion(run.labels, run.result.predictions))
+    blocks.append(_confusion(run.labels, predictions))
     if run.result.output_history is not None and len(run.result.checkpoints) > 1:
         curve: dict[str, FloatArray] = {run.result.settings.reset: accuracy_over_time(run.result, run.labels)}
-        figure = plot_accuracy(checkpoint_times_ms(run.result), curve, _ann_accuracy(run), len(run.labels))
+        of_trained = accuracy(run.labels, run.trained).share
+        figure = plot_accuracy(checkpoint_times_ms(run.result), curve, of_trained, len(run.labels))
         text = "Accuracy while the simulation goes on; the band is the standard error."
         blocks.append(picture(figure, text))
     return Section("answers", "Answers", tuple(blocks))
 
 
-def _answer_rows(run: Run) -> list[Mapping[str, object]]:
-    """Return the accuracy of the spiking network, of the trained one, and how often they agree."""
-    spiking, numbers = run.result.predictions, run.sample.numbers
-    ann = _ann_predictions(run)
-    rows = {f"spiking network, {len(numbers)} images": (spiking[numbers], numbers), run.sample.ann: (ann, numbers)}
-    if len(numbers) < len(spiking):
-        rows = {f"spiking network, all {len(spiking)} images": (spiking, np.arange(len(spiking)))} | rows
+def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Mapping[str, object]]:
+    """Return the accuracy of the spiking network and of the trained one, and how often they agree."""
+    every, numbers = np.arange(len(predictions)), run.sample.numbers
+    rows = {
+        f"spiking network, all {len(every)} images": (predictions, every),
+        f"trained network on the grid, without spikes, all {len(every)} images": (trained, every),
+    }
+    if run.sample.is_keras:
+        logits = run.sample.activations[run.result.network.output.name]
+        rows[f"{run.sample.ann}, {len(numbers)} images"] = (answer_of(run.result.network).of(logits), numbers)
     result: list[Mapping[str, object]] = []
-    for name, (answer, images) in rows.items():
+    for name, (given, images) in rows.items():
         row: dict[str, object] = {"network": name}
         if run.labels is not None:
-            row["accuracy"] = percent(np.mean(answer == run.labels[images]))
-        same = percent(np.mean(answer == ann)) if images is numbers and answer is not ann else Cell(NOTHING)
-        result.append(row | {f"same class as the {run.sample.ann}": same})
+            right = accuracy(run.labels[images], given)
+            interval = f"{100 * right.low:.2f} to {100 * right.high:.2f} %"
+            row |= {"accuracy": percent(right.share), "95 % interval": interval}
+        same = Cell(NOTHING) if given is predictions else percent(accuracy(predictions[images], given).share)
+        result.append(row | {"same answer as the spiking network": same})
     return result
 
 
-def _ann_predictions(run: Run) -> IntArray:
-    """Return the classes that the activations name, (n_sample,)."""
-    logits = run.sample.activations[run.result.network.output.name]
-    return logits.reshape(len(logits), -1).argmax(axis=1).astype(np.int32)
+def _numbers(run: Run) -> tuple[Block, ...]:
+    """Return the values of the output against those of the trained network, which stand in the place of an accuracy."""
+    output, sample = run.result.network.output, run.sample
+    expected, values = sample.activations[output.name].ravel(), sample.result.logits.ravel()
+    errors = values - expected
+    summary = {
+        "images": len(sample.numbers),
+        "values": values.size,
+        "rms of the expected values": float(np.sqrt(np.mean(expected**2))),
+        "rms error": float(np.sqrt(np.mean(errors**2))),
+        "largest error": float(np.abs(errors).max()),
+        "Pearson r": pearson(expected, values),
+    }
+    text = (
+        f"The output, of shape {output.shape}, stands for numbers, not for classes: there is no accuracy. Its logits, "
+        f"what the spiking network measured, are compared with those of the {sample.ann}."
+    )
+    figure = plot_values(expected, values, f"{output.name}: logits")
+    caption = f"Measured logits against those of the {sample.ann}; on the line they are the same."
+    return Text(text), pairs("Measured and expected values of the output", summary), picture(figure, caption)
 
 
-def _ann_accuracy(run: Run) -> float | None:
-    """Return the accuracy of the activations, if they are known for all images."""
-    if run.labels is None or len(run.sample.numbers) < len(run.labels):
-        return None
-    return float(np.mean(_ann_predictions(run) == run.labels))
-
-
-def _confusion(labels: IntArray, predictions: IntArray) -> Table:
+def _confusion(labels: NDArray[np.int64], predictions: IntArray) -> Table:
     """Return the confusion matrix, or of many classes the most frequent mistakes."""
     matrix = confusion_matrix(labels, predictions)
     if len(matrix) > _MATRIX_CLASSES:
@@ -123,7 +144,7 @@ def network(run: Run) -> Section:
 def spikes(run: Run) -> Section:
     """Return the section of spikes and operations."""
     result = run.result
-    totals = {str(row[""]): row["value"] for row in activity_rows(result, run.labels)}
+    totals = {str(row[""]): row["value"] for row in activity_rows(result)}
     totals["multiply-adds of the trained network per image"] = ann_operations(result.network)
     layers = table(
         "By layer, mean over all images; events are spikes times the synapses that carry them on",

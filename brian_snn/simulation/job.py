@@ -28,7 +28,7 @@ from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
 from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.softmax import softmax_noise
+from brian_snn.simulation.softmax import require_competition, softmax_noise
 from brian_snn.simulation.topology import Topology, topology
 
 #: What is recorded of a shard and its noise take about this much memory, and its images are at most this many.
@@ -89,12 +89,14 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     Raises
     ------
     SettingError
-        If the threshold is below the grid, or a population to record does not exist or has nothing to record.
+        If the threshold is below the grid, a population to record does not exist or has nothing to record, or a
+        spiking softmax does not suit the output.
     """
     # That of a result has the population already, if it was simulated with Poisson input.
     network = without_input_population(network)
     if settings.input_coding == "poisson":
         network = with_input_population(network)
+    require_competition(network, settings)
     plan = make_plan(network, settings, recording.checkpoints, recording.counts)
     layout = topology(network, settings, recording.spikes, recording.potentials)
     parameters = scaled_parameters(network, settings)

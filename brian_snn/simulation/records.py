@@ -164,7 +164,7 @@ class _Records:
     def output_at(self, step: int) -> list[NDArray[Any] | None]:
         """Return the spike counts and the potentials of the output after a step, None for what it has not."""
         names = [f"stop{self._stops[step]}_output_{variable}" for variable in ("n_spikes", "v")]
-        return [self._records[name] if name in self._names else None for name in names]
+        return [self._of(self._network.output.name, name) if name in self._names else None for name in names]
 
     def totals_at(self, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Return the spikes of all neurons of a population together up to some steps, (n_steps, n_images)."""

@@ -15,11 +15,12 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
+from brian_snn.conversion.answers import activate, answer_of
 from brian_snn.conversion.graph import FloatArray, IntArray, Network, Population
 from brian_snn.conversion.linear_maps import total_fan_out
 from brian_snn.simulation.parameters import on_grid
 from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.topology import has_spikes
+from brian_snn.simulation.topology import crosses_threshold, has_spikes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Result:
         hears (delay).
     checkpoints : (n_checkpoints,) int array
         The steps at which `count_history` and `output_history` were taken.
-    output_history : (n_checkpoints, n_images, n_classes) float array
+    output_history : (n_checkpoints, n_images, *output shape) float array
         Estimated logits after that many steps.
     count_history : dict of (n_checkpoints, n_images, *shape) int array
         Spike counts since the start of the run, for the populations asked for.
@@ -132,23 +133,43 @@ class Result:
 
     @property
     def logits(self) -> FloatArray:
-        """The estimated output of the ANN, (n_images, n_classes); its softmax is the SNN's answer.
+        """The estimated output of the ANN before its last activation, (n_images, *output shape).
 
         Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
         """
+        return self._logits(from_spikes=has_spikes(self.network.output, self.settings))
+
+    @property
+    def outputs(self) -> FloatArray:
+        """The estimated output of the ANN itself: the logits put through its last activation, of the same shape.
+
+        With the spiking softmax, whose spikes are not the output's own, the logits are those of the potentials.
+
+        Raises
+        ------
+        DataError
+            If the network's file is of an older format, which does not say what activation that is.
+        """
+        return activate(self.network, self._logits(from_spikes=crosses_threshold(self.network.output, self.settings)))
+
+    def _logits(self, from_spikes: bool) -> FloatArray:
+        """Return the logits by the output's spikes or by its potentials."""
         output, threshold = self.network.output, float(on_grid(self.settings.threshold, self.network.grid))
         v_init = float(on_grid(self.settings.v_init, self.network.grid))
-        spikes = self.spike_counts[output.name] if has_spikes(output, self.settings) else None
+        spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]
         return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)
 
     @property
-    def predictions(self) -> IntArray:
-        """Class with the largest logit for each image, (n_images,); a tie goes to the higher potential."""
-        logits = self.logits.reshape(len(self.images), -1)
-        potentials = self.potentials[self.network.output.name].reshape(len(self.images), -1)
-        best = logits == logits.max(axis=1, keepdims=True)
-        return np.where(best, potentials, -np.inf).argmax(axis=1).astype(np.int32)
+    def predictions(self) -> IntArray | None:
+        """What the network says of each image; None where its output means numbers, as one linear unit does.
+
+        Of a vector of classes the one with the largest logit, (n_images,); of an image the same for each pixel,
+        (n_images, height, width); a tie goes to the higher potential. Of sigmoids, each on its own, 1 where the logit
+        is positive: (n_images,) of a single one, (n_images, n) of several.
+        """
+        answer = answer_of(self.network)
+        return answer.of(self.logits, self.potentials[self.network.output.name]) if answer.names_classes else None
 
     @property
     def synaptic_events(self) -> NDArray[np.int64]:

@@ -16,9 +16,33 @@ from brian2 import BrianObject, Clock, NeuronGroup
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
 
-from brian_snn.conversion.graph import FloatArray
+from brian_snn.conversion.graph import FloatArray, Network
+from brian_snn.errors import SettingError
 from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.randomness import Purpose, stream_keys, uniform
+from brian_snn.simulation.settings import Settings
+
+
+def require_competition(network: Network, settings: Settings) -> None:
+    """Raise SettingError where a spiking softmax makes no sense.
+
+    One neuron of the whole output spikes at a time, so the output must be a vector of logits of classes: of those whose
+    model ends in a softmax, or in several linear units, which may be such logits.
+    """
+    output, activation = network.output, network.output_activation
+    if settings.readout != "softmax" or output.kind != "readout":
+        return
+    if activation in ("sigmoid", "tanh"):
+        what = f"ends in a {activation}, each unit on its own"
+    elif output.size == 1:
+        what = "has one unit, which would win every time"
+    elif output.size != output.shape[-1]:
+        what = f"has a class for each place of its output of shape {output.shape}, and one neuron of all would win"
+    else:
+        return
+    raise SettingError(
+        f"readout is 'softmax', a competition between classes, but the model {what}; take 'potential' or 'spikes'."
+    )
 
 
 def softmax_noise(

@@ -124,7 +124,9 @@ def _confusion(labels: NDArray[np.int64], predictions: IntArray) -> Table:
         ]
         rows.append((Cell(str(true)), *cells))
     columns = ("true class", *map(str, matrix.columns))
-    return Table("Confusion matrix: images by true class (rows) and by the class named (columns)", columns, tuple(rows))
+    what = "images" if labels.ndim == 1 else "answers"
+    caption = f"Confusion matrix: {what} by true class (rows) and by the class named (columns)"
+    return Table(caption, columns, tuple(rows))
 
 
 def _shade(share: float, count: int) -> float:

@@ -179,6 +179,7 @@ class TestAccuracy:
         assert (row["steps"], row["images"]) == (CURVE_STEPS[k], 7)
         assert row["wrong"] == np.sum(result.predictions != labels)
         assert row["operations"] == pytest.approx(snn_operations(result).mean(), rel=1e-12)
+        assert row["paper_operations"] == pytest.approx(snn_operations(result, "paper").mean(), rel=1e-12)
 
     def test_checkpoints_are_different_steps_up_to_the_last(self):
         steps = accuracy.checkpoints_up_to(300, 40)

@@ -14,7 +14,7 @@ from brian_snn.analysis.operations import (
     uneven_fan_out,
 )
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.errors import DataError
+from brian_snn.errors import DataError, SettingError
 from tests.small_network import CHECKPOINTS, loop_result, projection_matrix, small_images, small_network
 
 
@@ -141,3 +141,65 @@ def test_counts_are_needed_where_neurons_of_a_population_differ_in_fan_out(resul
 def by_name(network):
     """Return the populations by their names."""
     return {population.name: population for population in network.populations}
+
+
+# --- the paper's count ----------------------------------------------------------------------------------------------
+
+
+def test_the_paper_counts_a_small_cnn_in_closed_form():
+    """Conv 3x3 'same' to 4 maps of 6x5, pooling, depthwise 2x2 to 8 maps of 3x2, dense: the sum of (2 f_in + 1) n."""
+    conv = Geometry("conv2d", (6, 5, 2), (6, 5, 4), (3, 3), padding=((1, 1), (1, 1)))
+    pool = Geometry("max_pool", (6, 5, 4), (4, 3, 4), (3, 3))
+    mean = Geometry("average_pool", (4, 3, 4), (4, 3, 4), (1, 1))
+    depthwise = Geometry("depthwise", (4, 3, 4), (3, 2, 8), (2, 2))
+    grouped = Geometry("conv2d", (3, 2, 8), (3, 2, 6), (1, 1), groups=2)
+    shortcut = Geometry("identity", (3, 2, 6), (3, 2, 6))
+    dense = Geometry("dense", (36,), (5,))
+    layers = [("conv", conv), ("pool", pool), ("mean", mean), ("depthwise", depthwise), ("grouped", grouped)]
+    layers += [("sum", shortcut), ("out", dense)]
+    populations, projections, source = [], [], INPUT
+    for depth, (name, geometry) in enumerate(layers, 1):
+        kind = "max_pool" if name == "pool" else "readout" if name == "out" else "spiking"
+        populations.append(Population(name, kind, geometry.output_shape, np.zeros(geometry.output_shape), depth))
+        shape = geometry.weights_shape if geometry.weights_shape is not None else ()
+        weights = None if name == "pool" else np.ones(shape)
+        projections.append(Projection(source, name, geometry, weights))
+        source = name
+    network = Network(tuple(populations), tuple(projections), (6, 5, 2))
+    f_in = {"conv": 3 * 3 * 2, "depthwise": 2 * 2, "grouped": 8 // 2, "out": 36}
+    n = {"conv": 6 * 5 * 4, "depthwise": 3 * 2 * 8, "grouped": 3 * 2 * 6, "out": 5}
+    assert ann_operations(network, "paper") == sum((2 * f_in[name] + 1) * n[name] for name in f_in)
+
+
+def test_several_projections_onto_a_population_share_its_bias():
+    """An image and its other half, each through a matrix, into the same four neurons."""
+    population = Population("out", "readout", (4,), np.zeros(4), 1)
+    projections = tuple(Projection(INPUT, "out", Geometry("dense", (n,), (4,)), np.ones((n, 4))) for n in (3, 5))
+    network = Network((population,), projections, (8,))
+    assert ann_operations(network, "paper") == 2 * 3 * 4 + 2 * 5 * 4 + 4
+    assert ann_operations(network) == ann_operations(network, "synapses") == 3 * 4 + 5 * 4
+
+
+def test_the_paper_counts_the_fan_out_of_every_spike(result):
+    expected = np.zeros(3, int)
+    for (source, _), matrix in synapse_matrices(result.network).items():
+        if source != INPUT:
+            for image, counts in enumerate(result.spike_counts[source].reshape(3, -1)):
+                for neuron, spikes in enumerate(counts):
+                    expected[image] += spikes * int(np.count_nonzero(matrix[neuron]))
+    assert np.array_equal(snn_operations(result, "paper"), expected)
+    assert np.array_equal(snn_operations(result, "paper"), result.synaptic_events)
+
+
+def test_the_counts_differ_by_the_first_layer(result):
+    first_layer = synapse_matrices(result.network)[INPUT, "conv"].sum()
+    assert np.array_equal(snn_operations(result) - snn_operations(result, "paper"), [first_layer] * 3)
+    over_time = operations_over_time(result), operations_over_time(result, "paper")
+    assert np.array_equal(over_time[0] - over_time[1], np.full_like(over_time[0], first_layer))
+
+
+@pytest.mark.parametrize("function", [ann_operations, snn_operations, operations_over_time])
+def test_an_unknown_count_is_named(result, function):
+    given = result.network if function is ann_operations else result
+    with pytest.raises(SettingError, match="count is 'flops'; it must be one of synapses, paper"):
+        function(given, "flops")

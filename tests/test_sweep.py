@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import brian_snn
-from brian_snn.analysis.operations import snn_operations
+from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.cli import main
 from brian_snn.commands import sweep
 from brian_snn.errors import SettingError
@@ -54,6 +54,9 @@ def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
         result = brian_snn.simulate(network, images[:8], int(row["steps"]), row["reset"], backend="runtime")
         assert row["accuracy"] == np.mean(result.predictions == labels[:8])
         assert row["operations_per_image"] == snn_operations(result).mean()
+        assert row["paper_operations_per_image"] == snn_operations(result, "paper").mean()
+        assert row["ann_operations"] == ann_operations(result.network)
+        assert row["ann_paper_operations"] == ann_operations(result.network, "paper")
         assert row["verified"] and row["max_residual_charge"] == 0
         assert row["identities"] == brian_snn.verify(result)["neurons"].sum()
     parquet = pd.read_parquet(tmp_path / "out" / "sweep.parquet")

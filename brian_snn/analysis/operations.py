@@ -1,54 +1,98 @@
-"""Count what the trained network computes and what the spiking one sends.
+"""Count what the trained network computes and what the spiking one sends, in either of two ways.
 
-Convention: an operation is one synapse used once. The trained network uses every synapse of every weighted projection
-once per image (a multiply-add; for average pooling an addition), but not those of max pooling, which only compare. Taps
-of a kernel that fall on padding are no synapses and cost nothing on either side, and neither do biases and updates of
-neurons. The spiking network uses a synapse whenever its source spikes (an addition; into max pooling a comparison, and
-counted too), and those of the first layer once per image, since its current is constant.
+``synapses``, ours: an operation is one synapse used once. The trained network uses every synapse of every weighted
+projection once per image (a multiply-add; for average pooling an addition), but not those of max pooling, which only
+compare. Taps of a kernel that fall on padding are no synapses and cost nothing on either side, and neither do biases
+and updates of neurons. The spiking network uses a synapse whenever its source spikes (an addition; into max pooling a
+comparison, and counted too), and those of the first layer once per image, since its current is constant.
+
+``paper``, that of Rueckauer et al. 2017: of the trained network the sum of (2 f_in + 1) n over the layers with weights,
+n neurons of fan-in f_in, a multiply-add being two operations and the bias a third. Pooling and shortcuts are not
+counted. f_in is that of a neuron far from any border, so taps on the padding do count; it is the kernel times the input
+channels of the neuron's group, of a depthwise convolution the kernel alone. Of the spiking network it is the fan-out of
+every spike (`Result.synaptic_events`), and nothing for the first layer's current. The formula is the function
+`get_ann_ops` of SNN toolbox (``2 * dot(neurons, fan_in) + sum(neurons_with_bias)``, public on GitHub); the fan-out is
+here that of each neuron, which has fewer targets at a border.
+
+Either way what is counted is the network as it was converted: batch norms and padding are folded and cost nothing.
 """
 
 from __future__ import annotations
+
+from math import prod
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, Network
+from brian_snn.conversion.graph import INPUT, Network, Projection
 from brian_snn.conversion.linear_maps import n_synapses, total_fan_out
-from brian_snn.errors import DataError
+from brian_snn.errors import DataError, SettingError
 from brian_snn.simulation.result import Result, events_of
 from brian_snn.simulation.topology import crosses_threshold
 
+Count = Literal["synapses", "paper"]
 
-def ann_operations(network: Network) -> int:
-    """Return the number of multiply-adds with which the trained network computes one image.
+#: What tables and figures call the operations of a count.
+COUNT_NAMES: dict[Count, str] = {"synapses": "synapses used", "paper": "operations as the paper counts"}
+
+#: The columns of tables in which they stand.
+COUNT_COLUMNS: dict[Count, str] = {"synapses": "operations", "paper": "paper_operations"}
+
+
+def ann_operations(network: Network, count: Count = "synapses") -> int:
+    """Return the number of operations with which the trained network computes one image.
 
     Parameters
     ----------
     network : Network
-        The converted network; folded batch norm and padding cost nothing. Where linear layers were folded into one, its
-        multiply-adds are counted; one that several layers read has gone into each, as in DenseNet, and counts for each.
+        The converted network. Where linear layers were folded into one, that one is counted; one that several layers
+        read has gone into each, as in DenseNet, and counts for each.
+    count : str
+        ``synapses`` (multiply-adds, a multiply-add being one) or ``paper``.
+
+    Raises
+    ------
+    SettingError
+        If there is no such count.
     """
-    return sum(
-        n_synapses(network, p)
-        for p in network.projections
-        if p.geometry.kind != "max_pool" and network[p.target].kind != "poisson"
-    )
+    _check_count(count)
+    computed = [p for p in network.projections if network[p.target].kind != "poisson"]
+    if count == "synapses":
+        return sum(n_synapses(network, p) for p in computed if p.geometry.kind != "max_pool")
+    weighted = [p for p in computed if p.geometry.kind in ("dense", "conv2d", "depthwise")]
+    biases = sum(network[name].size for name in {p.target for p in weighted})
+    return sum(2 * _fan_in(p) * p.geometry.n_out for p in weighted) + biases
 
 
-def snn_operations(result: Result) -> NDArray[np.int64]:
-    """Return the operations of the spiking network: the events of all synapses, plus the first layer's once.
+def _fan_in(projection: Projection) -> int:
+    """Return the taps of a kernel, or the rows of a matrix, that one neuron has."""
+    shape = projection.geometry.weights_shape
+    assert shape is not None, "a layer with weights"
+    return prod(shape[:2]) if projection.geometry.kind == "depthwise" else prod(shape[:-1])
+
+
+def snn_operations(result: Result, count: Count = "synapses") -> NDArray[np.int64]:
+    """Return the operations of the spiking network: the events of all synapses, for ours with the first layer's once.
 
     Parameters
     ----------
     result : Result
         A simulation; all its steps count.
+    count : str
+        ``synapses`` or ``paper``.
 
     Returns
     -------
     operations : (n_images,) int array
+
+    Raises
+    ------
+    SettingError
+        If there is no such count.
     """
-    return _input_operations(result.network) + result.synaptic_events
+    return _input_operations(result.network, count) + result.synaptic_events
 
 
 def saturated_share(result: Result) -> float:
@@ -94,7 +138,7 @@ def operations_by_population(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def operations_over_time(result: Result) -> NDArray[np.int64]:
+def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[np.int64]:
     """Return the operations of the spiking network up to each checkpoint.
 
     Exact: a population whose neurons have different fan-outs must have its spike counts recorded at the checkpoints
@@ -104,6 +148,8 @@ def operations_over_time(result: Result) -> NDArray[np.int64]:
     ----------
     result : Result
         A simulation with checkpoints.
+    count : str
+        ``synapses`` or ``paper``.
 
     Returns
     -------
@@ -114,9 +160,11 @@ def operations_over_time(result: Result) -> NDArray[np.int64]:
     ------
     DataError
         If a population's counts were needed and not recorded; the message names it.
+    SettingError
+        If there is no such count.
     """
     shape = (len(result.checkpoints), len(result.images))
-    operations = np.full(shape, _input_operations(result.network), np.int64)
+    operations = np.full(shape, _input_operations(result.network, count), np.int64)
     for population in result.network.populations:
         fan = total_fan_out(result.network, population.name)
         if not fan.any():
@@ -139,6 +187,17 @@ def uneven_fan_out(network: Network) -> tuple[str, ...]:
     return tuple(name for name, fan in fans if np.any(fan != fan[0]))
 
 
-def _input_operations(network: Network) -> int:
-    """Return the multiply-adds that turn an image into the first layer's current; none where it comes as spikes."""
+def _check_count(count: str) -> None:
+    if count not in get_args(Count):
+        raise SettingError(f"count is {count!r}; it must be one of {', '.join(get_args(Count))}.")
+
+
+def _input_operations(network: Network, count: Count) -> int:
+    """Return the multiply-adds that turn an image into the first layer's current, where they count.
+
+    The paper counts none; and there are none where the image comes as spikes.
+    """
+    _check_count(count)
+    if count == "paper":
+        return 0
     return sum(n_synapses(network, p) for p in network.out_of(INPUT) if network[p.target].kind != "poisson")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from brian_snn.analysis.classification import accuracy, predictions_of
-from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.verify import compare_with_ann, verify
 from brian_snn.cli import FAILED
 from brian_snn.commands.basic import first_images
@@ -166,19 +166,20 @@ def _comparison_rows(demo: DemoRun) -> list[Row]:
 def _summary_rows(demo: DemoRun) -> list[Row]:
     """Return accuracy and operations per image of the trained network and of the spiking one with both resets."""
     answers = {"trained network (Keras)": _keras_predictions(demo)}
-    operations = {"trained network (Keras)": f"{ann_operations(demo.network):,} multiply-adds"}
+    operations = {name: {"trained network (Keras)": ann_operations(demo.network, c)} for c, name in COUNT_NAMES.items()}
     for reset, result in demo.results.items():
         name = f"spiking, {RESET_LABELS[reset]}"
         answers[name] = predictions_of(result)
-        operations[name] = f"{snn_operations(result).mean():,.0f} synaptic operations"
+        for count, counted in COUNT_NAMES.items():
+            operations[counted][name] = snn_operations(result, count).mean()
     accuracies = {name: accuracy(demo.labels, given) for name, given in answers.items()}
     return [
         {
             "network": name,
             f"accuracy on {len(demo.labels)} digits": f"{100 * right.share:.2f} %",
             "95 % interval": f"{100 * right.low:.2f} to {100 * right.high:.2f} %",
-            "operations per image": operations[name],
         }
+        | {f"{counted} per image": f"{values[name]:,.0f}" for counted, values in operations.items()}
         for name, right in accuracies.items()
     ]
 

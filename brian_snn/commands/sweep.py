@@ -26,7 +26,7 @@ import pandas as pd
 from rich.console import Console
 
 from brian_snn.analysis.classification import accuracy, predictions_of
-from brian_snn.analysis.operations import ann_operations, snn_operations
+from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.cli import FAILED
 from brian_snn.commands.basic import first_images
@@ -274,13 +274,14 @@ def _measured(result: Result, data: Dataset, check: bool) -> dict[str, Any]:
     """Return what a row says of a simulation; its accuracy is None if the output means numbers."""
     n_images = len(result.images)
     spikes = sum(int(part.spike_counts[p.name].sum()) for part in result.parts() for p in result.network.populations)
-    operations = np.concatenate([snn_operations(part) for part in result.parts()])
     row: dict[str, Any] = {
         "n_images": n_images,
         "accuracy": None if data.labels is None else accuracy(data.labels, predictions_of(result)).share,
         "spikes_per_image": spikes / n_images,
-        "operations_per_image": float(operations.mean()),
+        "operations_per_image": float(snn_operations(result).mean()),
         "ann_operations": ann_operations(result.network),
+        "paper_operations_per_image": float(snn_operations(result, "paper").mean()),
+        "ann_paper_operations": ann_operations(result.network, "paper"),
     }
     if check:
         report = verify(result)
@@ -332,7 +333,7 @@ def _shown(frame: pd.DataFrame, sweep: Sweep) -> Iterator[dict[str, str]]:
         for heading, column in (("accuracy", "accuracy"), ("trained network", "ann_accuracy")):
             if not frame[column].isna().all():
                 shown[heading] = "-" if pd.isna(row[column]) else f"{100 * row[column]:.2f} %"
-        shown["operations per image"] = f"{row['operations_per_image']:,.0f}"
+        shown[f"{COUNT_NAMES['synapses']} per image"] = f"{row['operations_per_image']:,.0f}"
         if sweep.verify:
             shown["largest residual"] = f"{row['max_residual_charge']:g}"
         yield shown

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import accuracy, choices_over_time, trained_answers
-from brian_snn.analysis.operations import saturated_share, snn_operations
+from brian_snn.analysis.operations import COUNT_NAMES, saturated_share, snn_operations
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.simulation.result import Result
@@ -72,7 +72,7 @@ def accuracy_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Ro
 
 
 def activity_rows(result: Result) -> list[Row]:
-    """Return what a simulation came to: spikes, neurons that can spike no more, and synaptic operations."""
+    """Return what a simulation came to: spikes, neurons that can spike no more, and operations by either count."""
     n_images = len(result.images)
     populations = result.network.populations
     counts = (part.spike_counts[population.name] for part in result.parts() for population in populations)
@@ -82,7 +82,10 @@ def activity_rows(result: Result) -> list[Row]:
         {"": "spikes per image", "value": f"{spikes:,.0f}"},
         {"": "spikes per neuron and image", "value": f"{spikes / neurons:.3g}"},
         {"": "neurons that spike in every step", "value": f"{100 * saturated_share(result):.2f} %"},
-        {"": "synaptic operations per image", "value": f"{snn_operations(result).mean():,.0f}"},
+        *(
+            {"": f"{name} per image", "value": f"{snn_operations(result, count).mean():,.0f}"}
+            for count, name in COUNT_NAMES.items()
+        ),
     ]
 
 

@@ -11,7 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import choices_over_time
-from brian_snn.analysis.operations import ann_operations, operations_over_time, uneven_fan_out
+from brian_snn.analysis.operations import (
+    COUNT_COLUMNS,
+    COUNT_NAMES,
+    ann_operations,
+    operations_over_time,
+    uneven_fan_out,
+)
 from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.figures.drawing import Drawn, demo_subject
@@ -50,36 +56,37 @@ def measure(
     Returns
     -------
     curve : DataFrame
-        One row per checkpoint: ``steps``, ``wrong``, ``images`` and ``operations`` (mean per image, by
-        `brian_snn.analysis.operations.snn_operations`).
+        One row per checkpoint: ``steps``, ``wrong``, ``images``, ``operations`` and ``paper_operations`` (means per
+        image, by either count of `brian_snn.analysis.operations`: synapses used, and the paper's).
     """
     recording = Recording(counts=uneven_fan_out(network), checkpoints=checkpoints)
-    wrong, operations = np.zeros(len(checkpoints), int), np.zeros(len(checkpoints))
+    wrong, operations = np.zeros(len(checkpoints), int), np.zeros((len(COUNT_COLUMNS), len(checkpoints)))
     n_done = 0
     for part in stream(network, images, settings, recording, execution):
         n_images = len(part.images)
         wrong += np.sum(choices_over_time(part) != labels[n_done : n_done + n_images], axis=1)
-        operations += operations_over_time(part).sum(axis=1)
+        operations += [operations_over_time(part, count).sum(axis=1) for count in COUNT_COLUMNS]
         n_done += n_images
-    return pd.DataFrame({"steps": checkpoints, "wrong": wrong, "images": n_done, "operations": operations / n_done})
+    means = dict(zip(COUNT_COLUMNS.values(), operations / n_done, strict=True))
+    return pd.DataFrame({"steps": checkpoints, "wrong": wrong, "images": n_done, **means})
 
 
 def trained_network(name: str, network: Network, scores: FloatArray, labels: NDArray[np.integer]) -> pd.DataFrame:
-    """Return one row on the network that was converted: ``dataset``, ``wrong``, ``images``, ``operations``.
+    """Return one row on the network that was converted, with the columns of `measure` and the name of the data set.
 
     Parameters
     ----------
     name : str
         Of the data set.
     network : Network
-        As converted; `brian_snn.analysis.operations.ann_operations` counts its multiply-adds.
+        As converted; `brian_snn.analysis.operations.ann_operations` counts its operations.
     scores : (n_images, n_classes) float array
         What Keras makes of the images.
     labels : (n_images,) int array
     """
     wrong = int(np.sum(scores.argmax(axis=1) != labels))
-    row = {"dataset": name, "wrong": wrong, "images": len(labels), "operations": ann_operations(network)}
-    return pd.DataFrame([row])
+    operations = {column: ann_operations(network, count) for count, column in COUNT_COLUMNS.items()}
+    return pd.DataFrame([{"dataset": name, "wrong": wrong, "images": len(labels), **operations}])
 
 
 def draw(arguments: Namespace, stages: Stages) -> Drawn:
@@ -109,6 +116,6 @@ def _shown(curves: pd.DataFrame, trained: pd.DataFrame) -> dict[str, str]:
     for _, row in curves[curves["steps"] == curves["steps"].max()].iterrows():
         shown[f"percentile {row['percentile']:g}, reset: {row['reset']}"] = row
     return {
-        name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} operations"
+        name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} {COUNT_NAMES['synapses']}"
         for name, row in shown.items()
     }

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import choices_over_time
+from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.commands.console import Stages
 from brian_snn.conversion.graph import FloatArray, Network
@@ -89,27 +90,29 @@ def measure(
     curve : DataFrame
         A row per checkpoint: ``kind``, ``label``, ``steps``, ``wrong`` and ``images``.
     end : DataFrame
-        One row on the end of the run: ``kind``, ``label``, ``wrong``, ``images``, ``operations`` (synaptic events per
-        image) and ``rmse`` (of the rates of the last spiking layer minus a / lambda, as a fraction of r_max).
+        One row on the end of the run: ``kind``, ``label``, ``wrong``, ``images``, ``operations`` and
+        ``paper_operations`` (means per image, by either count of `brian_snn.analysis.operations`: synapses used, and
+        the paper's) and ``rmse`` (of the rates of the last spiking layer minus a / lambda, as a fraction of r_max).
     report : DataFrame
         Of `brian_snn.verify`.
     """
     settings = replace(settings, **variant.changes)
     checkpoints = checkpoints_up_to(settings.steps, n_checkpoints)
-    wrong, events, squares, n_done = np.zeros(len(checkpoints), int), 0, 0.0, 0
+    wrong, operations, squares, n_done = np.zeros(len(checkpoints), int), np.zeros(len(COUNT_COLUMNS)), 0.0, 0
     reports = []
     last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
     for part in stream(network, images, settings, Recording(checkpoints=checkpoints), execution):
         here = slice(n_done, n_done + len(part.images))
         wrong += np.sum(choices_over_time(part) != labels[here], axis=1)
-        events += int(part.synaptic_events.sum())
+        operations += [snn_operations(part, count).sum() for count in COUNT_COLUMNS]
         squares += float(np.sum(_rate_errors(part, last, activations[last][here]) ** 2))
         reports.append(verify(part))
         n_done = here.stop
     case = {"kind": variant.kind, "label": variant.label, "images": n_done}
     curve = pd.DataFrame({**case, "steps": checkpoints, "wrong": wrong})
     rmse = np.sqrt(squares / (n_done * network[last].size))
-    end = pd.DataFrame([case | {"wrong": int(wrong[-1]), "operations": events / n_done, "rmse": float(rmse)}])
+    means = dict(zip(COUNT_COLUMNS.values(), operations / n_done, strict=True))
+    end = pd.DataFrame([case | {"wrong": int(wrong[-1]), **means, "rmse": float(rmse)}])
     return curve, end, pd.concat(reports, ignore_index=True)
 
 
@@ -139,7 +142,8 @@ def _rate_errors(result: Result, name: str, activations: FloatArray) -> FloatArr
 
 def _shown(ends: pd.DataFrame) -> dict[str, str]:
     """Return error and operations at the end."""
+    unit = COUNT_NAMES["synapses"]
     return {
-        variant.name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} operations"
+        variant.name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} {unit}"
         for variant, (_, row) in zip(VARIANTS, ends.iterrows(), strict=True)
     }

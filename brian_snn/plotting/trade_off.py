@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterMathtext
 
+from brian_snn.analysis.operations import COUNT_NAMES
 from brian_snn.plotting.style import GREY, RESET_COLOURS, RESET_LABELS, house_style, mark_error_axis, new_figure
 
 #: One line style per percentile, in ascending order.
 _STYLES: tuple[Any, ...] = ((0, (1, 1.2)), (0, (4, 1.5)), "-")
-_LABELS = {"steps": "steps of the simulation", "operations": "operations per image"}
+_LABELS = {"steps": "steps of the simulation", "operations": f"{COUNT_NAMES['synapses']} per image"}
 
 
 @house_style
@@ -23,7 +24,8 @@ def plot_trade_off(curves: pd.DataFrame, trained: pd.DataFrame) -> Figure:
     Parameters
     ----------
     curves : DataFrame
-        Columns ``dataset``, ``percentile``, ``reset``, ``steps``, ``wrong``, ``images`` and ``operations`` (per image).
+        Columns ``dataset``, ``percentile``, ``reset``, ``steps``, ``wrong``, ``images`` and ``operations`` (synapses
+        used per image).
     trained : DataFrame
         The networks that were converted, with the same columns but for the settings.
 
@@ -73,5 +75,5 @@ def _draw_trained(axes: Axes, ann: pd.Series, column: str) -> None:
 def _note(ann: pd.Series, column: str) -> str:
     """Return what the lines stand for."""
     if column == "operations":
-        return f"trained network: {ann['operations']:,} multiply-adds"
+        return f"trained network: {ann['operations']:,} multiply-adds, each a synapse"
     return f"trained network: {100 * ann['wrong'] / ann['images']:.2f} %"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import accuracy, confusion_matrix, confusions, predictions_of
-from brian_snn.analysis.operations import ann_operations, operations_by_population, snn_operations
+from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.transients import pearson
 from brian_snn.commands.tables import accuracy_over_time, activity_rows, population_rows
 from brian_snn.conversion.answers import answer_of
@@ -36,7 +36,7 @@ def head_numbers(run: Run) -> dict[str, Cell]:
             "accuracy of the trained network": percent(accuracy(run.labels, run.trained).share),
         } | numbers
     return numbers | {
-        "synaptic operations per image": cell(round(float(snn_operations(run.result).mean()))),
+        f"{COUNT_NAMES['synapses']} per image": cell(round(float(snn_operations(run.result).mean()))),
         "comparisons": cell(int(run.verification["neurons"].sum())),
         "largest residual charge": cell(float(residuals.max()), "good" if residuals.max() == 0 else "bad"),
     }
@@ -147,7 +147,8 @@ def spikes(run: Run) -> Section:
     """Return the section of spikes and operations."""
     result = run.result
     totals = {str(row[""]): row["value"] for row in activity_rows(result)}
-    totals["multiply-adds of the trained network per image"] = ann_operations(result.network)
+    for count, name in COUNT_NAMES.items():
+        totals[f"the trained network's: {name} per image"] = ann_operations(result.network, count)
     layers = table(
         "By layer, mean over all images; events are spikes times the synapses that carry them on",
         operations_by_population(result),

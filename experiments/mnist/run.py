@@ -72,7 +72,8 @@ def run_case(network: Network, digits: Dataset, settings: Settings, workers: int
 def table(cases: list[dict[str, Any]], n_digits: int, keras_wrong: int, operations: int) -> str:
     """Return the table of the README."""
     lines = [
-        "| reset | steps | wrong | error | against the trained network | operations an image | identities, all exact |",
+        "| reset | steps | wrong | error | against the trained network | synapses used an image "
+        "| identities, all exact |",
         "|---|---|---|---|---|---|---|",
         f"| trained network | | {keras_wrong} | {100 * keras_wrong / n_digits:.2f} % | | {operations:,} | |",
     ]

@@ -1,7 +1,7 @@
 """The linear maps of projections as Keras computes them, in float64.
 
 `brian_snn.analysis.verify` uses these to check the simulated synapses, so nothing here shares code with what lists the
-synapses or with the forward pass of the conversion: the weights go into Keras' own layers, behind an explicit
+synapses or with the forward pass of the conversion: our weights go into Keras' layer classes, behind an explicit
 `ZeroPadding2D`. Applied to whole numbers (spike counts) and weights on a dyadic grid, every sum is exact in float64.
 TensorFlow is imported on first use.
 """

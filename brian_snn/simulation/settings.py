@@ -79,9 +79,9 @@ class Settings:
     seed : int
         Of the random numbers; those of an image depend on nothing else but its number.
     float_type : str
-        Type of weights, potentials and charges while the simulation runs. ``float32`` is faster, and as exact on a
-        coarser grid: sums are multiples of it with at most 24 bits instead of 53. It is refused where they could have
-        more. An output layer, whose weights have no common scale, stays in ``float64``.
+        Type of weights, potentials and charges while the simulation runs. ``float32`` is faster, and on a coarser grid
+        as exact as ``float64`` on that grid: sums are multiples of it with at most 24 bits instead of 53. It is refused
+        where they could have more. An output layer, whose weights have no common scale, stays in ``float64``.
     delay_s : float
         Time that a spike takes to its targets, in seconds, the same for all synapses: at most 50 steps.
 

@@ -1,4 +1,4 @@
-"""The hand-written C++ event loop: compiling it, writing its input, running it, reading its spike counts."""
+"""Our C++ event loop: compiling it, writing its input, running it, reading its spike counts."""
 
 from __future__ import annotations
 

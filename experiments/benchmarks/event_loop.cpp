@@ -1,4 +1,4 @@
-// A hand-written event loop for one converted network: the yardstick for the code that brian_snn lets Brian2 generate.
+// Our event loop for one converted network: the yardstick for the code that brian_snn lets Brian2 generate.
 //
 // Usage: event_loop FOLDER. The folder holds network.txt and network.bin, written by cpp_loop.py; counts.bin (spikes of
 // every neuron) and output.bin (the last population's potentials) are put beside them. Printed are seconds that the loop

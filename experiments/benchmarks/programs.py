@@ -95,7 +95,7 @@ def accuracy(predictions: list[int], case: Case) -> float | None:
 
 
 class Loop:
-    """The hand-written C++ loop, in float64 or float32, in one process or two."""
+    """Our C++ loop, in float64 or float32, in one process or two."""
 
     cores = ("one", "both")
 

@@ -1,4 +1,4 @@
-"""Race brian_snn against a hand-written C++ loop and other simulators on the same networks and images.
+"""Race brian_snn against our C++ loop and other simulators on the same networks and images.
 
 `--part race` times all programs on every network, `--part scaling` the cost against the work; both are the default.
 `--table` prints the tables of the README from what is stored, and `--write-readme` puts them into it.

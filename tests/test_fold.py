@@ -69,9 +69,10 @@ def test_every_population_is_what_its_layer_predicts(folded):
     model, network, images = folded
     activations = forward(network, images)
     # The image, layers inside nested models, layers used twice, and pools of scaled spikes have no output to ask for.
-    plain = [p for p in network.populations[:-1] if p.reference and not set("/:<>") & set(p.reference)]
-    plain = [p for p in plain if len(model.get_layer(p.reference)._inbound_nodes) == 1]
-    probe = keras.Model(model.inputs, [model.get_layer(p.reference).output for p in plain])
+    layers = {p: [path.names[0] for path in p.reference if len(path.names) == 1] for p in network.populations[:-1]}
+    plain = {p: model.get_layer(names[0]) for p, names in layers.items() if len(names) == len(p.reference) == 1}
+    plain = {p: layer for p, layer in plain.items() if len(layer._inbound_nodes) == 1}
+    probe = keras.Model(model.inputs, [layer.output for layer in plain.values()])
     predicted = probe.predict(images, verbose=0)
     for population, values in zip(plain, predicted if len(plain) > 1 else [predicted], strict=True):
         expected = np.clip(values, 0.0, population.ceiling).reshape(-1, *population.shape)

@@ -138,7 +138,7 @@ def test_max_pooling_has_no_weight_index(rng):
 def test_a_neuron_that_does_not_exist_is_named(rng):
     index = np.array([0, 1, 2, 3, 9], dtype=np.int32)
     geometry = Geometry("dense", (5,), (2,))
-    with pytest.raises(ModelError, match="'a' -> 'b' reads neuron 9; the source has 5"):
+    with pytest.raises(ModelError, match="reads neuron 9; its source has 5"):
         synapses(Projection("a", "b", geometry, np.ones((5, 2)), index), 5)
 
 

@@ -139,7 +139,7 @@ def rewritten(path, change):
     [
         (
             lambda structure, arrays: structure.update(version=99),
-            "version 99, this program reads up to version 2",
+            "by a newer brian_snn: .* 99, .* 2; upgrade",
         ),
         (lambda structure, arrays: structure.update(format="recipes"), "holds 'recipes', not a network"),
         (lambda structure, arrays: structure.pop("grid"), "damaged"),
@@ -213,8 +213,22 @@ CHANGES = {
     ),
     "no strides": (
         lambda structure, arrays: structure["projections"][0]["geometry"].update(strides=[0, 0]),
-        "has the shape",
+        "strides is 0; a whole number of at least 1",
     ),
+    "a kind that is a list": (set_structure("populations", 0, "kind", value=["spiking"]), "its kind is"),
+    "a name that is a number": (set_structure("populations", 0, "name", value=3), "name is 3; str was expected"),
+    "a depth that is text": (set_structure("populations", 0, "depth", value="1"), "depth is '1'; int was expected"),
+    "a reference of another version": (
+        set_structure("populations", 0, "reference", value="conv"),
+        "reference is 'conv'",
+    ),
+    "a reference that is no path": (set_structure("populations", 0, "reference", value=["conv"]), "no path of a layer"),
+    "a geometry with more to it": (
+        lambda structure, arrays: structure["projections"][0]["geometry"].update(causal=True),
+        "a geometry has the entries",
+    ),
+    "populations that are one": (set_structure("populations", value={}), "populations is {}; list was expected"),
+    "a version that is text": (set_structure("version", value="2"), "its version is '2'"),
 }
 
 

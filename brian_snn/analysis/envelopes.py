@@ -238,7 +238,7 @@ class _Layer:
         fan_in = 8 + sum(p.geometry.n_in for p, _ in self._incoming)
         for p, delay in self._incoming:
             assert p.weights is not None, "only max pooling has no weights"
-            source = _capped(delayed_envelope(sources[p.source], delay), self._steps)
+            source = _capped(delayed_envelope(sources[p.sender], delay), self._steps)
             can_spike = source.high * self._steps + source.above >= 1.0 - 2.0**-20
             sent = np.concatenate([source.stacked(), can_spike])
             excite, inhibit = (
@@ -264,7 +264,7 @@ class _Layer:
         shape = (n_images, self._population.size)
         low, high, above, least = (np.zeros(shape) for _ in range(4))
         for p, delay in self._incoming:
-            source = sources[p.source]
+            source = sources[p.sender]
             # A max-pooling unit counts from the first step on, with its sources.
             offsets = source.above + source.high * delay, np.maximum(source.below - source.low * delay, 0.0)
             least_source = np.maximum(source.low * self._steps - offsets[1], 0.0)

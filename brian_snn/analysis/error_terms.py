@@ -328,8 +328,8 @@ class PoolWindows:
         """List them."""
         network, self._size = measured.result.network, population.size
         incoming = network.into(population.name)
-        self.sources = tuple(dict.fromkeys(p.source for p in incoming))
-        lists = [(self.sources.index(p.source), *synapses(p, network[p.source].size)[:2]) for p in incoming]
+        self.sources = tuple(dict.fromkeys(p.sender for p in incoming))
+        lists = [(self.sources.index(p.sender), *synapses(p, network[p.sender].size)[:2]) for p in incoming]
         unit = np.concatenate([post for _, _, post in lists])
         order = np.argsort(unit, kind="stable")
         self._unit = unit[order]

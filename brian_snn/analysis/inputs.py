@@ -42,7 +42,7 @@ class Inputs:
     @property
     def sources(self) -> tuple[str, ...]:
         """The populations whose spikes arrive here; none where the input is a constant current."""
-        return tuple(dict.fromkeys(p.source for p, _ in self._maps if p.source != INPUT))
+        return tuple(dict.fromkeys(p.sender for p, _ in self._maps if p.source != INPUT))
 
     def current(self, images: NDArray[np.generic]) -> FloatArray:
         """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
@@ -66,8 +66,8 @@ class Inputs:
 
     def charge_of(self, spikes: Mapping[str, NDArray[np.generic]]) -> FloatArray:
         """Return the sum over projections of W s for any activity s of the sources, (n, size) from (n, source size)."""
-        return sum((apply(spikes[p.source]) for p, apply in self._maps if p.source != INPUT), start=np.zeros(1))
+        return sum((apply(spikes[p.sender]) for p, apply in self._maps if p.source != INPUT), start=np.zeros(1))
 
     def maximum_of(self, activity: Mapping[str, NDArray[np.generic]]) -> FloatArray:
         """Return the largest activity in each window of a max pooling, (n, size) from (n, source size)."""
-        return np.maximum.reduce([apply(activity[p.source]) for p, apply in self._maps])
+        return np.maximum.reduce([apply(activity[p.sender]) for p, apply in self._maps])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, IntArray
+from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, IntArray, LayerPath
 from brian_snn.errors import ModelError
 
 
@@ -22,7 +22,7 @@ class View:
 
     Parameters
     ----------
-    source : str
+    source : str or None
         A population, or `INPUT`.
     source_size : int
         Number of its neurons.
@@ -32,10 +32,16 @@ class View:
         None stands for 1.
     """
 
-    source: str
+    source: str | None
     source_size: int
     index: IntArray
     gain: FloatArray | None = None
+
+    @property
+    def sender(self) -> str:
+        """The population, of a view that is not of the image."""
+        assert self.source is not INPUT, "the image sends no spikes"
+        return self.source
 
     @property
     def is_whole(self) -> bool:
@@ -47,7 +53,7 @@ class View:
 class LinearTerm:
     """A linear map of one population; fields as in `Projection`, `target` being elements of the tensor."""
 
-    source: str
+    source: str | None
     source_size: int
     geometry: Geometry
     weights: FloatArray | None
@@ -76,10 +82,10 @@ class Value:
         What it is made of.
     bias : float array of `shape`, or None
         None stands for zeros.
-    name : str
-        The layer after which a population with this input is named; empty if there was none yet.
-    reference : str
-        Path of the Keras layer whose output this tensor is.
+    name : str or None
+        The layer after which a population with this input is named; None if there was none yet.
+    reference : tuple of LayerPath
+        The Keras layer whose output this tensor is, as in `Population`.
     linear_layer : str
         Label of the last layer with a linear map, for error messages.
     scaling_layer : str
@@ -89,8 +95,8 @@ class Value:
     shape: tuple[int, ...]
     terms: tuple[Term, ...]
     bias: FloatArray | None = None
-    name: str = ""
-    reference: str = ""
+    name: str | None = None
+    reference: tuple[LayerPath, ...] = ()
     linear_layer: str = ""
     scaling_layer: str = ""
 
@@ -129,7 +135,7 @@ class Value:
         return bool(np.any(np.sum([view.index >= 0 for view in self.views], axis=0) > 1))
 
 
-def whole_population(name: str, shape: tuple[int, ...]) -> View:
+def whole_population(name: str | None, shape: tuple[int, ...]) -> View:
     """Return the view of a population as it is."""
     size = int(np.prod(shape))
     return View(name, size, np.arange(size, dtype=np.int32).reshape(shape))

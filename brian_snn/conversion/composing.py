@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from brian_snn.conversion.affine import LinearTerm, source_index
-from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Pair, Projection
+from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Pair
 from brian_snn.conversion.linear_maps import synapses
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
@@ -46,8 +46,7 @@ def compose_mean(term: LinearTerm, shape: tuple[int, ...]) -> LinearTerm:
 
 
 def _weighted_synapses(term: LinearTerm) -> tuple[IntArray, IntArray, FloatArray]:
-    projection = Projection(term.source, "", term.geometry, term.weights, term.source_index, term.target_index)
-    pre, post, index = synapses(projection, term.source_size)
+    pre, post, index = synapses(term, term.source_size)
     return pre, post, term.kernel.ravel()[index]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from brian_snn.conversion.affine import LinearTerm, Value, View, source_index, whole_population
-from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, PopulationKind, Projection
+from brian_snn.conversion.graph import INPUT, FloatArray, LayerPath, Network, Population, PopulationKind, Projection
 from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
 from brian_snn.conversion.projecting import identity_term
 from brian_snn.errors import ModelError
@@ -27,7 +27,7 @@ class Draft:
     bias: FloatArray | None
     ceiling: float | None
     upper: float | None
-    reference: str
+    reference: tuple[LayerPath, ...]
     made_by: int
 
 
@@ -47,9 +47,9 @@ class Folding:
         """Return the values that a node reads."""
         return [self.values[i] for i in self.graph.nodes[position].inputs]
 
-    def unique_name(self, *candidates: str) -> str:
-        """Return the first name that is free, else the last one with a number."""
-        names = [name for name in candidates if name]
+    def unique_name(self, *candidates: str | None) -> str:
+        """Return the first name that is free, else the last one with a number; None is no name, no letters are one."""
+        names = [name for name in candidates if name is not None]
         numbered = (f"{names[-1]}_{k}" for k in range(1, len(self.drafts) + 2))
         return next(name for name in (*names, *numbered) if name not in self.drafts)
 
@@ -84,7 +84,7 @@ def rectify(folding: Folding, position: int, value: Value, ceiling: float | None
         if ceiling is None or (upper is not None and upper <= ceiling):
             return value
         if value.is_whole_population:
-            draft = folding.drafts[value.views[0].source]
+            draft = folding.drafts[value.views[0].sender]
             if draft.kind == "spiking" and _is_only_reader(folding, draft, position):
                 draft.ceiling = draft.upper = ceiling
                 return value
@@ -123,7 +123,7 @@ def finish(folding: Folding) -> Network:
         outputs = [_output_draft(folding, folding.values[-1], folding.graph.nodes[-1])]
     else:
         outputs = _drafts_of(folding, folding.graph.until)
-    alive = {draft.name for draft in outputs}
+    alive: set[str | None] = {draft.name for draft in outputs}
     for draft in reversed(folding.drafts.values()):
         if draft.name in alive:
             alive.update(term.source for term in draft.terms)
@@ -152,7 +152,7 @@ def _drafts_of(folding: Folding, position: int) -> list[Draft]:
 def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
     """Return the output population: the last one itself where it can be, else a readout of the value."""
     if value.is_whole_population:
-        draft = folding.drafts[value.views[0].source]
+        draft = folding.drafts[value.views[0].sender]
         if draft.shape == value.shape and draft.kind == "spiking":
             averages = draft.terms and all(term.geometry.kind == "average_pool" for term in draft.terms)
             if averages and draft.ceiling is None:
@@ -169,7 +169,7 @@ def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
 
 def _network(graph: LayerGraph, drafts: list[Draft]) -> Network:
     """Turn drafts in topological order into the frozen records."""
-    depth = {INPUT: 0}
+    depth: dict[str | None, int] = {INPUT: 0}
     populations, projections = [], []
     for draft in drafts:
         below = max((depth[term.source] for term in draft.terms), default=0)

@@ -24,8 +24,8 @@ from brian_snn.conversion.affine import (
 )
 from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
-from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, GeometryKind, IntArray, Network
-from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph, LayerNode
+from brian_snn.conversion.graph import INPUT, OUTPUT_ACTIVATIONS, FloatArray, Geometry, GeometryKind, IntArray, Network
+from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
 from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
@@ -59,7 +59,7 @@ def fold(graph: LayerGraph) -> Network:
             )
         # An activation of the output is left out, so the tensor before it stays the reference.
         unchanged = node.operation in (*OUTPUT_ACTIVATIONS, "identity")
-        folding.values.append(value if unchanged else replace(value, reference=node.path))
+        folding.values.append(value if unchanged else replace(value, reference=(node.path,)))
     return finish(folding)
 
 
@@ -162,7 +162,7 @@ def _fold_affine(folding: Folding, position: int) -> Value:
     if position in folding.done:
         return value
     scaled = scale_shift(value, node.parameters["gain"], node.parameters["shift"], node.label)
-    return replace(scaled, name=value.name or node.name)
+    return replace(scaled, name=node.name if value.name is None else value.name)
 
 
 def _fold_add(folding: Folding, position: int) -> Value:
@@ -180,7 +180,7 @@ def _fold_add(folding: Folding, position: int) -> Value:
     return _sum(node, scaled, node.name)
 
 
-def _sum(node: LayerNode, values: list[Value], name: str) -> Value:
+def _sum(node: LayerNode, values: list[Value], name: str | None) -> Value:
     """Return the sum of values of the same shape."""
     terms = merge_views(tuple(term for value in values for term in value.terms))
     bias = None
@@ -235,7 +235,7 @@ def _fold_concatenate(folding: Folding, position: int) -> Value:
         margins[axis] = (start, node.output_shape[axis] - stop)
         embedded.append(reindex(value, np.pad(_positions(value.shape), margins, constant_values=-1), node.label))
         start = stop
-    return _sum(node, embedded, node.name if any(value.name for value in values) else "")
+    return _sum(node, embedded, node.name if any(value.name is not None for value in values) else None)
 
 
 _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {

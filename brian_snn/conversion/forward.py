@@ -46,9 +46,9 @@ def forward(network: Network, images: NDArray[np.generic]) -> dict[str, FloatArr
 
 def iterate_forward(network: Network, images: NDArray[np.generic]) -> Iterator[tuple[Population, FloatArray]]:
     """Yield every population with its activation, as `forward`; an activation is dropped after its last reader."""
-    activity: dict[str, FloatArray] = {INPUT: checked_images(network, images)}
+    activity: dict[str | None, FloatArray] = {INPUT: checked_images(network, images)}
     order = {population.name: k for k, population in enumerate(network.populations)}
-    last_reader: dict[str, int] = {}
+    last_reader: dict[str | None, int] = {}
     for projection in network.projections:
         last_reader[projection.source] = max(order[projection.target], last_reader.get(projection.source, 0))
     n_images = len(activity[INPUT])
@@ -81,7 +81,9 @@ def checked_images(network: Network, images: NDArray[np.generic], what: str = "i
     return pixels
 
 
-def _totals(network: Network, population: Population, activity: dict[str, FloatArray], n_images: int) -> FloatArray:
+def _totals(
+    network: Network, population: Population, activity: dict[str | None, FloatArray], n_images: int
+) -> FloatArray:
     """Return the sum of a population's projections, without its bias."""
     totals = np.zeros((n_images, population.size))
     for projection in network.into(population.name):

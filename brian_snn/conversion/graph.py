@@ -1,26 +1,45 @@
 """The graph that passes between the stages: populations of neurons and the projections between them.
 
 A `Population` becomes a Brian2 ``NeuronGroup``, a `Projection` becomes ``Synapses``. Both are plain frozen records of
-arrays: nothing here knows Keras or Brian2. Conventions, fixed once: channels last, C-order flatten, dense weights
+arrays: nothing here knows Keras or Brian2. A record checks itself when it is made, by a conversion, from a file or by
+hand (`brian_snn.conversion.validity`). Conventions, fixed once: channels last, C-order flatten, dense weights
 ``(n_in, n_out)``, convolution kernels ``(kh, kw, c_in / groups, c_out)``, depthwise kernels ``(kh, kw, c_in,
 multiplier)``.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.conversion.validity import (
+    check_geometry,
+    check_network,
+    neurons,
+    numbers,
+    one_of,
+    pair_of,
+    real,
+    shape_of,
+    two,
+    whole,
+)
+from brian_snn.errors import ModelError
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
-#: The source of a projection that carries the image itself, as numbers, to a first hidden layer.
-INPUT = "<input>"
+#: The source of a projection that carries the image itself, as numbers, to a first hidden layer. No name equals it.
+INPUT: Final = None
+
+#: What a model may put its output through; a readout leaves it off.
+OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
 
 PopulationKind = Literal["spiking", "max_pool", "readout", "poisson"]
 GeometryKind = Literal["dense", "conv2d", "depthwise", "average_pool", "identity", "max_pool"]
@@ -47,6 +66,12 @@ class Geometry:
         leaves the padding out.
     groups : int
         Channel groups of a ``conv2d``.
+
+    Raises
+    ------
+    ModelError
+        If the kind is none, or a number is not what it should be. Whether the windows fit into the input is checked
+        where the map becomes that of a `Projection`.
     """
 
     kind: GeometryKind
@@ -57,6 +82,21 @@ class Geometry:
     dilation: Pair = (1, 1)
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     groups: int = 1
+
+    def __post_init__(self) -> None:
+        """Check kind and numbers; sequences become tuples of int."""
+        one_of(self.kind, get_args(GeometryKind), "a map is of kind")
+        where = f"a {self.kind} map"
+        _set(self, input_shape=shape_of(self.input_shape, where, 0), output_shape=shape_of(self.output_shape, where, 0))
+        for name in ("kernel_size", "strides", "dilation"):
+            _set(self, **{name: pair_of(getattr(self, name), 1, f"{where}: {name}")})
+        rows, columns = two(self.padding, f"{where}: padding")
+        padding = (pair_of(rows, 0, f"{where}: padding"), pair_of(columns, 0, f"{where}: padding"))
+        _set(self, padding=padding, groups=whole(self.groups, 1, f"{where}: groups"))
+        if self.kind == "identity" and self.input_shape != self.output_shape:
+            raise ModelError(f"{where}: it maps {self.input_shape} to {self.output_shape}")
+        if self.is_window and not len(self.input_shape) == len(self.output_shape) == 3:
+            raise ModelError(f"{where}: a window slides over rows, columns and channels, not {self.input_shape}")
 
     @property
     def n_in(self) -> int:
@@ -104,8 +144,10 @@ class Projection:
 
     Parameters
     ----------
-    source, target : str
-        Names of populations; the source may be `INPUT`.
+    source : str or None
+        Name of a population, or `INPUT`.
+    target : str
+        Name of a population.
     geometry : Geometry
         Connectivity.
     weights : float array of shape ``geometry.weights_shape``, or None
@@ -115,14 +157,64 @@ class Projection:
         stands for ``arange(n_in)``. No neuron feeds two inputs.
     target_index : (n_out,) int array, or None
         The target neuron of each output of the map; None stands for ``arange(n_out)``.
+
+    Raises
+    ------
+    ModelError
+        If an array is of another shape or holds what it must not; the message names the projection.
     """
 
-    source: str
+    source: str | None
     target: str
     geometry: Geometry
     weights: FloatArray | None
     source_index: IntArray | None = None
     target_index: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        """Check the map and its arrays; lists and other kinds of numbers become arrays of float64 and int32."""
+        if not isinstance(self.target, str) or not (self.source is INPUT or isinstance(self.source, str)):
+            raise ModelError(f"{self.label}: populations are called by their names, which are text")
+        if not isinstance(self.geometry, Geometry):
+            raise ModelError(f"{self.label}: its geometry is {self.geometry!r}; a Geometry was expected")
+        check_geometry(self.geometry, self.label)
+        if self.geometry.weights_shape is not None:
+            _set(self, weights=numbers(self.weights, f"{self.label}, weights", self.geometry.weights_shape))
+        elif self.weights is not None:
+            raise ModelError(f"{self.label}: a maximum has no weights")
+        source = neurons(self.source_index, self.geometry.n_in, -1, f"{self.label}, source_index")
+        target = neurons(self.target_index, self.geometry.n_out, 0, f"{self.label}, target_index")
+        _set(self, source_index=source, target_index=target)
+
+    @property
+    def sender(self) -> str:
+        """The population that is the source, of a projection that is not from the image."""
+        assert self.source is not INPUT, "the image sends no spikes"
+        return self.source
+
+    @property
+    def label(self) -> str:
+        """The projection as error messages call it."""
+        return f"projection {'the image' if self.source is INPUT else repr(self.source)} -> {self.target!r}"
+
+
+class LayerPath(NamedTuple):
+    """Where a Keras model calls a layer. No two calls have the same, whatever the names are.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the nested models around the layer, the outermost first, and of the layer.
+    use : int
+        0 for the first call of what has these names, 1 for the second.
+    """
+
+    names: tuple[str, ...]
+    use: int = 0
+
+    def __str__(self) -> str:
+        """Return the path for people: ``outer/inner``, and ``name:1`` for a second use."""
+        return "/".join(self.names) + (f":{self.use}" if self.use else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +238,14 @@ class Population:
         lambda: activation of the ANN that corresponds to a rate of ``r_max``. 1 before normalisation.
     ceiling : float or None
         Upper limit of the ANN's activation (6 for ReLU6), in the ANN's units.
-    reference : str
-        The Keras layer whose output, after a ReLU, is this population's activation; ``outer/inner`` for nested models.
-        ``conv > norm`` stands for the output of ``conv`` put through ``norm``, where a max pooling between the two has
-        changed its place.
+    reference : tuple of LayerPath
+        The Keras layer whose output, after a ReLU, is this population's activation; none if there is none. A second one
+        is a norm through which that output is put, where a max pooling between the two has changed its place.
+
+    Raises
+    ------
+    ModelError
+        If a value is not what it should be; the message names the population.
     """
 
     name: str
@@ -159,17 +255,38 @@ class Population:
     depth: int
     scale: float | FloatArray = 1.0
     ceiling: float | None = None
-    reference: str = ""
+    reference: tuple[LayerPath, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
+        where = self.label
+        if not isinstance(self.name, str):
+            raise ModelError(f"{where}: its name must be text")
+        one_of(self.kind, get_args(PopulationKind), f"{where}: its kind is")
+        _set(self, shape=shape_of(self.shape, where), depth=whole(self.depth, 0, f"{where}: its depth"))
+        _set(self, bias=numbers(self.bias, f"{where}, bias", self.shape))
+        if self.kind in ("max_pool", "poisson") and np.any(self.bias):
+            raise ModelError(f"{where}: its bias is not zero; a population of kind {self.kind} has none")
+        scale = numbers(self.scale, f"{where}, scale")
+        if scale.shape not in ((), self.shape[-1:]) or np.any(scale <= 0):
+            raise ModelError(f"{where}: its scale is {self.scale!r}; one positive number, or one a channel, fits")
+        _set(self, scale=scale if scale.ndim else float(scale))
+        if self.ceiling is not None:
+            _set(self, ceiling=real(self.ceiling, f"{where}: its ceiling"))
+            if not 0 < self.ceiling < math.inf:
+                raise ModelError(f"{where}: its ceiling is {self.ceiling!r}; a positive number was expected")
+        if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
+            raise ModelError(f"{where}: its reference is {self.reference!r}; a tuple of LayerPath was expected")
+
+    @property
+    def label(self) -> str:
+        """The population as error messages call it."""
+        return f"population {self.name!r}"
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return prod(self.shape)
-
-    @property
-    def reference_path(self) -> tuple[str, ...]:
-        """The Keras layers that `reference` names, in the order in which they compute; none if it is empty."""
-        return tuple(self.reference.split(" > ")) if self.reference else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +311,12 @@ class Network:
         is of the format before this field.
     calibration_range : (float, float), or None
         Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
+
+    Raises
+    ------
+    ModelError
+        If populations have equal names or are not in topological order, a projection does not fit its ends, or a number
+        is off the grid; the message names population or projection.
     """
 
     populations: tuple[Population, ...]
@@ -205,6 +328,25 @@ class Network:
     provenance: dict[str, str] = field(default_factory=dict)
     output_activation: str = "linear"
     calibration_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the parts are to each other."""
+        _set(self, populations=tuple(self.populations), projections=tuple(self.projections))
+        for parts, kind in ((self.populations, Population), (self.projections, Projection)):
+            if strange := [part for part in parts if not isinstance(part, kind)]:
+                raise ModelError(f"{strange[0]!r} is no {kind.__name__}, of which a network consists")
+        _set(self, input_shape=shape_of(self.input_shape, "the image"), percentile=real(self.percentile, "percentile"))
+        one_of(self.normalisation, ("none", "layer", "channel"), "normalisation is")
+        _set(self, grid=real(self.grid, "grid"))
+        if self.grid != 0 and not (0 < self.grid <= 1 and math.frexp(self.grid)[0] == 0.5):
+            raise ModelError(f"grid is {self.grid!r}, which is no power of two up to 1")
+        one_of(self.output_activation, ("linear", *OUTPUT_ACTIVATIONS, "hidden", "unknown"), "output_activation is")
+        if self.calibration_range is not None:
+            low, high = (real(end, "calibration_range") for end in two(self.calibration_range, "calibration_range"))
+            if not low <= high:
+                raise ModelError(f"calibration_range is {self.calibration_range!r}; its smallest pixel comes first")
+            _set(self, calibration_range=(low, high))
+        check_network(self)
 
     def __getitem__(self, name: str) -> Population:
         """Return the population of that name; KeyError lists the names there are."""
@@ -234,6 +376,12 @@ class Network:
         """Return the projections onto a population, those from the image among them."""
         return tuple(p for p in self.projections if p.target == name)
 
-    def out_of(self, name: str) -> tuple[Projection, ...]:
-        """Return the projections that leave a population."""
+    def out_of(self, name: str | None) -> tuple[Projection, ...]:
+        """Return the projections that leave a population, or the image."""
         return tuple(p for p in self.projections if p.source == name)
+
+
+def _set(record: object, **values: object) -> None:
+    """Set fields of a record that is being made."""
+    for name, value in values.items():
+        object.__setattr__(record, name, value)

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from brian_snn.conversion.graph import FloatArray
-from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS
+from brian_snn.conversion.graph import OUTPUT_ACTIVATIONS, FloatArray
 from brian_snn.errors import ModelError, no_rate_coded_form
 
 Shape = tuple[int, ...]

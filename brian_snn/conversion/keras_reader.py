@@ -59,7 +59,7 @@ def _operation_names(steps: list[Step], step: Step) -> list[str]:
 
 def _operations(steps: list[Step], step: Step) -> Operations:
     """Return what one call of a layer does; `steps` holds its inputs."""
-    label = f"layer {step.path!r} ({type(step.layer).__name__})"
+    label = f"layer {str(step.path)!r} ({type(step.layer).__name__})"
     return read_layer(step.layer, [steps[i].output_shape for i in step.inputs], label)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.forward import forward
-from brian_snn.conversion.graph import FloatArray, Network, Population, Projection
+from brian_snn.conversion.graph import FloatArray, LayerPath, Network, Population, Projection
 from brian_snn.conversion.keras_files import import_keras
 from brian_snn.conversion.keras_layers import has_output_activation
 from brian_snn.conversion.keras_walk import Step, ending_in, walk
@@ -59,7 +59,7 @@ def _reference_batches(
 ) -> Iterator[dict[str, FloatArray]]:
     """Yield the reference activations of one batch after the other."""
     keras = import_keras()
-    wanted = {path for population in network.populations for path in population.reference_path}
+    wanted = {path for population in network.populations for path in population.reference}
     steps = walk(model)
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
@@ -101,9 +101,9 @@ def _reference_batch(
     keras: Any, steps: list[Step], layers: list[Any], network: Network, images: NDArray[np.generic], dtype: str | None
 ) -> dict[str, FloatArray]:
     """Run one batch through the layers, keeping what the populations refer to."""
-    wanted = {population.reference_path for population in network.populations}
+    wanted = {population.reference for population in network.populations}
     layer_of = {step.path: layer for step, layer in zip(steps, layers, strict=True)}
-    outputs: dict[tuple[str, ...], FloatArray] = {}
+    outputs: dict[tuple[LayerPath, ...], FloatArray] = {}
     for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32")):
         for path in wanted:
             if path[:1] == (step.path,):
@@ -112,7 +112,7 @@ def _reference_batch(
     activations: dict[str, FloatArray] = {}
     for population in network.populations:
         if population.reference:
-            values = outputs[population.reference_path].reshape(-1, *population.shape)
+            values = outputs[population.reference].reshape(-1, *population.shape)
             activations[population.name] = _activation(network, population, values)
         else:
             activations[population.name] = _pooled(keras, network, population, activations)
@@ -126,7 +126,7 @@ def _activation(network: Network, population: Population, values: FloatArray) ->
     ceilings = [population.ceiling]
     if population.kind == "max_pool":
         # Keras may pool first and rectify then; what is pooled here has the ceiling already.
-        ceilings = [network[projection.source].ceiling for projection in network.into(population.name)]
+        ceilings = [network[projection.sender].ceiling for projection in network.into(population.name)]
     known = [ceiling for ceiling in ceilings if ceiling is not None]
     return np.clip(values, 0.0, max(known) if known and len(known) == len(ceilings) else None)
 
@@ -154,7 +154,7 @@ def _pooled(keras: Any, network: Network, population: Population, activations: d
     pooled = np.zeros((n_images, population.size))
     for projection in network.into(population.name):
         # In the network's units, in which its weights are.
-        activity = activations[projection.source] / network[projection.source].scale
+        activity = activations[projection.sender] / network[projection.sender].scale
         values = _pool_inputs(keras, projection, gather_inputs(projection, activity))
         where = slice(None) if projection.target_index is None else projection.target_index
         if population.kind == "max_pool":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
+from brian_snn.conversion.graph import LayerPath
 from brian_snn.conversion.keras_walk import Step, ending_in
 from brian_snn.errors import ModelError
 
@@ -53,17 +54,23 @@ def cut(steps: list[Step], until: str, operations_of: OperationsOf) -> tuple[lis
 
 
 def _find(steps: list[Step], until: str) -> int:
-    """Return the position of the layer of that name."""
-    paths = {step.path: i for i, step in enumerate(steps) if step.layer is not None}
-    if until in paths:
-        return paths[until]
-    inside = [i for path, i in paths.items() if path.startswith(f"{until}/")]
-    if inside:
-        return inside[-1]
-    same_name = [path for path in paths if path.rpartition("/")[2] == until]
-    if len(same_name) == 1:
-        return paths[same_name[0]]
-    similar = same_name or difflib.get_close_matches(until, paths, n=5) or list(paths)[:5]
+    """Return the position of the layer that is called so: by its whole path, as a nested model, or by its own name."""
+    shown = {i: str(step.path) for i, step in enumerate(steps) if step.layer is not None}
+    inside: dict[tuple[str, ...], int] = {}
+    for i in shown:
+        names = steps[i].path.names
+        # The last layer of a nested model comes last.
+        inside |= {names[:n]: i for n in range(1, len(names)) if "/".join(names[:n]) == until}
+    whole = [i for i, path in shown.items() if path == until] + list(inside.values())
+    named = [i for i in shown if str(LayerPath(steps[i].path.names[-1:], steps[i].path.use)) == until]
+    for found in (whole, named):
+        if len(found) == 1:
+            return found[0]
+    if whole:
+        several = ", ".join(f"{shown[i]!r} ({type(steps[i].layer).__name__})" for i in whole)
+        raise ModelError(f"the model has several layers {until!r}: {several}; give each a name of its own.")
+    paths = list(shown.values())
+    similar = [shown[i] for i in named] or difflib.get_close_matches(until, paths, n=5) or paths[:5]
     raise ModelError(f"the model has no layer {until!r} on the way to its output; there are {', '.join(similar)}.")
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from brian_snn.conversion.graph import LayerPath
 from brian_snn.conversion.keras_functions import as_layer
 from brian_snn.conversion.keras_layers import READERS, unsupported
 from brian_snn.errors import ModelError
@@ -21,8 +22,8 @@ class Step:
     ----------
     layer : keras.Operation, or None
         None for the image.
-    path : str
-        ``outer/inner`` for nested models; the second use of a layer ends in ``:1``.
+    path : LayerPath
+        Unlike that of any other step.
     inputs : tuple of int
         The steps whose outputs it takes.
     output_shape : tuple of int
@@ -30,7 +31,7 @@ class Step:
     """
 
     layer: Any
-    path: str
+    path: LayerPath
     inputs: tuple[int, ...]
     output_shape: Shape
 
@@ -38,17 +39,17 @@ class Step:
 @dataclass(eq=False)
 class _Walk:
     steps: list[Step]
-    uses: Counter[int] = field(default_factory=Counter)
+    uses: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
-    def call(self, layer: Any, inputs: list[int], prefix: str) -> int:
+    def call(self, layer: Any, inputs: list[int], outer: tuple[str, ...]) -> int:
         """Enter a call of a layer or of a nested model; return the step of its output."""
-        path = prefix + layer.name
+        names = (*outer, layer.name)
         if _is_model(layer):
-            return _walk_model(self, layer, inputs, path + "/")
-        use = self.uses[id(layer)]
-        self.uses[id(layer)] += 1
+            return _walk_model(self, layer, inputs, names)
+        path = LayerPath(names, self.uses[names])
+        self.uses[names] += 1
         shape = _output_shape(layer, [self.steps[i].output_shape for i in inputs], path)
-        self.steps.append(Step(layer, f"{path}:{use}" if use else path, tuple(inputs), shape))
+        self.steps.append(Step(layer, path, tuple(inputs), shape))
         return len(self.steps) - 1
 
 
@@ -75,9 +76,9 @@ def walk(model: Any) -> list[Step]:
     for tensors, what in ((model.inputs, "inputs"), (model.outputs, "outputs")):
         if len(tensors) != 1:
             raise ModelError(f"model {model.name!r}: it has {len(tensors)} {what}; only one can be converted.")
-    image = Step(None, "<input>", (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
+    image = Step(None, LayerPath(()), (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
     state = _Walk([image])
-    output = _walk_model(state, model, [0], "")
+    output = _walk_model(state, model, [0], ())
     return ending_in(state.steps, {output})
 
 
@@ -104,18 +105,18 @@ def _is_model(layer: Any) -> bool:
     return any(isinstance(layer, known) and type(layer).call is known.call for known in (keras.Sequential, Functional))
 
 
-def _walk_model(state: _Walk, model: Any, inputs: list[int], prefix: str) -> int:
+def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, ...]) -> int:
     """Enter all calls inside a model; return the step of its output."""
     import keras
 
     if isinstance(model, keras.Sequential):
         current = inputs[0]
         for layer in model.layers:
-            current = state.call(layer, [current], prefix)
+            current = state.call(layer, [current], names)
         return current
     if len(inputs) != len(model.inputs) or len(model.outputs) != 1:
         raise ModelError(
-            f"model {prefix.rstrip('/')!r}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a "
+            f"model {'/'.join(names)!r}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a "
             "nested model must have one output."
         )
     known = {id(tensor): step for tensor, step in zip(model.inputs, inputs, strict=True)}
@@ -129,7 +130,7 @@ def _walk_model(state: _Walk, model: Any, inputs: list[int], prefix: str) -> int
         tensor = pending.pop()
         if id(tensor) not in known:
             layer = as_layer(operation, node.arguments.args)
-            known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], prefix)
+            known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], names)
     return known[id(model.outputs[0])]
 
 
@@ -139,11 +140,11 @@ def _origin(tensor: Any) -> tuple[Any, Any]:
     return history.operation, history.operation._inbound_nodes[history.node_index]
 
 
-def _output_shape(layer: Any, input_shapes: list[Shape], path: str) -> Shape:
+def _output_shape(layer: Any, input_shapes: list[Shape], path: LayerPath) -> Shape:
     """Return what Keras says is the shape of a layer's output."""
     import keras
 
-    label = f"layer {path!r} ({type(layer).__name__})"
+    label = f"layer {str(path)!r} ({type(layer).__name__})"
     inputs = [keras.KerasTensor((None, *shape)) for shape in input_shapes]
     several = len(inputs) > 1
     try:

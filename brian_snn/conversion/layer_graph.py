@@ -27,8 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Operations that a readout leaves off.
-OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
+from brian_snn.conversion.graph import LayerPath
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +38,8 @@ class LayerNode:
     ----------
     name, class_name : str
         Of the Keras layer.
-    path : str
-        Where the layer is: ``outer/inner`` for nested models, ``name:1`` for the second use of a layer.
+    path : LayerPath
+        Where the layer is called.
     operation : str
         What it does, from the table above.
     parameters : dict
@@ -53,7 +52,7 @@ class LayerNode:
 
     name: str
     class_name: str
-    path: str
+    path: LayerPath
     operation: str
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[int, ...] = ()
@@ -62,7 +61,7 @@ class LayerNode:
     @property
     def label(self) -> str:
         """The layer as error messages call it."""
-        return f"layer {self.path!r} ({self.class_name})"
+        return f"layer {str(self.path)!r} ({self.class_name})"
 
 
 @dataclass(frozen=True, eq=False)

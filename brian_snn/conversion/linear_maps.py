@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +20,22 @@ from brian_snn.errors import ModelError
 
 # Upper limit of the unrolled windows that are held at a time.
 _CHUNK_BYTES = 64 * 2**20
+
+
+class Wiring(Protocol):
+    """Which neuron reaches which: a projection without its weights and ends; fields as in `Projection`."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Connectivity."""
+
+    @property
+    def source_index(self) -> IntArray | None:
+        """The source neuron of each input."""
+
+    @property
+    def target_index(self) -> IntArray | None:
+        """The target neuron of each output."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +174,7 @@ def _windows(geometry: Geometry, padded: FloatArray) -> FloatArray:
     return windows[:, :: geometry.strides[0], :: geometry.strides[1], :, ::d_row, ::d_column]
 
 
-def gather_inputs(projection: Projection, activity: FloatArray) -> FloatArray:
+def gather_inputs(projection: Wiring, activity: FloatArray) -> FloatArray:
     """Return what a projection's map sees, (n_images, *input_shape), of its source's activity."""
     flat = activity.reshape(len(activity), -1)
     if projection.source_index is not None:
@@ -167,7 +184,7 @@ def gather_inputs(projection: Projection, activity: FloatArray) -> FloatArray:
     return flat[:, : projection.geometry.n_in].reshape(len(flat), *projection.geometry.input_shape)
 
 
-def scatter_outputs(projection: Projection, values: FloatArray, totals: FloatArray) -> None:
+def scatter_outputs(projection: Wiring, values: FloatArray, totals: FloatArray) -> None:
     """Add a map's outputs to (n_images, n_target) totals; a maximum replaces what is smaller."""
     flat = values.reshape(len(values), -1)
     where: slice | IntArray = slice(flat.shape[1]) if projection.target_index is None else projection.target_index
@@ -190,7 +207,7 @@ def _axis_pairs(geometry: Geometry, axis: int) -> tuple[NDArray[np.int64], NDArr
     return window, (rest == 0) & (window >= 0) & (window < geometry.output_shape[axis])
 
 
-def fan_out(projection: Projection, n_source: int) -> NDArray[np.int64]:
+def fan_out(projection: Wiring, n_source: int) -> NDArray[np.int64]:
     """Return the number of synapses that leave each neuron of the source, (n_source,) int array."""
     shape = grouped(projection.geometry)
     rows = _axis_pairs(projection.geometry, 0)[1].sum(axis=1)
@@ -214,8 +231,8 @@ def total_fan_out(network: Network, name: str) -> NDArray[np.int64]:
 
 def n_synapses(network: Network, projection: Projection) -> int:
     """Return the number of synapses of a projection; for one from the image, of its multiply-adds."""
-    from_image = projection.source == INPUT
-    n_source = prod(network.input_shape) if from_image else network[projection.source].size
+    source = projection.source
+    n_source = prod(network.input_shape) if source is INPUT else network[source].size
     return int(fan_out(projection, n_source).sum())
 
 
@@ -265,7 +282,7 @@ def _map_synapses(geometry: Geometry) -> tuple[IntArray, IntArray, IntArray]:
     return pre, post, index
 
 
-def synapses(projection: Projection, n_source: int) -> tuple[IntArray, IntArray, IntArray | None]:
+def synapses(projection: Wiring, n_source: int) -> tuple[IntArray, IntArray, IntArray | None]:
     """List the synapses of a projection.
 
     Padding and constant zeros make no synapse. The lists are made in order; only a projection whose indices run
@@ -273,7 +290,7 @@ def synapses(projection: Projection, n_source: int) -> tuple[IntArray, IntArray,
 
     Parameters
     ----------
-    projection : Projection
+    projection : Projection, or what else has its wiring
         From a population or from the image.
     n_source : int
         Number of neurons of the source, against which the indices are checked.
@@ -283,7 +300,7 @@ def synapses(projection: Projection, n_source: int) -> tuple[IntArray, IntArray,
     pre, post : (n_synapses,) int array
         Flat index of the source and of the target neuron, ordered by `pre`, then `post`.
     weight_index : (n_synapses,) int array, or None
-        Position in ``projection.weights.ravel()``; None for max pooling.
+        Position in its ``weights.ravel()``; None for max pooling.
 
     Raises
     ------
@@ -299,8 +316,7 @@ def synapses(projection: Projection, n_source: int) -> tuple[IntArray, IntArray,
         post = projection.target_index[post]
     if len(pre) and pre.max() >= n_source:
         raise ModelError(
-            f"projection {projection.source!r} -> {projection.target!r} reads neuron {pre.max()}; the source has "
-            f"{n_source} neurons."
+            f"a {projection.geometry.kind} map reads neuron {pre.max()}; its source has {n_source} neurons."
         )
     key = pre.astype(np.int64) * (int(post.max(initial=0)) + 1) + post
     if np.any(key[1:] < key[:-1]):

@@ -122,7 +122,7 @@ def _scale(population: Population, activations: FloatArray, percentile: float, p
     return np.minimum(of_channels, limit)
 
 
-def _per_neuron(network: Network, name: str, scales: dict[str, Scale]) -> FloatArray:
+def _per_neuron(network: Network, name: str | None, scales: dict[str, Scale]) -> FloatArray:
     """Return the scale of each neuron of a population, or of each pixel, flat."""
     if name == INPUT:
         return np.ones(math.prod(network.input_shape))
@@ -143,7 +143,7 @@ def _inherited_scale(network: Network, population: Population, scales: dict[str,
     expected = np.broadcast_to(of_channel, population.shape).ravel()
     connected = highest > 0
     if np.any(connected & ((highest != lowest) | (highest != expected))):
-        by_channel = any(np.ndim(scales[projection.source]) for projection in incoming)
+        by_channel = any(np.ndim(scales[projection.sender]) for projection in incoming)
         raise ModelError(
             f"max pooling {population.name!r}: neurons of different scale meet in one channel; put what brings them "
             "together, such as a concatenation of rows or columns, after the pooling"
@@ -158,10 +158,11 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     """Return a projection with weights W lambda_source / lambda_target."""
     if projection.weights is None:
         return projection
-    source, target = scales.get(projection.source, 1.0), scales[projection.target]
+    source: Scale = 1.0 if projection.source is INPUT else scales[projection.source]
+    target = scales[projection.target]
     if isinstance(source, float) and isinstance(target, float):
         return replace(projection, weights=projection.weights * (source / target))
-    label, geometry = f"projection {projection.source!r} -> {projection.target!r}", projection.geometry
+    label, geometry = projection.label, projection.geometry
     flat = _per_neuron(network, projection.source, scales)
     index = np.arange(geometry.n_in) if projection.source_index is None else projection.source_index
     gain, real = flat[index].reshape(geometry.input_shape), (index >= 0).reshape(geometry.input_shape)

@@ -22,7 +22,7 @@ from brian_snn.conversion.affine import (
 )
 from brian_snn.conversion.composing import compose_average, compose_mean
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
-from brian_snn.conversion.graph import INPUT, FloatArray, Geometry
+from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, LayerPath
 from brian_snn.conversion.layer_graph import LayerNode
 from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.projecting import project_window, window_geometry
@@ -61,7 +61,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     views = tuple(replace(view, gain=None) for view in value.views)
     pooled = _pooled(folding, position, value, views, geometry, None, (gain, bias))
     if reference:
-        folding.drafts[pooled.views[0].source].reference = reference
+        folding.drafts[pooled.views[0].sender].reference = reference
     return pooled
 
 
@@ -85,7 +85,7 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
             "shifts its input; put the normalisation after the pooling, or a ReLU before it."
         )
     pooled = _pooled(folding, position, value, value.views, geometry, weights, None)
-    folding.drafts[pooled.views[0].source].bias = bias
+    folding.drafts[pooled.views[0].sender].bias = bias
     return pooled
 
 
@@ -118,7 +118,7 @@ def _pooled(
         None,
         folding.upper(value),
         # What Keras computes there has the gain and shift in it, so this population has no layer of its own.
-        "" if through else node.path,
+        () if through else (node.path,),
         position,
     )
     pooled = folding.add(draft)
@@ -172,20 +172,21 @@ def _summed(folding: Folding, position: int, value: Value) -> Value:
     return folding.add(draft)
 
 
-def _rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, str]:
+def _rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, tuple[LayerPath, ...]]:
     """Swap a max pooling and the ReLUs that follow it, which commute, where its input is linear.
 
     A batch norm between the two comes before the pooling as well, if its factors are positive. Then the path of the
     norm is returned too: its output is what the pooling yields.
     """
+    reference: tuple[LayerPath, ...] = ()
     if value.is_view:
-        return value, ""
-    node, reference = folding.graph.nodes[position], ""
+        return value, reference
+    node = folding.graph.nodes[position]
     norm = _norm_after(folding, position)
     if norm is not None:
         affine = folding.graph.nodes[norm]
         value = scale_shift(value, affine.parameters["gain"], affine.parameters["shift"], affine.label)
-        value, reference = replace(value, reference=f"{value.reference} > {affine.path}"), affine.path
+        value, reference = replace(value, reference=(*value.reference, affine.path)), (affine.path,)
         folding.done.add(norm)
     readers = _readers(folding, position if norm is None else norm)
     if not readers or any(reader.operation != "relu" for reader in readers):

@@ -1,6 +1,7 @@
 """Save and load networks: one ``.npz`` of numeric arrays, with the structure in it as JSON.
 
-Nothing in the file is code, and loading it needs neither Keras nor pickle.
+Nothing in the file is code, and loading it needs neither Keras nor pickle. Only the reading of the file is guarded
+against what damaged files come to; what the records say of its content is a sentence, and any other error is our own.
 """
 
 from __future__ import annotations
@@ -9,23 +10,24 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from brian_snn.conversion.graph import Geometry, Network, Population, Projection
-from brian_snn.conversion.validity import check_network
-from brian_snn.errors import READ_ERRORS, DataError, OutputError
+from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Population, Projection
+from brian_snn.errors import READ_ERRORS, DataError, ModelError, OutputError
 
 _FORMAT = "brian_snn network"
+#: Version 1 had a name for the image, and layers of the model as text (see `_from_version_1`), and said neither what the
+#: output means nor what the network was calibrated on.
 _VERSION = 2
-#: Format of the files that say neither what their output means nor what they were calibrated on.
-_WITHOUT_MEANING = 1
 _ARRAY_FIELDS = ("weights", "source_index", "target_index")
 
 Arrays = dict[str, Any]
+
+_Kind = TypeVar("_Kind")
 
 
 def save_network(network: Network, path: str | Path) -> None:
@@ -54,7 +56,13 @@ def save_network(network: Network, path: str | Path) -> None:
 
 def network_digest(network: Network) -> str:
     """Return a hash of everything in a network but its provenance."""
-    arrays = _encode(replace(network, provenance={}))
+    return _digest(_encode(network))
+
+
+def _digest(arrays: Arrays) -> str:
+    """Return a hash of all arrays, without the provenance that is in the structure."""
+    structure = json.loads(arrays["structure"].tobytes()) | {"provenance": {}}
+    arrays = arrays | {"structure": _as_array(structure)}
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + str(arrays[name].dtype).encode())
@@ -78,12 +86,13 @@ def _encode(network: Network) -> Arrays:
         "populations": [_population_record(p, k, arrays) for k, p in enumerate(network.populations)],
         "projections": [_projection_record(p, k, arrays) for k, p in enumerate(network.projections)],
     }
-    if network.output_activation == "unknown":
-        # As it came, so that its hash in a result folder stays what it was.
-        structure["version"] = _WITHOUT_MEANING
-        del structure["output_activation"], structure["calibration_range"]
-    arrays["structure"] = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
+    arrays["structure"] = _as_array(structure)
     return arrays
+
+
+def _as_array(structure: dict[str, Any]) -> Any:
+    """Return the structure as the bytes of its JSON."""
+    return np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
 
 
 def _write(path: Path, arrays: Arrays) -> None:
@@ -138,7 +147,11 @@ def load_network(path: str | Path) -> Network:
     DataError
         If there is no such file, or if it is damaged or of another kind.
     """
-    path = Path(path)
+    return read_network(Path(path))[0]
+
+
+def read_network(path: Path) -> tuple[Network, str]:
+    """Do what `load_network` does, and return the `network_digest` that the file had when it was written as well."""
     if not path.is_file():
         raise DataError(f"network file {path}: there is no such file.")
     try:
@@ -151,60 +164,121 @@ def load_network(path: str | Path) -> Network:
     structure = _structure(path, arrays)
     try:
         network = _network(structure, arrays)
-        check_network(network)
-    except READ_ERRORS as error:
+    except ModelError as error:
         raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
-    return network
+    return network, _digest(arrays)
 
 
 def _structure(path: Path, arrays: Arrays) -> dict[str, Any]:
     """Return the structure of a file, checked to be ours."""
     try:
         structure = json.loads(arrays["structure"].tobytes())
-        kind, version = structure["format"], structure["version"]
-    except (KeyError, TypeError, ValueError) as error:
+    # The second is one without bytes, of another type.
+    except (KeyError, AttributeError, ValueError) as error:
         raise DataError(f"network file {path}: it holds no network; write one with Network.save.") from error
+    if not isinstance(structure, dict) or not {"format", "version"} <= set(structure):
+        raise DataError(f"network file {path}: it holds no network; write one with Network.save.")
+    kind, version = structure["format"], structure["version"]
     if kind != _FORMAT:
         raise DataError(f"network file {path}: it holds {kind!r}, not a network; write one with Network.save.")
-    if version not in (_WITHOUT_MEANING, _VERSION):
+    if type(version) is not int or version < 1:
+        raise DataError(f"network file {path}: it is damaged (its version is {version!r}); save the network again.")
+    if version > _VERSION:
         raise DataError(
-            f"network file {path}: its format is version {version}, this program reads up to version {_VERSION}; "
-            "convert the model again."
+            f"network file {path}: it was written by a newer brian_snn: its format is version {version}, this program "
+            f"reads version {_VERSION}; upgrade brian_snn, or convert the model again."
         )
     return structure
 
 
+def _entry(record: dict[str, Any], name: str, *kinds: type[_Kind]) -> _Kind:
+    """Return an entry of the structure, or raise a `ModelError` if it is missing or of another type."""
+    value = record.get(name)
+    if not isinstance(value, kinds):
+        raise ModelError(f"{name} is {value!r}; {' or '.join(kind.__name__ for kind in kinds)} was expected")
+    return value
+
+
+def _array(arrays: Arrays, name: str) -> Any:
+    """Return an array of the file, or raise a `ModelError` if it is missing or none."""
+    if not isinstance(arrays.get(name), np.ndarray):
+        raise ModelError(f"the array {name} is missing")
+    return arrays[name]
+
+
 def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
-    """Rebuild the records."""
-    populations = [_population(record, k, arrays) for k, record in enumerate(structure["populations"])]
-    projections = [_projection(record, k, arrays) for k, record in enumerate(structure["projections"])]
+    """Rebuild the records; raise a `ModelError` if they cannot be those of a network."""
+    populations = [_population(record, k, arrays) for k, record in enumerate(_records(structure, "populations"))]
+    projections = [_projection(record, k, arrays) for k, record in enumerate(_records(structure, "projections"))]
     return Network(
         tuple(populations),
         tuple(projections),
-        tuple(structure["input_shape"]),
-        structure["percentile"],
-        structure["normalisation"],
-        structure["grid"],
-        structure["provenance"],
-        "unknown" if structure["version"] == _WITHOUT_MEANING else structure["output_activation"],
-        None if structure.get("calibration_range") is None else tuple(structure["calibration_range"]),
+        tuple(_entry(structure, "input_shape", list)),
+        _entry(structure, "percentile", int, float),
+        _entry(structure, "normalisation", str),
+        _entry(structure, "grid", int, float),
+        _entry(structure, "provenance", dict),
+        "unknown" if structure["version"] == 1 else _entry(structure, "output_activation", str),
+        _tuples(structure.get("calibration_range")),
     )
 
 
+def _records(structure: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """Return the records of the populations or projections, as the newest version has them."""
+    records = [_entry({part: record}, part, dict) for record in _entry(structure, part, list)]
+    return [_from_version_1(record) for record in records] if structure["version"] == 1 else records
+
+
 def _population(record: dict[str, Any], k: int, arrays: Arrays) -> Population:
-    scale = arrays[f"scale_{k}"]
-    fields = record | {"shape": tuple(record["shape"])}
-    bias = arrays[f"bias_{k}"].reshape(fields["shape"])
-    return Population(**fields, bias=bias, scale=scale if scale.ndim else float(scale))
+    shape, scale = tuple(_entry(record, "shape", list)), _array(arrays, f"scale_{k}")
+    return Population(
+        _entry(record, "name", str),
+        record.get("kind"),  # type: ignore[arg-type]
+        shape,
+        _array(arrays, f"bias_{k}"),
+        _entry(record, "depth", int),
+        scale if scale.ndim else float(scale),
+        record.get("ceiling"),
+        tuple(_layer_path(path) for path in _entry(record, "reference", list)),
+    )
+
+
+def _layer_path(path: object) -> LayerPath:
+    """Return a path as it is in the structure: a list of the names, and the number of the use."""
+    if isinstance(path, list) and len(path) == 2 and isinstance(path[0], list) and type(path[1]) is int:
+        return LayerPath(tuple(map(str, path[0])), path[1])
+    raise ModelError(f"reference holds {path!r}, which is no path of a layer")
 
 
 def _projection(record: dict[str, Any], k: int, arrays: Arrays) -> Projection:
-    geometry = Geometry(**{name: _tuples(value) for name, value in record["geometry"].items()})
-    present = {field: arrays[f"{field}_{k}"] for field in record["arrays"]}
-    weights = present.pop("weights", None)
-    return Projection(record["source"], record["target"], geometry, weights, **present)
+    geometry = {name: _tuples(value) for name, value in _entry(record, "geometry", dict).items()}
+    if set(geometry) != {field.name for field in fields(Geometry)}:
+        raise ModelError(f"a geometry has the entries {sorted(geometry)}")
+    kept = _entry(record, "arrays", list)
+    present = {field: _array(arrays, f"{field}_{k}") for field in _ARRAY_FIELDS if field in kept}
+    source, target = record.get("source", ""), _entry(record, "target", str)
+    return Projection(source, target, Geometry(**geometry), present.pop("weights", None), **present)
 
 
 def _tuples(value: Any) -> Any:
     """Return JSON's lists as tuples."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _from_version_1(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a population or projection as version 2 has it.
+
+    The image was called ``<input>``. A layer was ``outer/inner:1`` at its second use, and ``conv > norm`` was one after
+    the other.
+    """
+    if "source" in record:
+        return record | {"source": INPUT if record["source"] == "<input>" else record["source"]}
+    reference = _entry(record, "reference", str)
+    return record | {"reference": [_path_of_version_1(path) for path in reference.split(" > ") if path]}
+
+
+def _path_of_version_1(path: str) -> list[Any]:
+    *outer, last = path.split("/")
+    name, colon, use = last.rpartition(":")
+    numbered = bool(colon) and use.isdecimal()
+    return [[*outer, name if numbered else last], int(use) if numbered else 0]

@@ -1,168 +1,185 @@
-"""What must hold of every network, checked where one comes from a file: files may be damaged, or a stranger's."""
+"""What must hold of populations, projections and networks: their records check it whenever one is made.
+
+Values of another type become what the record holds where nothing is lost (lists, other kinds of numbers), and are
+refused where something would be. A network from a file and one made by hand are asked the same.
+"""
 
 from __future__ import annotations
 
 import math
-from math import prod
-from typing import get_args
+import operator
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import (
-    INPUT,
-    Geometry,
-    GeometryKind,
-    IntArray,
-    Network,
-    Population,
-    PopulationKind,
-    Projection,
-)
-from brian_snn.conversion.layer_graph import OUTPUT_ACTIVATIONS
-from brian_snn.conversion.linear_maps import output_length
+from brian_snn.errors import ModelError
+
+if TYPE_CHECKING:
+    from brian_snn.conversion.graph import Geometry, Network, Population, Projection
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+def one_of(value: object, choices: Collection[str], what: str) -> None:
+    """Raise a `ModelError` unless a value is one of some words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ModelError(f"{what} {value!r}; it must be one of {', '.join(choices)}")
+
+
+def whole(value: Any, least: int, what: str) -> int:
+    """Return a whole number as an int, or raise a `ModelError`."""
+    try:
+        # True is an int to Python.
+        number = -1 if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < least:
+        raise ModelError(f"{what} is {value!r}; a whole number of at least {least} was expected")
+    return number
+
+
+def shape_of(value: Any, where: str, least: int = 1) -> tuple[int, ...]:
+    """Return a shape as a tuple of int, or raise a `ModelError`."""
+    lengths = tuple(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes) else ()
+    try:
+        if not lengths:
+            raise ModelError("there are no lengths")
+        return tuple(whole(length, least, "a length") for length in lengths)
+    except ModelError as error:
+        raise ModelError(f"{where} has the shape {value!r}; whole numbers from {least} were expected") from error
+
+
+def two(value: Any, what: str) -> tuple[Any, Any]:
+    """Return a sequence of two, one for the rows and one for the columns, or raise a `ModelError`."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ModelError(f"{what} is {value!r}; one for the rows and one for the columns were expected")
+    return value[0], value[1]
+
+
+def pair_of(value: Any, least: int, what: str) -> tuple[int, int]:
+    """Return two whole numbers as a tuple of int, or raise a `ModelError`."""
+    first, second = two(value, what)
+    return whole(first, least, what), whole(second, least, what)
+
+
+def real(value: Any, what: str) -> float:
+    """Return a finite number as a float, or raise a `ModelError`."""
+    return float(numbers(value, what, ()))
+
+
+def numbers(values: Any, where: str, shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
+    """Return finite numbers as a contiguous float64 array of the machine's byte order, or raise a `ModelError`."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ModelError(f"{where}: finite numbers in float64 were expected, in rows of one length") from error
+    if array.dtype.kind not in "buif":
+        raise ModelError(f"{where}: finite numbers in float64 were expected, not {array.dtype}")
+    array = np.asarray(array, np.float64, order="C")
+    if not np.isfinite(array).all():
+        raise ModelError(f"{where}: finite numbers in float64 were expected, and some are infinite or NaN")
+    if shape is not None and array.shape != shape:
+        raise ModelError(f"{where}: they do not have the shape {shape} but {array.shape}")
+    return array
+
+
+def neurons(index: Any, n: int, least: int, where: str) -> NDArray[np.int32] | None:
+    """Return `n` different neurons as an int32 array, None for None; -1, where it is the least, may come often."""
+    if index is None:
+        return None
+    array = np.asarray(index) if np.size(index) else np.zeros(np.shape(index), np.int32)
+    fits = array.dtype.kind in "iu" and array.shape == (n,)
+    if not fits or array.min(initial=0) < least or array.max(initial=0) > np.iinfo(np.int32).max:
+        raise ModelError(f"{where}: {n} neurons from 0 to the last were expected, by whole numbers along one axis")
+    array = np.asarray(array, np.int32, order="C")
+    if len(array) and np.bincount(array[array >= 0], minlength=1).max() > 1:
+        raise ModelError(f"{where}: a neuron is there twice")
+    return array
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def check_geometry(geometry: Geometry, where: str) -> None:
+    """Raise a `ModelError` unless windows and channels of a map fit its input and output."""
+    shape_of(geometry.input_shape, where)
+    shape_of(geometry.output_shape, where)
+    if not geometry.is_window:
+        return
+    n_in, n_out = geometry.input_shape[2], geometry.output_shape[2]
+    fits = n_in == n_out if geometry.kind in ("average_pool", "max_pool") else n_out % n_in == 0
+    if geometry.kind == "conv2d":
+        fits = n_in % geometry.groups == 0 and n_out % geometry.groups == 0
+    if not fits:
+        raise ModelError(f"{where}: {n_in} channels do not go into {n_out} in {geometry.groups} groups")
+    for k in (0, 1):
+        if geometry.extent[k] > geometry.input_shape[k] + sum(geometry.padding[k]):
+            raise ModelError(f"{where}: {geometry.output_shape[k]} windows do not fit into {geometry.input_shape}")
 
 
 def check_network(network: Network) -> None:
-    """Check shapes, kinds, indices, numbers and the order of populations.
+    """Check what its populations and projections are to each other: names, order, kinds, sizes, depths and the grid.
 
     Raises
     ------
-    ValueError
+    ModelError
         At the first thing that no conversion makes; the message names population or projection.
     """
-    _check_shape(network.input_shape, "the image")
-    if network.normalisation not in ("none", "layer", "channel"):
-        raise ValueError(f"normalisation is {network.normalisation!r}")
-    if network.grid != 0 and not (0 < network.grid <= 1 and math.frexp(network.grid)[0] == 0.5):
-        raise ValueError(f"grid is {network.grid!r}, which is no power of two")
-    if network.output_activation not in ("linear", *OUTPUT_ACTIVATIONS, "hidden", "unknown"):
-        raise ValueError(f"output_activation is {network.output_activation!r}")
-    _check_range(network.calibration_range)
     if not network.populations:
-        raise ValueError("there are no populations")
-    sizes, depths = {INPUT: prod(network.input_shape)}, {INPUT: 0}
+        raise ModelError("there are no populations")
+    sizes: dict[str | None, int] = {None: math.prod(network.input_shape)}
+    depths: dict[str | None, int] = {None: 0}
+    into: dict[str, list[Projection]] = {}
+    for projection in network.projections:
+        into.setdefault(projection.target, []).append(projection)
     for population in network.populations:
         if population.name in sizes:
-            raise ValueError(f"there are two populations {population.name!r}")
-        _check_population(population, network.grid)
-        for projection in network.into(population.name):
-            where = f"projection {projection.source!r} -> {projection.target!r}"
+            raise ModelError(f"there are two populations {population.name!r}")
+        _check_grid(population.bias, network.grid, f"{population.label}, bias")
+        for projection in into.pop(population.name, []):
             if projection.source not in sizes:
-                raise ValueError(f"{where}: its source is no population before it")
-            _check_projection(projection, population, sizes[projection.source], network.grid, where)
+                raise ModelError(f"{projection.label}: its source is no population before it")
+            _check_ends(projection, population, sizes[projection.source])
+            if projection.weights is not None:
+                _check_grid(projection.weights, network.grid, f"{projection.label}, weights")
         _check_depth(population, network, depths)
         sizes[population.name] = population.size
-    targets = {projection.target for projection in network.projections}
-    if unknown := targets - set(sizes):
-        raise ValueError(f"projections lead to {sorted(unknown)}, which are no populations")
+    if into:
+        raise ModelError(f"projections lead to {sorted(into)}, which are no populations")
 
 
-def _check_range(pixels: tuple[float, float] | None) -> None:
-    if pixels is not None and not (len(pixels) == 2 and -math.inf < pixels[0] <= pixels[1] < math.inf):
-        raise ValueError(f"calibration_range is {pixels!r}")
-
-
-def _check_shape(shape: tuple[int, ...], where: str) -> None:
-    if not shape or not all(type(length) is int and length > 0 for length in shape):
-        raise ValueError(f"{where} has the shape {shape!r}")
-
-
-def _check_numbers(values: object, where: str, grid: float = 0.0) -> None:
-    """Raise unless these are finite float64, and multiples of the grid where there is one."""
-    if not isinstance(values, np.ndarray) or values.dtype != np.float64 or not np.isfinite(values).all():
-        raise ValueError(f"{where}: finite numbers in float64 were expected")
+def _check_grid(values: NDArray[np.float64], grid: float, where: str) -> None:
     # Exact: a division by a power of two changes the exponent only.
     if grid and not np.array_equal(values / grid, np.rint(values / grid)):
-        raise ValueError(f"{where}: some are no multiples of the grid {grid:g}")
+        raise ModelError(f"{where}: some are no multiples of the grid {grid:g}")
 
 
-def _check_population(population: Population, grid: float) -> None:
-    where = f"population {population.name!r}"
-    if population.kind not in get_args(PopulationKind):
-        raise ValueError(f"{where}: its kind is {population.kind!r}")
-    _check_shape(population.shape, where)
-    _check_numbers(population.bias, f"{where}, bias", grid)
-    if population.bias.shape != population.shape:
-        raise ValueError(f"{where}: its bias has the shape {population.bias.shape}, not {population.shape}")
-    scale = np.asarray(population.scale)
-    _check_numbers(scale, f"{where}, scale")
-    if scale.shape not in ((), population.shape[-1:]) or np.any(scale <= 0):
-        raise ValueError(f"{where}: its scale is {population.scale!r}; one positive number, or one a channel, fits")
-    if population.ceiling is not None and not 0 < population.ceiling < math.inf:
-        raise ValueError(f"{where}: its ceiling is {population.ceiling!r}")
+def _check_ends(projection: Projection, target: Population, n_source: int) -> None:
+    """Raise unless a projection fits its source and its target."""
+    geometry, where = projection.geometry, projection.label
+    if (geometry.kind == "max_pool") != (target.kind == "max_pool"):
+        raise ModelError(f"{where}: a {geometry.kind} map leads to a population of kind {target.kind}")
+    if geometry.kind == "max_pool" and projection.source is None:
+        raise ModelError(f"{where}: a maximum is taken of spikes, and the image has none")
+    for index, n, n_neurons, name in (
+        (projection.source_index, geometry.n_in, n_source, "source_index"),
+        (projection.target_index, geometry.n_out, target.size, "target_index"),
+    ):
+        if index is None and n > n_neurons:
+            raise ModelError(f"{where}, {name}: it is missing, and the map has {n} elements for {n_neurons} neurons")
+        if index is not None and index.max(initial=0) >= n_neurons:
+            raise ModelError(f"{where}, {name}: {n} neurons from 0 to {n_neurons - 1} were expected")
 
 
-def _check_depth(population: Population, network: Network, depths: dict[str, int]) -> None:
+def _check_depth(population: Population, network: Network, depths: dict[str | None, int]) -> None:
     """Raise unless the depth, which the clamp goes by, is that of the longest path; add it to the depths."""
     below = max((depths[projection.source] for projection in network.into(population.name)), default=0)
     depths[population.name] = below + (population.kind not in ("max_pool", "poisson"))
     if population.depth != depths[population.name]:
-        raise ValueError(
-            f"population {population.name!r}: its depth is {population.depth!r}, its longest path has "
+        raise ModelError(
+            f"{population.label}: its depth is {population.depth!r}, its longest path has "
             f"{depths[population.name]} populations with a membrane"
         )
-
-
-def _check_projection(projection: Projection, target: Population, n_source: int, grid: float, where: str) -> None:
-    geometry = projection.geometry
-    _check_geometry(geometry, where)
-    if (geometry.kind == "max_pool") != (target.kind == "max_pool"):
-        raise ValueError(f"{where}: a {geometry.kind} map leads to a population of kind {target.kind}")
-    if geometry.weights_shape is None and projection.weights is not None:
-        raise ValueError(f"{where}: a maximum has no weights")
-    if geometry.weights_shape is not None:
-        _check_numbers(projection.weights, f"{where}, weights", grid)
-        if projection.weights is not None and projection.weights.shape != geometry.weights_shape:
-            raise ValueError(f"{where}: its weights do not have the shape {geometry.weights_shape}")
-    _check_index(projection.source_index, geometry.n_in, n_source, -1, f"{where}, source_index")
-    _check_index(projection.target_index, geometry.n_out, target.size, 0, f"{where}, target_index")
-
-
-def _check_index(index: IntArray | None, n: int, n_neurons: int, least: int, where: str) -> None:
-    """Raise unless these are `n` different neurons; -1, where allowed, may come often."""
-    if index is None:
-        if n > n_neurons:
-            raise ValueError(f"{where}: it is missing, and the map has {n} elements for {n_neurons} neurons")
-        return
-    if (
-        index.shape != (n,)
-        or index.dtype.kind != "i"
-        or index.min(initial=0) < least
-        or index.max(initial=0) >= n_neurons
-    ):
-        raise ValueError(f"{where}: {n} neurons from 0 to {n_neurons - 1} were expected")
-    if np.bincount(index[index >= 0], minlength=1).max() > 1:
-        raise ValueError(f"{where}: a neuron is there twice")
-
-
-def _check_geometry(geometry: Geometry, where: str) -> None:
-    if geometry.kind not in get_args(GeometryKind):
-        raise ValueError(f"{where}: its map is of kind {geometry.kind!r}")
-    for shape in (geometry.input_shape, geometry.output_shape):
-        _check_shape(shape, where)
-    if geometry.kind == "identity" and geometry.input_shape != geometry.output_shape:
-        raise ValueError(f"{where}: an identity maps {geometry.input_shape} to {geometry.output_shape}")
-    if not geometry.is_window:
-        return
-    if len(geometry.input_shape) != 3 or len(geometry.output_shape) != 3:
-        raise ValueError(f"{where}: a window slides over rows, columns and channels")
-    for pair in (geometry.kernel_size, geometry.strides, geometry.dilation):
-        if len(pair) != 2:
-            raise ValueError(f"{where}: {pair!r} is no pair")
-        _check_shape(pair, where)
-    _check_channels(geometry, where)
-    for k in (0, 1):
-        sliding = (geometry.input_shape[k], geometry.kernel_size[k], geometry.strides[k], geometry.dilation[k])
-        padding, n_windows = geometry.padding[k], geometry.output_shape[k]
-        if len(padding) != 2 or min(padding) < 0 or output_length(*sliding, padding) < n_windows:
-            raise ValueError(f"{where}: {n_windows} windows do not fit into {geometry.input_shape}")
-
-
-def _check_channels(geometry: Geometry, where: str) -> None:
-    n_in, n_out = geometry.input_shape[2], geometry.output_shape[2]
-    fits = n_in == n_out if geometry.kind in ("average_pool", "max_pool") else n_out % n_in == 0
-    if geometry.kind == "conv2d":
-        groups = geometry.groups
-        fits = type(groups) is int and groups > 0 and n_in % groups == 0 and n_out % groups == 0
-    if not fits:
-        raise ValueError(f"{where}: {n_in} channels do not go into {n_out} in {geometry.groups} groups")

@@ -63,7 +63,8 @@ def _draw_activations(axes: Axes, rows: pd.DataFrame, marks: pd.DataFrame) -> No
     axes.plot(scale, 0, marker="^", markersize=8, color=INK, clip_on=False, linestyle="none", label="λ", zorder=5,
               transform=axes.get_xaxis_transform())  # fmt: skip
     silent = 100 * marks["silent"].iloc[0]
-    axes.set_title(f"{marks['population'].iloc[0]}\nλ = {scale:.3g}, {silent:.0f} % are 0", fontsize=9)
+    title = f"{marks['population'].iloc[0]}\nλ = {scale:.3g}, {silent:.0f} % are 0"
+    axes.set_title(title, fontsize=9, parse_math=False)
     axes.set_xlabel("activation")
 
 

@@ -85,7 +85,7 @@ def _rates(axes: Axes, law: RateLaw, shown: np.ndarray) -> None:
         law.activation[shown], law.measured_hz[shown], **dots, markersize=2.4, markeredgewidth=0,
         color=law.colour, zorder=3, label="measured",
     )  # fmt: skip
-    axes.set_title(law.title)
+    axes.set_title(law.title, parse_math=False)
     axes.legend(
         loc="upper left", title=count_label(shown.size, law.activation.size, "neurons x images"), alignment="left"
     )

@@ -154,9 +154,9 @@ def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, F
             f"{path.name} takes images of shape {steps[0].output_shape}, the simulated network {network.input_shape}; "
             "name the model that was converted."
         )
-    missing = {path for p in converted.populations for path in p.reference_path} - {step.path for step in steps}
+    missing = {path for p in converted.populations for path in p.reference} - {step.path for step in steps}
     if missing:
-        raise DataError(f"{path.name} has no layer {min(missing)!r}; name the model that was converted.")
+        raise DataError(f"{path.name} has no layer {str(min(missing))!r}; name the model that was converted.")
     activations = reference_activations(model, converted, images)
     coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.kind == "poisson"}
     return coded | activations

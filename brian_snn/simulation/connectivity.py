@@ -17,7 +17,7 @@ from brian_snn.simulation.topology import Link
 
 def connect(synapses: Synapses, link: Link, n_source: int) -> None:
     """Create the synapses of a link."""
-    pre, post, _ = enumerate_synapses(link.as_projection(), n_source)
+    pre, post, _ = enumerate_synapses(link, n_source)
     # Brian2 has no arrays of length zero; a link without synapses carries nothing in any case.
     if len(pre):
         synapses.connect(i=pre, j=post)
@@ -27,5 +27,5 @@ def connect(synapses: Synapses, link: Link, n_source: int) -> None:
 
 def synaptic_weights(link: Link, weights: NDArray[Any], n_source: int) -> NDArray[Any]:
     """Return the weight of each synapse, in the order of `connect`."""
-    _, _, weight_index = enumerate_synapses(link.as_projection(), n_source)
+    _, _, weight_index = enumerate_synapses(link, n_source)
     return weights.ravel()[weight_index]

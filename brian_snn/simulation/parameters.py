@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion import forward
 from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import apply_map
-from brian_snn.errors import DataError, SettingError
+from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.topology import float_type
 
@@ -49,11 +49,18 @@ def scaled_parameters(network: Network, settings: Settings) -> Parameters:
 
     Raises
     ------
+    ModelError
+        If the network is on no grid.
     SettingError
         If the threshold is so small that it rounds to zero, or if it, V(0) or a weight or bias times the threshold is
         so large that float64 does not hold it on the grid; names the population.
     """
     grid = network.grid
+    if grid == 0:
+        raise ModelError(
+            "the network's weights are on no grid (grid is 0), so sums would not be exact; make it with "
+            "brian_snn.convert, or call brian_snn.conversion.normalise.round_to_grid(network, 2**-24)."
+        )
     threshold, v_init = float(on_grid(settings.threshold, grid)), float(on_grid(settings.v_init, grid))
     if not threshold > 0:
         raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {grid!r}.")

@@ -172,13 +172,14 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
     # One that `Result.save` wrote does not say what was to be recorded, and has all its shards.
     if not resume or "recording" not in begun:
         raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
-    differences = list(_differences(begun, wanted))
+    network, _ = read_inputs(path, begun)
+    # An older version may have hashed the same network in another way.
+    differences = list(_differences(begun | {"network_sha256": network_digest(network)}, wanted))
     if differences:
         raise OutputError(
             f"{path} was begun with {differences[0]}; go on with the same options, name another folder, or delete this "
             "one (--force)."
         )
-    read_inputs(path, begun)
     (path / SHARDS).mkdir(exist_ok=True)
     return RunFolder(path, begun, len(images))
 

@@ -128,7 +128,7 @@ class RuntimeKernel(BrianObject):
     ) -> None:
         super().__init__(clock=clock, when=when, name=f"projection_{link.index}")
         self.weights: FloatArray | None = None
-        self._projection = link.as_projection()
+        self._link = link
         self._source, self._target, self._schedule = source, target, schedule
         self._first_source, self._n_neurons = link.first_source, link.n_neurons
 
@@ -138,7 +138,7 @@ class RuntimeKernel(BrianObject):
         spiking = events[: events[-1]]
         if not len(spiking):
             return
-        pools = self._projection.geometry.kind == "max_pool"
+        pools = self._link.geometry.kind == "max_pool"
         activity, received = np.zeros((1, len(self._source))), np.zeros((1, len(self._target)))
         # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
         lag = 0 if self._schedule == "same_step" else 1
@@ -146,8 +146,8 @@ class RuntimeKernel(BrianObject):
         gated = pools and "lead" in self._target.variables
         if gated:
             activity[0, spiking] = activity[0, spiking] * self._n_neurons - (self._first_source + spiking)
-        inputs = gather_inputs(self._projection, activity)
-        scatter_outputs(self._projection, apply_map(self._projection.geometry, self.weights, inputs), received)
+        inputs = gather_inputs(self._link, activity)
+        scatter_outputs(self._link, apply_map(self._link.geometry, self.weights, inputs), received)
         if gated:
             np.maximum(self._state(self._target, "lead"), received[0], out=self._state(self._target, "lead"))
         elif pools:

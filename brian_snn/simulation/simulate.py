@@ -119,6 +119,8 @@ def simulate(
     ------
     SettingError
         If a setting is outside its range.
+    ModelError
+        If the network is on no grid.
     DataError
         If the images do not fit the network, or hold NaN or infinite values, for Poisson input pixels outside
         [0, 1], or pixels far from the range of the calibration images.

@@ -3,7 +3,8 @@
 A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
 timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
 first and with a ``shard.json`` that says which images of which run they are, and ``labels.npy`` if the images came with
-labels. Nothing in it is ever unpickled.
+labels. Nothing in it is ever unpickled. Only the reading of files is guarded against what damaged ones come to: an
+error behind it is our own.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from numpy.typing import NDArray
 
 from brian_snn import __version__
 from brian_snn.conversion.graph import Network
-from brian_snn.conversion.storage import load_network, network_digest, save_network
-from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.conversion.storage import read_network, save_network
+from brian_snn.errors import READ_ERRORS, DataError, SettingError
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
@@ -138,30 +139,37 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."
         )
-    with _reading(folder / DESCRIPTION):
-        description = dict(json.loads((folder / DESCRIPTION).read_text("utf-8")))
-        if "format" not in description:
-            raise ValueError("it names no format")
-        if description["format"] != FORMAT:
-            raise DataError(
-                f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
-            )
-        _check_entries(description)
-        settings = description["settings"]
-        return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
+    path = folder / DESCRIPTION
+    with _reading(path):
+        description = json.loads(path.read_text("utf-8"))
+    if not isinstance(description, dict) or type(description.get("format")) is not int:
+        raise _damaged(path, "it names no format")
+    if description["format"] > FORMAT:
+        raise DataError(
+            f"{folder} was written by a newer brian_snn: it has result format {description['format']}, this version "
+            f"reads {FORMAT}; upgrade brian_snn, or simulate again."
+        )
+    if description["format"] < FORMAT:
+        raise DataError(
+            f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
+        )
+    _check_entries(path, description)
+    settings = description["settings"]
+    return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
 
 
-def _check_entries(description: dict[str, Any]) -> None:
-    """Raise ValueError unless a description holds what it should, of the right types."""
+def _check_entries(path: Path, description: dict[str, Any]) -> None:
+    """Raise DataError unless a description holds what it should, of the right types."""
     for name, kind in _ENTRIES.items():
         if name not in description and name in _OPTIONAL:
             continue
-        if not isinstance(description.get(name), kind):
-            raise ValueError(f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
+        if not isinstance(description.get(name), kind) or isinstance(description[name], bool):
+            raise _damaged(path, f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
     if description["shard_size"] < 1:
-        raise ValueError(f"shard_size is {description['shard_size']}; at least 1 was expected")
-    for seconds in description.get("timings_s", {}).values():
-        float(seconds)
+        raise _damaged(path, f"shard_size is {description['shard_size']}; at least 1 was expected")
+    for name, seconds in description.get("timings_s", {}).items():
+        if not isinstance(seconds, int | float):
+            raise _damaged(path, f"the time of {name} is {seconds!r}")
 
 
 @contextmanager
@@ -174,7 +182,12 @@ def _reading(path: Path, remedy: str = _AGAIN) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing; put it back, or {_AGAIN}.") from error
     except READ_ERRORS as error:
-        raise DataError(f"{path} is damaged ({str(error) or type(error).__name__}); {remedy}.") from error
+        raise _damaged(path, str(error) or type(error).__name__, remedy) from error
+
+
+def _damaged(path: Path, reason: str, remedy: str = _AGAIN) -> DataError:
+    """Return the error for a file that does not hold what it should."""
+    return DataError(f"{path} is damaged ({reason}); {remedy}.")
 
 
 def load_result(folder: str | Path) -> Result:
@@ -191,8 +204,7 @@ def load_result(folder: str | Path) -> Result:
     folder = Path(folder)
     description = read_description(folder)
     network, images = read_inputs(folder, description)
-    with _reading(folder / DESCRIPTION):
-        settings = Settings(**description["settings"])
+    settings = _settings(folder / DESCRIPTION, description)
     files = shard_files(folder, description, len(images))
     n_missing = sum(not file.path.is_file() for file in files)
     if n_missing and "recording" in description:
@@ -211,6 +223,20 @@ def load_result(folder: str | Path) -> Result:
     return dataclasses.replace(whole, pieces=parts)
 
 
+def _settings(path: Path, description: dict[str, Any]) -> Settings:
+    """Return the settings of a description."""
+    known, given = {field.name for field in dataclasses.fields(Settings)}, description["settings"]
+    if unknown := sorted(set(given) - known):
+        raise DataError(
+            f"{path} has settings that this version of brian_snn does not know ({', '.join(unknown)}); it is damaged, "
+            "or was written by a newer one, to which you may upgrade."
+        )
+    try:
+        return Settings(**given)
+    except SettingError as error:
+        raise _damaged(path, str(error)) from error
+
+
 def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDArray[np.generic]]:
     """Read what was simulated, in one pass to make sure that it is the same still; the images are a memory map.
 
@@ -219,19 +245,24 @@ def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDA
     DataError
         If a file is missing, damaged, or not that of the description.
     """
-    with _reading(folder / NETWORK):
-        network = load_network(folder / NETWORK)
-        _require(network_digest(network), description["network_sha256"])
+    if not (folder / NETWORK).is_file():
+        raise DataError(f"{folder / NETWORK} is missing; put it back, or {_AGAIN}.")
+    # An older version may have written it in another way, of which the description has the hash.
+    network, sha256 = read_network(folder / NETWORK)
+    _require(folder / NETWORK, sha256, description["network_sha256"])
     with _reading(folder / IMAGES):
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-        _require(images_digest(images), description["images_sha256"])
+    if not isinstance(images, np.ndarray):
+        raise _damaged(folder / IMAGES, "it is no array")
+    _require(folder / IMAGES, images_digest(images), description["images_sha256"])
     return network, images
 
 
-def _require(sha256: str, expected: str) -> None:
-    """Raise ValueError unless two hashes are the same."""
+def _require(path: Path, sha256: str, expected: str) -> None:
+    """Raise DataError unless two hashes are the same."""
     if sha256 != expected:
-        raise ValueError(f"its SHA-256 is {sha256[:8]}..., that of what was simulated is {expected[:8]}...")
+        reason = f"its SHA-256 is {sha256[:8]}..., that of what was simulated is {expected[:8]}..."
+        raise _damaged(path, reason)
 
 
 def images_digest(images: NDArray[np.generic]) -> str:
@@ -293,10 +324,11 @@ class ShardFile:
     def check(self) -> None:
         """Raise DataError unless the file is that of these images, simulated in this run."""
         with _reading(self.path, _REDO), zipfile.ZipFile(self.path) as archive:
-            found, expected = json.loads(archive.read(_STAMP)), self.stamp()
-            for name, value in expected.items():
-                if found[name] != value:
-                    raise ValueError(f"{name} is {found[name]}; {value} was expected")
+            found = json.loads(archive.read(_STAMP))
+        for name, value in self.stamp().items():
+            if not isinstance(found, dict) or found.get(name) != value:
+                there = found.get(name) if isinstance(found, dict) else found
+                raise _damaged(self.path, f"{name} is {there}; {value} was expected", _REDO)
 
     def names(self) -> list[str]:
         """Return the names of the arrays."""
@@ -370,10 +402,12 @@ def _keys(path: Path, stored: Sequence[str], names: Sequence[str]) -> dict[str, 
     keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
     for field in _MAY_BE_ABSENT:
         keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
-    with _reading(path, _REDO):
-        for name in stored:
-            field, *rest = name.split(":")
-            if field in keys:
-                population = names[int(rest[0])]
-                keys[field][(population, int(rest[1])) if len(rest) > 1 else population] = name
+    for name in stored:
+        field, *numbers = name.split(":")
+        if field not in keys:
+            continue
+        if not all(map(str.isdecimal, numbers)) or len(numbers) not in (1, 2) or int(numbers[0]) >= len(names):
+            raise _damaged(path, f"it holds {name}", _REDO)
+        population, *step = names[int(numbers[0])], *map(int, numbers[1:])
+        keys[field][(population, *step) if step else population] = name
     return keys

@@ -64,10 +64,6 @@ class Link:
     first_source: int = 0
     n_neurons: int = 0
 
-    def as_projection(self) -> Projection:
-        """Return the link as a projection without weights."""
-        return Projection("", "", self.geometry, None, self.source_index, self.target_index)
-
 
 @dataclass(frozen=True, eq=False)
 class Topology:

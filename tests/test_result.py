@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from brian2 import Hz
 
-from brian_snn import load_result
+from brian_snn import Network, Result, Settings, load_result
 from brian_snn.conversion.graph import INPUT
 from brian_snn.errors import DataError, OutputError
-from brian_snn.simulation import run_folder
+from brian_snn.simulation import run_folder, storage
 from tests.small_network import loop_result, projection_matrix, small_images, small_network
 
 
@@ -195,7 +195,12 @@ def _npy(header):
         ("result.json", _rewrite(timings_s=[1]), r"result.json is damaged .timings_s is \[1\]"),
         ("result.json", _rewrite(timings_s={"run": "x"}), "result.json is damaged"),
         ("result.json", lambda path: path.unlink(), "is not a result folder"),
-        ("result.json", _rewrite(format=99), "result format 99"),
+        ("result.json", _rewrite(settings={"steps": [3]}), "result.json is damaged .steps is"),
+        ("result.json", _rewrite(settings={"reset": ["zero"]}), "result.json is damaged .reset is"),
+        ("result.json", _rewrite(settings={"dt_s": "x"}), "result.json is damaged .dt"),
+        ("result.json", _rewrite(format="3"), "result.json is damaged"),
+        ("result.json", _rewrite(format=99), "was written by a newer brian_snn: .* result format 99, .*; upgrade"),
+        ("result.json", _rewrite(format=2), "has result format 2; this version reads 3"),
         ("network.npz", _truncate, "network.npz"),
     ],
 )
@@ -219,3 +224,23 @@ def test_whatever_is_damaged_is_an_error_of_ours(result, tmp_path, rng, name):
         with suppress(DataError):
             loaded = load_result(tmp_path / "run")
             assert all(np.array_equal(loaded.charge[key], result.charge[key]) for key in result.charge)
+
+
+OURS = [TypeError("ours"), AttributeError("ours"), KeyError("ours"), IndexError("ours"), RuntimeError("ours")]
+
+
+@pytest.mark.parametrize("error", OURS, ids=repr)
+@pytest.mark.parametrize(
+    "place", ["Settings.__post_init__", "images_digest", "shard_files", "Network.__post_init__", "Result.__init__"]
+)
+def test_a_mistake_of_ours_is_no_damage(result, tmp_path, monkeypatch, place, error):
+    def fail(*_, **__):
+        raise error
+
+    result.save(tmp_path / "run")
+    modules = {"Settings": Settings, "Network": Network, "Result": Result}
+    owner, _, name = place.rpartition(".")
+    monkeypatch.setattr(modules.get(owner, storage), name, fail)
+    with pytest.raises(type(error)) as raised:
+        load_result(tmp_path / "run")
+    assert raised.value is error

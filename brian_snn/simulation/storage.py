@@ -228,8 +228,8 @@ def _settings(path: Path, description: dict[str, Any]) -> Settings:
     known, given = {field.name for field in dataclasses.fields(Settings)}, description["settings"]
     if unknown := sorted(set(given) - known):
         raise DataError(
-            f"{path} has settings that this version of brian_snn does not know ({', '.join(unknown)}); it is damaged, "
-            "or was written by a newer one, to which you may upgrade."
+            f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
+            "to which you may upgrade."
         )
     try:
         return Settings(**given)

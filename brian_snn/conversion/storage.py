@@ -20,7 +20,7 @@ from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Popu
 from brian_snn.errors import READ_ERRORS, DataError, ModelError, OutputError
 
 _FORMAT = "brian_snn network"
-#: Version 1 had a name for the image, and layers of the model as text (see `_from_version_1`), and said neither what the
+#: Version 1 had a name for the image, and layers of the model as text: see `_from_version_1`. It said neither what the
 #: output means nor what the network was calibrated on.
 _VERSION = 2
 _ARRAY_FIELDS = ("weights", "source_index", "target_index")

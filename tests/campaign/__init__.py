@@ -1,0 +1,1 @@
+"""What strangers send, kills, full disks and odd surroundings: README.md says what each module does."""

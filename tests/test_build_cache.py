@@ -16,7 +16,7 @@ import pytest
 from brian_snn import simulate
 from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import CompilerError, OutputError, SimulationError
-from brian_snn.simulation import build_cache, shipping, standalone
+from brian_snn.simulation import build_cache, standalone
 from brian_snn.simulation.build_cache import (
     Build,
     cache_folder,
@@ -27,7 +27,6 @@ from brian_snn.simulation.build_cache import (
 )
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.shipping import ShippedBuild, pack
 from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
 from tests.small_network import STEPS, constant_network, differences, loop_result, small_images, small_network
@@ -218,30 +217,6 @@ def test_an_array_of_the_wrong_size_is_an_error(cache, monkeypatch):
     monkeypatch.setattr(standalone, "get_build", lambda *_, **__: build)
     with pytest.raises(SimulationError, match=r"exit code 3: Error reading .* does not match expected size"):
         list(run_standalone(build, other, np.ones((1, 1)), [range(1)], 1, lambda: None))
-
-
-@pytest.mark.slow
-def test_a_shipped_build_runs_where_there_is_no_compiler(cache, monkeypatch, tmp_path):
-    shipped = pack(get_build(LAYOUT).folder)
-    monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(build_cache, "compile_project", None)
-    assert get_build(LAYOUT, shipped=shipped).is_new
-    monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "bare"))
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    build = get_build(LAYOUT, shipped=shipped)
-    job = make_job(tiny(), Settings(4), Recording())
-    images = np.ones((1, 1))
-    ((_, result),) = run_standalone(build, job, images, [range(1)], 1, lambda: None)
-    assert result.charge["out"].item() == 1.0
-
-
-def test_a_shipped_build_for_another_processor_is_refused(cache, monkeypatch):
-    shipped = ShippedBuild("key", shipping.system(), frozenset({"avx1024"}), b"")
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(CompilerError, match="needs a processor with avx1024"):
-        get_build(LAYOUT, shipped=shipped)
 
 
 @pytest.mark.slow

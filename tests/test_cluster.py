@@ -1,12 +1,14 @@
 """Shards on a Dask cluster of several processes: the numbers of the plain loop, whatever becomes of the workers."""
 
 import os
+import platform
 import signal
+import threading
 
 import pytest
 
 from brian_snn import simulate
-from brian_snn.errors import SettingError, SimulationError
+from brian_snn.errors import CompilerError, OutputError, SettingError, SimulationError
 from brian_snn.simulation import cluster
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network
 
@@ -69,6 +71,68 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(client, netwo
     assert differences(result, expected) == []
     assert seen == list(range(1, N_IMAGES + 1))
     assert victims[0] not in client.run(os.getpid).values()
+
+
+@pytest.mark.slow
+def test_workers_that_die_while_they_compile_leave_it_to_those_that_come_instead(client, build_cache, network, images):
+    """All of them: whoever waits for the lock goes with the one that holds it."""
+    # Nobody else has built this.
+    kept = {"record_spikes": ["average"], "record_potentials": ["mixed"]}
+    workers = [*client.run(os.getpid).values()]
+    known, stop, found = set(os.listdir(build_cache)), threading.Event(), []
+
+    def kill_compiling():
+        while not stop.wait(0.01):
+            found.extend(name for name in set(os.listdir(build_cache)) - known if name.endswith(".partial"))
+            if found:
+                for worker in workers:
+                    os.kill(worker, signal.SIGKILL)
+                return
+
+    watcher = threading.Thread(target=kill_compiling)
+    watcher.start()
+    try:
+        result = simulate(network, images, STEPS, "zero", client=client, shard_size=2, **kept)
+    finally:
+        stop.set()
+        watcher.join()
+    assert found and not {*workers} & {*client.run(os.getpid).values()}
+    assert differences(result, loop_result(network, images, reset="zero")) == []
+    assert not [name for name in os.listdir(build_cache) if name.endswith(".partial")]
+
+
+@pytest.mark.slow
+def test_this_machine_has_no_compiler_and_no_program_to_send(client, network, images, expected, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "of the client"))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    result = simulate(network, images, STEPS, "zero", client=client, shard_size=6)
+    assert differences(result, expected) == []
+    assert not (tmp_path / "of the client").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "value", "kind", "message"),
+    [
+        ("CXX", "no-such-g++", CompilerError, r"no C\+\+ compiler found \(looked for no-such-g\+\+\)"),
+        ("BRIAN_SNN_CACHE", "/dev/null/cache", OutputError, "cannot build in /dev/null/cache"),
+    ],
+)
+def test_a_worker_that_cannot_compile_says_who_it_is_and_what_it_lacks(
+    client, network, images, variable, value, kind, message
+):
+    def set_variable(value):
+        earlier = os.environ.get(variable, "")
+        os.environ[variable] = value
+        return earlier
+
+    earlier = client.run(set_variable, value)
+    try:
+        with pytest.raises(kind, match=f"^the Dask worker on {platform.node()}: {message}"):
+            simulate(network, images, STEPS, "zero", client=client)
+    finally:
+        for worker, before in earlier.items():
+            client.run(set_variable, before, workers=[worker])
 
 
 @pytest.mark.slow

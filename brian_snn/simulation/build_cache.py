@@ -29,7 +29,6 @@ import platformdirs
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
 from brian_snn.simulation.compiler import Compiler, Progress, compile_project, compiler_identity, find_compiler
 from brian_snn.simulation.manifest import MANIFEST, flush, whole_manifest, write_manifest
-from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Topology
 
 _PARTIAL = ".partial"
@@ -104,16 +103,13 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("brian_snn", appauthor=False)) / "builds"
 
 
-def get_build(topology: Topology, progress: Progress | None = None, shipped: ShippedBuild | None = None) -> Build:
+def get_build(topology: Topology, progress: Progress | None = None) -> Build:
     """Return the build of a topology, compiling it if there is none yet.
 
     Parameters
     ----------
     progress : callable, optional
         Called with the number of files compiled and their total.
-    shipped : ShippedBuild, optional
-        A build made on another machine: used where the compiler would make the same one, and where there is no
-        compiler but a processor that can run it.
 
     Raises
     ------
@@ -122,15 +118,15 @@ def get_build(topology: Topology, progress: Progress | None = None, shipped: Shi
     OutputError
         If the cache folder cannot be written and has no such build.
     """
-    compiler = _compiler_unless(shipped)
-    key = build_key(topology, compiler) if compiler or shipped is None else shipped.key
-    folder = cache_folder() / key
+    compiler = find_compiler()
+    folder = cache_folder() / build_key(topology, compiler)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             is_new = whole_manifest(folder) is None
             if is_new:
-                _make(folder, topology, compiler, progress, shipped)
+                with _partial(folder) as partial:
+                    _build(topology, partial, compiler, progress)
             # The list of builds shows when each was used last, as far as its owner lets this user say so.
             with suppress(PermissionError):
                 os.utime(folder / MANIFEST)
@@ -187,19 +183,6 @@ def _delete(folder: Path) -> None:
         shutil.rmtree(folder.rename(doomed))
 
 
-def _compiler_unless(shipped: ShippedBuild | None) -> Compiler:
-    """Return the compiler; no words if there is none but a shipped build can run here."""
-    try:
-        return find_compiler()
-    except CompilerError as error:
-        if shipped is None:
-            raise
-        missing = shipped.missing_features()
-        if missing:
-            raise CompilerError(f"{error} The build that was sent along needs a processor with {missing}.") from error
-        return ()
-
-
 def _describe(folder: Path) -> CachedBuild:
     """Return what there is to say of a build."""
     size = 0
@@ -234,17 +217,6 @@ def _partial(folder: Path) -> Iterator[Path]:
         flush(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _make(
-    folder: Path, topology: Topology, compiler: Compiler, progress: Progress | None, shipped: ShippedBuild | None
-) -> None:
-    """Unpack the shipped build if it is the one that the folder is named after; else compile."""
-    with _partial(folder) as partial:
-        if shipped is not None and shipped.key == folder.name:
-            shipped.unpack(partial)
-        else:
-            _build(topology, partial, compiler, progress)
 
 
 def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Progress | None) -> None:

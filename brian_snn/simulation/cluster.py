@@ -3,10 +3,13 @@
 A shard is one task. What all shards have in common is a task of its own, so that the cluster itself makes it again
 where a worker that held it has died; so is a shard that a worker did not bring to its end. Each shard's result reaches
 this process once, whoever computed it, and the numbers are the same bit for bit.
+
+No program is sent: a worker compiles the network from its topology, into its own cache, as this machine would.
 """
 
 from __future__ import annotations
 
+import platform
 import sys
 import tempfile
 import warnings
@@ -19,12 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.errors import BrianSnnError, OutputError, SettingError, SimulationError
-from brian_snn.simulation.build_cache import Build, code_digest, get_build
+from brian_snn.errors import BrianSnnError, CompilerError, OutputError, SettingError, SimulationError
+from brian_snn.simulation.build_cache import code_digest, get_build
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runs import RunOutputs
-from brian_snn.simulation.shipping import ShippedBuild, pack
 from brian_snn.simulation.standalone import start_processes
 
 #: How long to wait for the first worker of a cluster.
@@ -75,7 +77,6 @@ def n_threads(client: Any) -> int:
 
 def run_on_cluster(
     client: Any,
-    build: Build,
     job: Job,
     images: NDArray[np.generic],
     shards: Sequence[Shard],
@@ -86,9 +87,7 @@ def run_on_cluster(
     Parameters
     ----------
     client : distributed.Client
-        Of a cluster whose workers have this version of brian_snn.
-    build : Build
-        The build of this machine, sent along.
+        Of a cluster whose workers have this version of brian_snn and a C++ compiler.
     on_images : callable
         Called with the number of images of each shard.
 
@@ -96,16 +95,12 @@ def run_on_cluster(
     ------
     SimulationError
         If a shard failed, or took the workers that tried it down with it, or the cluster has no workers or is gone.
-    OutputError
-        If the build cannot be read.
+    CompilerError, OutputError
+        If a worker has no compiler, or no cache folder that it can use; with the name of its machine.
     """
-    try:
-        shipped = pack(build.folder)
-    except OSError as error:
-        raise OutputError(f"the build in {build.folder} cannot be read: {error.strerror or error}.") from error
     with _lost_connection_explained(client):
         _wait_for_a_worker(client)
-    with closing(_run(client, shipped, job, images, iter(shards))) as done:
+    with closing(_run(client, job, images, iter(shards))) as done:
         while True:
             # Only what Dask does: what is done with the numbers, here or by the caller, has errors of its own.
             with _lost_connection_explained(client):
@@ -143,7 +138,7 @@ def _lost_connection_explained(client: Any) -> Iterator[None]:
 
 
 def _run(
-    client: Any, shipped: ShippedBuild, job: Job, images: NDArray[np.generic], todo: Iterator[Shard]
+    client: Any, job: Job, images: NDArray[np.generic], todo: Iterator[Shard]
 ) -> Generator[tuple[Shard, RunOutputs], None, None]:
     """Keep two shards a thread in flight and yield what came out of each as it is done."""
     from distributed import as_completed
@@ -151,7 +146,7 @@ def _run(
     with warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
         warnings.filterwarnings("ignore", message="Sending large graph")
-        common = client.submit(_hold, job, shipped, code_digest(), pure=False)
+        common = client.submit(_hold, job, code_digest(), pure=False)
         in_flight: dict[Any, tuple[Shard, str | None]] = {}
 
         def submit(shard: Shard, worker: str | None) -> Any:
@@ -202,20 +197,23 @@ def _outcome(future: Any, shard: Shard) -> RunOutputs:
     return outputs
 
 
-def _hold(job: Job, shipped: ShippedBuild, code: str) -> tuple[Job, ShippedBuild, str]:
+def _hold(job: Job, code: str) -> tuple[Job, str]:
     """Keep what all shards have in common on a worker."""
-    return job, shipped, code
+    return job, code
 
 
-def _run_shard(common: tuple[Job, ShippedBuild, str], images: NDArray[np.generic], first: int) -> RunOutputs:
-    """Simulate a shard on a worker, with a build of its own, or with the one sent along where that is the same."""
-    job, shipped, code = common
+def _run_shard(common: tuple[Job, str], images: NDArray[np.generic], first: int) -> RunOutputs:
+    """Simulate a shard on a worker, with a build of its own; the first to come makes it, the others wait for it."""
+    job, code = common
     if code != code_digest():
         raise SimulationError("a worker has another version of brian_snn than the client; install the same on both.")
-    build = get_build(job.layout, shipped=shipped)
+    try:
+        build = get_build(job.layout)
+    except (CompilerError, OutputError) as error:
+        raise type(error)(f"the Dask worker on {platform.node()}: {error}") from error
     inputs = run_inputs(job, images, first)
     with tempfile.TemporaryDirectory(prefix="brian_snn_") as folder:
-        (process,) = start_processes(build, job, [Path(folder)], shipped)
+        (process,) = start_processes(build, job, [Path(folder)])
         try:
             process.submit(inputs)
             return process.collect(inputs, lambda: None)

@@ -34,7 +34,7 @@ class Execution:
     client : dask.distributed.Client, optional
         Cluster whose workers take the place of the processes.
     progress, build_progress : callable, optional
-        Called with (done, total) images, and (done, total) compiled files.
+        Called with (done, total) images, and (done, total) files compiled on this machine.
 
     Raises
     ------
@@ -102,14 +102,13 @@ def execute(
         if execution.client is not None:
             raise SettingError("the runtime backend runs in this process; a cluster needs backend='standalone'.")
         work = _in_process(job, images, shards, on_images)
+    elif execution.client is not None:
+        work = run_on_cluster(execution.client, job, images, shards, on_images)
     else:
         build = get_build(job.layout, marked(execution.build_progress))
         laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
         start = time.perf_counter()
-        if execution.client is None:
-            work = run_standalone(build, job, images, shards, execution.workers, on_images)
-        else:
-            work = run_on_cluster(execution.client, build, job, images, shards, on_images)
+        work = run_standalone(build, job, images, shards, execution.workers, on_images)
     if progress and done:
         progress(done, len(images))
     try:

@@ -29,7 +29,6 @@ from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.shared import input_of_source, weights_by_target
-from brian_snn.simulation.shipping import ShippedBuild
 from brian_snn.simulation.topology import Link, Topology
 
 #: Shards that a process holds: the one it runs and the next, so that it never waits for Python.
@@ -75,9 +74,7 @@ class StartError(SimulationError):
     """A compiled simulation that does not start, or cannot read what it needs."""
 
 
-def start_processes(
-    build: Build, job: Job, folders: Sequence[Path], shipped: ShippedBuild | None = None
-) -> list[CompiledProcess]:
+def start_processes(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
     """Start a process with each folder and wait until they need the build no more.
 
     The build may have been deleted or damaged since it was found; then it is found or made again, once.
@@ -90,7 +87,7 @@ def start_processes(
     try:
         return _start_all(build, job, folders)
     except StartError:
-        return _start_all(get_build(job.layout, shipped=shipped), job, folders)
+        return _start_all(get_build(job.layout), job, folders)
 
 
 class CompiledProcess:

@@ -71,6 +71,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
+    if _HOMES[name] != "errors":
+        importlib.import_module("brian_snn.quiet_brian").import_brian2()
     value = getattr(importlib.import_module(f"brian_snn.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

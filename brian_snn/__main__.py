@@ -12,14 +12,23 @@ import signal
 from collections.abc import Sequence
 
 from brian_snn import cli
+from brian_snn.streams import open_streams
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command as `brian_snn.cli.main` does; the program cleans up after SIGTERM as it does after Ctrl-C."""
-    # Batch queues and containers end a program so. Left to itself it would leave its temporary folders behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run one command as `brian_snn.cli.main` does, with what a process of its own needs.
+
+    It cleans up after SIGTERM and SIGHUP as it does after Ctrl-C, and its standard streams may be closed.
+    """
+    # Batch queues and containers end a program so, and terminals that are closed. Left to itself it would leave its
+    # temporary folders behind. `nohup` has SIGHUP ignored.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    open_streams()
     return cli.main(argv)
 
 

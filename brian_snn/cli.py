@@ -9,12 +9,14 @@ cannot be written, and for Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 import warnings
 from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +25,10 @@ from typing import NoReturn
 from brian_snn import __version__
 from brian_snn.commands.setting_options import add_settings
 from brian_snn.errors import BrianSnnError, SettingError
+from brian_snn.limits import FULL, is_thread_limit, remedy
+from brian_snn.outputs import sweep_temporary
 from brian_snn.processors import usable_processors
+from brian_snn.quiet_brian import import_brian2
 from brian_snn.simulation.settings import Settings
 
 FAILED, BAD_INPUT = 1, 2
@@ -73,14 +78,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         with warnings.catch_warnings():
             _silence_libraries()
-            return int(arguments.run(arguments))
+            import_brian2()
+            sweep_temporary()
+            code = int(arguments.run(arguments))
+            sys.stdout.flush()
+            return code
     except BrianSnnError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written.")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}.")
+        advice = "" if error.errno in FULL else remedy(error, "")
+        return _fail(f"{where}{error.strerror or error}{advice and '; '}{advice}.")
+    except MemoryError as error:
+        what = f" ({error})" if str(error) else ""
+        return _fail(f"there is not enough memory{what}; give the process more, or fewer images at a time.")
+    except ImportError as error:
+        return _fail(f"a library cannot be loaded: {error}.")
+    except RuntimeError as error:
+        if not is_thread_limit(error):
+            raise
+        return _fail(f"{error}; {remedy(BlockingIOError(errno.EAGAIN, ''), '')}.")
 
 
 def build_parser() -> ArgumentParser:
@@ -298,7 +317,9 @@ def _silence_libraries() -> None:
 def _fail(message: str) -> int:
     """Write one line to the standard error and return the exit code for bad input."""
     line = " ".join(message.split())
-    sys.stderr.write(f"brian-snn: error: {line}\n")
+    # Its reader may be gone, like the terminal of a process that was hung up.
+    with suppress(OSError):
+        sys.stderr.write(f"brian-snn: error: {line}\n")
     return BAD_INPUT
 
 

@@ -61,5 +61,9 @@ class OutputError(BrianSnnError, OSError):
     """A folder or file that cannot be written or read."""
 
 
+class LimitError(BrianSnnError, OSError):
+    """A process, a thread or memory that the system does not give."""
+
+
 class Interrupted(BrianSnnError, KeyboardInterrupt):
     """Ctrl-C, with what was saved until then."""

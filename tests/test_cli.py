@@ -1,6 +1,7 @@
 """Tests of the command line, run in process: exit codes, what is printed, and what is on the disk afterwards."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,7 +124,8 @@ class TestSimulate:
             assert brian_snn.load_result(tmp_path / "run").settings.steps == n_steps
 
     @pytest.mark.slow
-    def test_sigterm_ends_a_simulation_as_ctrl_c_does(self, cli_folder, tmp_path):
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_it_ends_as_after_ctrl_c(self, cli_folder, tmp_path, number):
         command = [*simulate_command(cli_folder), "--steps", str(10**6), "--backend", "standalone", "-o", "run"]
         process = subprocess.Popen(
             [sys.executable, "-m", "brian_snn", *command],
@@ -136,10 +138,10 @@ class TestSimulate:
         while not list(tmp_path.glob("brian_snn_*/*/shard_*/current_*")):
             assert process.poll() is None
             time.sleep(0.05)
-        process.terminate()
+        process.send_signal(number)
         assert process.communicate(timeout=60)[1].startswith("brian-snn: error: interrupted; ")
         assert process.returncode == cli.BAD_INPUT
-        assert list(tmp_path.glob("brian_snn_*")) == []
+        assert list(tmp_path.iterdir()) == []
 
     def test_the_same_command_goes_on_where_it_was_interrupted(self, cli_folder, tmp_path, capsys, monkeypatch):
         command = [*simulate_command(cli_folder), "--shard-size", "5", "-o", f"{tmp_path}/run"]

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import filelock
@@ -135,11 +137,36 @@ def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no device that is always full")
 def test_a_disk_that_is_full_is_said_to_be(tmp_path):
-    (tmp_path / "x.npy.partial").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device"):
-        storage.write_rows(tmp_path / "x.npy", np.zeros((4, 9)))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"x\.npy: cannot be written \(File too large\)"):
+            storage.write_rows(tmp_path / "x.npy", np.zeros((4, 900)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+ENTRIES = ["result.json", "network.npz", "images.npy", "labels.npy", "shards", ".lock", ".unfinished", ".coming"]
+
+
+@pytest.mark.parametrize("name", [*ENTRIES, ".arrived", "shards/000000000.npz"])
+def test_nothing_is_written_or_deleted_through_a_link(network, images, tmp_path, name):
+    run(network, images, output=tmp_path / "run")
+    entry, elsewhere = tmp_path / "run" / name, tmp_path / "elsewhere"
+    if entry.exists():
+        entry.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+        (elsewhere / "000000000.npz").write_text("mine")
+    entry.symlink_to(elsewhere)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    for act in (discard, lambda path: run(network, images, output=path), run(network, images).save):
+        with pytest.raises(OutputError, match=f"{name} is a link"):
+            act(tmp_path / "run")
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize("dtype", [">f4", "u1", "?", "f2", "f8"])

@@ -42,7 +42,7 @@ from brian_snn.simulation.own_folder import check_replaceable
 from brian_snn.simulation.result import Result, choose_images
 from brian_snn.simulation.settings import Recording
 from brian_snn.simulation.simulate import simulate_settings
-from brian_snn.simulation.storage import DESCRIPTION, LABELS, SHARDS, read_description, write_rows
+from brian_snn.simulation.storage import DESCRIPTION, SHARDS, read_description
 
 
 def convert(arguments: Namespace) -> int:
@@ -78,17 +78,14 @@ def simulate(arguments: Namespace) -> int:
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         execution = Execution(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
         result = simulate_settings(
-            *(network, data.images, settings, recording, execution, folder, arguments.resume),
-            replace=arguments.force,
+            *(network, data.images, settings, recording, execution, folder, arguments.resume, arguments.force),
             any_range=arguments.any_range,
+            labels=data.labels,
         )
         if bars.anything_ran:
             bars.finish(result.timings_s)
         else:
             bars.finish_complete()
-    if data.labels is not None:
-        with staged_file(folder / LABELS) as path:
-            write_rows(path, data.labels)
     console.print(table([*accuracy_rows(result, data.labels), *activity_rows(result)], ("",)))
     console.print(f"wrote {folder}" if bars.anything_ran else f"{folder} was complete: nothing was simulated")
     return 0

@@ -166,7 +166,7 @@ class Simulation:
         """Fill both bars and show the measured times; a build found in the cache takes next to none."""
         compiled = timings_s.get("compile", timings_s.get("find_build", 0.0))
         _finish(self._progress, self._compile, compiled)
-        _finish(self._progress, self._run, timings_s["run"])
+        _finish(self._progress, self._run, timings_s.get("run", 0.0))
 
     def finish_complete(self) -> None:
         """Say that all images were done before: nothing was compiled, nothing ran, and no time is shown."""

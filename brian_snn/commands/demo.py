@@ -48,7 +48,7 @@ from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Recording, Reset, Settings
 from brian_snn.simulation.simulate import simulate_settings
-from brian_snn.simulation.storage import LABELS
+from brian_snn.simulation.storage import LABELS, write_rows
 
 RESETS: tuple[Reset, ...] = get_args(Reset)
 
@@ -201,7 +201,7 @@ def _write(demo: DemoRun, folder: Path) -> None:
     for save in saves:
         save.result()
     for reset in demo.results:
-        np.save(folder / f"result_{reset}" / LABELS, demo.labels)
+        write_rows(folder / f"result_{reset}" / LABELS, demo.labels)
 
 
 def _write_tables(demo: DemoRun, folder: Path) -> None:

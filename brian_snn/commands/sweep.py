@@ -39,6 +39,7 @@ from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import staged_file
+from brian_snn.outputs import sweep as sweep_folder
 from brian_snn.pipeline import convert
 from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.execution import Execution
@@ -303,7 +304,12 @@ def _make_folder(folder: Path) -> None:
             raise OutputError(
                 f"{folder}: holds files of something else ({', '.join(sorted(foreign))}); name another folder."
             )
+        for part in (folder, folder / _ROWS, folder / _RUNNING):
+            if part.is_symlink() and part != folder:
+                raise OutputError(f"{part} is a link; what is written there would be elsewhere. Name another folder.")
         (folder / _ROWS).mkdir(parents=True, exist_ok=True)
+        for part in (folder, folder / _ROWS):
+            sweep_folder(part)
     except OutputError:
         raise
     except OSError as error:

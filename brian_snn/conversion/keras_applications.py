@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brian_snn.conversion.keras_files import import_keras, usual_defaults
 from brian_snn.conversion.keras_legacy import readable_weights
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, OutputError
+from brian_snn.outputs import temporary_folder
 
 # Side of the photos that Inception-V3 takes.
 _SIDE = 299
@@ -85,11 +85,11 @@ def _build(weights: str | None, path: Path | None) -> Any:
     what = f"weights {path or weights!r}"
     hint = "check the file" if path else "without a network, give the path of a file of weights"
     try:
-        with tempfile.TemporaryDirectory() as folder, usual_defaults(keras):
+        with temporary_folder() as folder, usual_defaults(keras):
             model = keras.applications.InceptionV3(weights=weights, include_top=False, input_shape=(_SIDE, _SIDE, 3))
             if path is not None:
-                model.load_weights(readable_weights(path, Path(folder)))
-    except ModelError:
+                model.load_weights(readable_weights(path, folder))
+    except (ModelError, OutputError):
         raise
     # Keras passes on whatever its readers raise for a damaged file, and a bare Exception for a failed download.
     except Exception as error:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,8 @@ from brian_snn.conversion.keras_legacy import (
     modernised_copy,
     written_with,
 )
-from brian_snn.errors import ModelError, SettingError
+from brian_snn.errors import ModelError, OutputError, SettingError
+from brian_snn.outputs import temporary_folder
 
 _MODELS = ("Functional", "Sequential", "Model")
 _OTHER_LAYERS = ("InputLayer",)
@@ -136,10 +136,10 @@ def load_model(path: str | Path) -> Any:
     _refuse_code(config, path)
     keras = import_keras()
     try:
-        with tempfile.TemporaryDirectory() as folder, usual_defaults(keras):
-            readable = modernised_copy(path, config, Path(folder), theano) if legacy or theano else path
+        with temporary_folder() as folder, usual_defaults(keras):
+            readable = modernised_copy(path, config, folder, theano) if legacy or theano else path
             return keras.models.load_model(readable, compile=False, safe_mode=True)
-    except ModelError:
+    except (ModelError, OutputError):
         raise
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:

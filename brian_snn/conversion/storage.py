@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +16,7 @@ import numpy as np
 
 from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Population, Projection
 from brian_snn.errors import READ_ERRORS, DataError, ModelError, OutputError
+from brian_snn.outputs import whole_file
 
 _FORMAT = "brian_snn network"
 #: Version 1 had a name for the image, and layers of the model as text: see `_from_version_1`. It said neither what the
@@ -33,7 +32,7 @@ _Kind = TypeVar("_Kind")
 def save_network(network: Network, path: str | Path) -> None:
     """Write a network to a file.
 
-    The file is written under another name and then renamed, so that a failure leaves no half of one.
+    It is there whole or not at all, whatever goes wrong.
 
     Parameters
     ----------
@@ -49,9 +48,12 @@ def save_network(network: Network, path: str | Path) -> None:
     """
     path = Path(path)
     try:
-        _write(path, _encode(network))
+        with whole_file(path) as file:
+            np.savez_compressed(file, **_encode(network))
     except OSError as error:
-        raise OutputError(f"network file {path}: it cannot be written ({error.strerror or error}).") from error
+        cause = error.__cause__ if isinstance(error, OutputError) else error
+        reason = getattr(cause, "strerror", None) or error
+        raise OutputError(f"network file {path}: it cannot be written ({reason}).") from error
 
 
 def network_digest(network: Network) -> str:
@@ -93,22 +95,6 @@ def _encode(network: Network) -> Arrays:
 def _as_array(structure: dict[str, Any]) -> Any:
     """Return the structure as the bytes of its JSON."""
     return np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    """Write arrays beside the file and put them in its place."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        # The temporary file is private; a file that a program writes is usually readable as the umask says.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _population_record(population: Population, k: int, arrays: Arrays) -> dict[str, Any]:

@@ -27,8 +27,10 @@ import filelock
 import platformdirs
 
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
+from brian_snn.limits import remedy, starting
+from brian_snn.outputs import flush
 from brian_snn.simulation.compiler import Compiler, Progress, compile_project, compiler_identity, find_compiler
-from brian_snn.simulation.manifest import MANIFEST, flush, whole_manifest, write_manifest
+from brian_snn.simulation.manifest import MANIFEST, whole_manifest, write_manifest
 from brian_snn.simulation.topology import Topology
 
 _PARTIAL = ".partial"
@@ -45,6 +47,9 @@ from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("brian_snn", sys.argv[1])
 sys.modules["brian_snn"] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules["brian_snn"])
+from brian_snn.quiet_brian import import_brian2
+
+import_brian2()
 from brian_snn.simulation.codegen import main
 
 main(sys.argv[2])
@@ -138,8 +143,8 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
         if whole_manifest(folder):
             return Build(folder, False)
         raise OutputError(
-            f"cannot build in {folder.parent}: {error.strerror or error}. Free some space or set BRIAN_SNN_CACHE to a "
-            "folder that can be written."
+            f"cannot build in {folder.parent}: {error.strerror or error}; {remedy(error, 'make it writable')} or set "
+            "BRIAN_SNN_CACHE to a folder that can be written."
         ) from error
 
 
@@ -228,7 +233,9 @@ def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Prog
 
 def _generate(topology: Topology, folder: Path) -> None:
     """Let a process of its own write the C++ sources."""
-    done = subprocess.run([sys.executable, *_GENERATOR, str(folder)], input=pickle.dumps(topology), capture_output=True)
+    command = [sys.executable, *_GENERATOR, str(folder)]
+    with starting("the code generator"):
+        done = subprocess.run(command, input=pickle.dumps(topology), capture_output=True)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         if "No space left" in message[-1]:

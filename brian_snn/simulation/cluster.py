@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError, SettingError, SimulationError
+from brian_snn.outputs import temporary_folder
 from brian_snn.simulation.build_cache import code_digest, get_build
 from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
 from brian_snn.simulation.result import Result
@@ -212,8 +211,8 @@ def _run_shard(common: tuple[Job, str], images: NDArray[np.generic], first: int)
     except (CompilerError, OutputError) as error:
         raise type(error)(f"the Dask worker on {platform.node()}: {error}") from error
     inputs = run_inputs(job, images, first)
-    with tempfile.TemporaryDirectory(prefix="brian_snn_") as folder:
-        (process,) = start_processes(build, job, [Path(folder)])
+    with temporary_folder() as folder:
+        (process,) = start_processes(build, job, [folder])
         try:
             process.submit(inputs)
             return process.collect(inputs, lambda: None)

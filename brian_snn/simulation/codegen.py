@@ -7,7 +7,6 @@ parent process through a pipe; nothing from a file is ever unpickled.
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from importlib import resources
@@ -114,6 +113,4 @@ def _noise_context(
 
 def main(folder: str) -> None:
     """Do the work of the process."""
-    # Brian2 logs to a file in the temporary folder unless told otherwise, and warns on its standard error.
-    os.environ.setdefault("BRIAN2_LOGGING", "0")
     generate(pickle.load(sys.stdin.buffer), folder)

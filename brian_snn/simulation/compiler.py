@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from brian_snn.errors import CompilerError
+from brian_snn.limits import starting
 from brian_snn.processors import usable_processors
 
 # No -ffast-math: sums are exact in any order, but comparisons and rounding must stay those of IEEE 754.
@@ -81,7 +82,8 @@ def _words_of_cxx() -> list[str]:
 def compiler_identity(compiler: Compiler) -> str:
     """Return what the compiler says of itself and of this processor; builds are shared only where it is the same."""
     command = [*compiler, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull]
-    done = subprocess.run(command, capture_output=True, text=True)
+    with starting("the C++ compiler"):
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise CompilerError(f"the C++ compiler {shlex.join(compiler)} does not run: {_last_lines(done.stderr)}")
     return done.stdout
@@ -109,7 +111,9 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
 
     targets, pool = [], ThreadPoolExecutor(usable_processors())
     try:
-        for target in pool.map(compile_one, sources):
+        with starting("a thread"):
+            compiled = pool.map(compile_one, sources)
+        for target in compiled:
             targets.append(target)
             if progress:
                 progress(len(targets), len(sources))
@@ -123,7 +127,10 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
 
 def _run(command: list[str], folder: Path) -> None:
     """Run one compiler command."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    # Its own temporary files go with the folder if it is killed.
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with starting("the C++ compiler"):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise CompilerError(f"{Path(command[0]).name} failed on {command[-3]}: {_last_lines(done.stderr)}")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import brian2
 
+from brian_snn.outputs import flush
 from brian_snn.simulation.topology import Topology
 
 MANIFEST = "manifest.json"
@@ -59,15 +60,6 @@ def whole_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return manifest if whole else None
-
-
-def flush(path: Path) -> None:
-    """Wait until a file, or the list of files in a folder, is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(path: Path) -> str:

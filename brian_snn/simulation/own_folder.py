@@ -20,7 +20,8 @@ from pathlib import Path
 import filelock
 
 from brian_snn.errors import BrianSnnError, OutputError
-from brian_snn.simulation.storage import DESCRIPTION, IMAGES, NETWORK, SHARDS
+from brian_snn.outputs import PART
+from brian_snn.simulation.storage import DESCRIPTION, IMAGES, LABELS, NETWORK, SHARDS
 
 #: Kept in the folder while a process writes into it.
 LOCK = ".lock"
@@ -31,12 +32,10 @@ MARK = ".unfinished"
 #: Folders within: a result that has no shard yet, and one that has and takes the place of the other.
 COMING, ARRIVED = ".coming", ".arrived"
 
-#: What a result folder holds, and what a killed process may leave of it half-written.
-_OWN = re.compile(
-    r"(result\.json|images\.npy)(\.partial)?|network\.npz|\.network\.npz\..+\.tmp|labels\.npy|\.labels\.npy\..+\.part"
-    rf"|{SHARDS}|{'|'.join(map(re.escape, (LOCK, MARK, COMING, ARRIVED)))}"
-)
-_OWN_SHARD = re.compile(r"\d{9}\.npz(\.partial)?")
+#: What a result folder holds.
+_FILES = (DESCRIPTION, NETWORK, IMAGES, LABELS)
+_OWN = re.compile("|".join(map(re.escape, (*_FILES, SHARDS, LOCK, MARK, COMING, ARRIVED))))
+_OWN_SHARD = re.compile(r"\d{9}\.npz")
 
 
 @contextmanager
@@ -46,17 +45,20 @@ def locked(path: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another process holds the lock, the path is that of a file, or the folder cannot be written.
+        If another process holds the lock, the path is that of a file, the folder cannot be written, or anything in it
+        is a link: what is written and deleted there would be elsewhere.
     """
     # The program may go elsewhere while it holds the lock.
     target = path.absolute()
     if target.exists() and not target.is_dir():
         raise OutputError(f"{path}: is a file; name another folder for the output.")
+    _refuse_links(target)
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
     try:
         target.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(target / LOCK, timeout=0):
             try:
+                _delete_half_written(target)
                 yield
             finally:
                 # Inside the lock: whoever comes next makes a file of their own.
@@ -164,11 +166,12 @@ def finish_replacement(path: Path) -> None:
     arrived = path / ARRIVED
     if not arrived.exists():
         return
-    # First, so that no description is beside the files of another result.
-    if (arrived / DESCRIPTION).exists():
-        (path / DESCRIPTION).unlink(missing_ok=True)
-    names = (NETWORK, IMAGES, SHARDS, DESCRIPTION)
-    _delete_own(path, kept=(LOCK, MARK, ARRIVED, *names))
+    names = (NETWORK, IMAGES, LABELS, SHARDS, DESCRIPTION)
+    if (arrived / DESCRIPTION).exists() and (path / DESCRIPTION).exists():
+        # Nothing is moved yet. The labels go first: the new result may have none to replace them. Then the description,
+        # so that there is none beside the files of another result.
+        _delete_own(path, kept=(LOCK, MARK, ARRIVED, NETWORK, IMAGES, SHARDS, DESCRIPTION))
+        (path / DESCRIPTION).unlink()
     for name in names:
         if (arrived / name).exists():
             _delete(path / name)
@@ -176,10 +179,37 @@ def finish_replacement(path: Path) -> None:
     _delete(arrived)
 
 
+def _delete_half_written(path: Path) -> None:
+    """Delete what killed processes left of files that they were writing; the caller holds the lock."""
+    for place in (path, path / COMING, path / ARRIVED):
+        for folder, own in ((place, _OWN), (place / SHARDS, _OWN_SHARD)):
+            for found in list(folder.iterdir()) if folder.is_dir() else ():
+                if _target(found.name) != found.name and own.fullmatch(_target(found.name)):
+                    _delete(found)
+
+
+def _target(name: str) -> str:
+    """Return the name of the file that is being written under a name; of any other file that name itself."""
+    match = PART.fullmatch(name)
+    return match["target"] if match else name
+
+
+def _refuse_links(path: Path) -> None:
+    """Raise if anything in a result folder is a link."""
+    for place in (path, path / COMING, path / ARRIVED):
+        for folder in (place, place / SHARDS):
+            for found in folder.iterdir() if folder.is_dir() else ():
+                if found.is_symlink():
+                    raise OutputError(
+                        f"{found} is a link; what is written into a result folder would be elsewhere. Put what it "
+                        "leads to in its place, or name another folder."
+                    )
+
+
 def _delete_own(path: Path, kept: tuple[str, ...]) -> None:
     """Delete what simulations write, but for what is to be kept."""
     for found in list(path.iterdir()):
-        if found.name not in kept and _OWN.fullmatch(found.name):
+        if found.name not in kept and _OWN.fullmatch(_target(found.name)):
             _delete(found)
 
 
@@ -200,5 +230,5 @@ def _foreign(path: Path) -> set[str]:
     for place in (path, path / COMING, path / ARRIVED):
         for folder, own in ((place, _OWN), (place / SHARDS, _OWN_SHARD)):
             found = folder.iterdir() if folder.is_dir() else ()
-            foreign |= {entry.relative_to(path).as_posix() for entry in found if not own.fullmatch(entry.name)}
+            foreign |= {entry.relative_to(path).as_posix() for entry in found if not own.fullmatch(_target(entry.name))}
     return foreign

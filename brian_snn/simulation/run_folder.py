@@ -38,6 +38,7 @@ from brian_snn.simulation.own_folder import (
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.storage import (
     DESCRIPTION,
+    LABELS,
     SHARDS,
     ShardFile,
     images_digest,
@@ -46,6 +47,7 @@ from brian_snn.simulation.storage import (
     shard_files,
     write_description,
     write_inputs,
+    write_rows,
     write_shard,
 )
 
@@ -81,21 +83,20 @@ class RunFolder:
         take_place(self.path)
 
     def close(self, laps_s: dict[str, float]) -> None:
-        """Note the time and delete half-written shards, and everything if there is no shard at all.
+        """Note the time, and delete everything if there is no shard at all.
 
         The time is that of all calls, those that were interrupted included; of one that had nothing to simulate it is
-        left out. A result that this one has not replaced stays as it is.
+        left out, unless the one before was killed and noted none. A result that this one has not replaced stays as it
+        is.
         """
         if is_staged(self.path):
             unstage(self.path)
             return
         # Ctrl-C may have come between.
         finish_replacement(self.path)
-        for leftover in (self.path / SHARDS).glob("*.partial"):
-            leftover.unlink()
         if not any((self.path / SHARDS).iterdir()):
             clear(self.path)
-        elif self.missing:
+        elif self.missing or "timings_s" not in self._description:
             earlier = self._description.get("timings_s", {})
             total = {name: earlier.get(name, 0.0) + laps_s.get(name, 0.0) for name in {**earlier, **laps_s}}
             write_description(self.path, self._description | {"timings_s": total})
@@ -122,6 +123,7 @@ def open_run(
     laps_s: dict[str, float],
     resume: bool = True,
     replace: bool = False,
+    labels: NDArray[np.integer] | None = None,
 ) -> Iterator[RunFolder]:
     """Begin a result folder, or open the one that the same simulation began.
 
@@ -137,6 +139,8 @@ def open_run(
         Whether a folder that was begun may be gone on with.
     replace : bool
         Whether what simulations wrote into the folder before is replaced; it stays until the first shard is written.
+    labels : (n_images,) int array, optional
+        Classes of the images, kept with them.
 
     Raises
     ------
@@ -144,14 +148,22 @@ def open_run(
         If the folder holds anything else or is being written by another process; the message says what differs.
     """
     with locked(path):
-        run = _open(path, job, images, shard_size, resume, replace)
+        run = _open(path, job, images, shard_size, resume, replace, labels)
         try:
             yield run
         finally:
             run.close(laps_s)
 
 
-def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, resume: bool, replace: bool) -> RunFolder:
+def _open(
+    path: Path,
+    job: Job,
+    images: NDArray[np.generic],
+    shard_size: int,
+    resume: bool,
+    replace: bool,
+    labels: NDArray[np.integer] | None,
+) -> RunFolder:
     """Begin the folder or check that it is ours."""
     wanted = _description(job, images)
     finish_replacement(path)
@@ -160,7 +172,7 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
         description = wanted | {"shard_size": shard_size}
         with staging(path) if holds_result else beginning(path) as folder:
             (folder / SHARDS).mkdir()
-            write_inputs(folder, job.network, images)
+            write_inputs(folder, job.network, images, labels)
             # The last: with it the folder is a result.
             write_description(folder, description)
         return RunFolder(path, description, len(images))
@@ -181,6 +193,8 @@ def _open(path: Path, job: Job, images: NDArray[np.generic], shard_size: int, re
             "one (--force)."
         )
     (path / SHARDS).mkdir(exist_ok=True)
+    if labels is not None:
+        write_rows(path / LABELS, labels)
     return RunFolder(path, begun, len(images))
 
 

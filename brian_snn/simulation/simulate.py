@@ -164,6 +164,7 @@ def simulate_settings(
     resume: bool = True,
     replace: bool = False,
     any_range: bool = False,
+    labels: NDArray[np.integer] | None = None,
 ) -> Result:
     """Do what `simulate` does, its arguments in records.
 
@@ -171,11 +172,13 @@ def simulate_settings(
     ----------
     replace : bool
         Whether an earlier result in `output` is deleted, which happens when all else has been checked.
+    labels : (n_images,) int array, optional
+        Classes of the images, kept with them in `output`.
     """
     prepared = _prepare(network, images, settings, recording or Recording(), any_range)
     execution = execution or Execution()
     if output is not None:
-        return _write(prepared, execution, Path(output), resume, replace)
+        return _write(prepared, execution, Path(output), resume, replace, labels)
     return join(list(_in_order(prepared, execution)), prepared.images, prepared.laps_s)
 
 
@@ -250,13 +253,20 @@ def _in_order(prepared: _Prepared, execution: Execution) -> Iterator[Result]:
                 yield waiting.pop(todo.popleft())
 
 
-def _write(prepared: _Prepared, execution: Execution, folder: Path, resume: bool, replace: bool) -> Result:
+def _write(
+    prepared: _Prepared,
+    execution: Execution,
+    folder: Path,
+    resume: bool,
+    replace: bool,
+    labels: NDArray[np.integer] | None,
+) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
     size = execution.shard_size or len(cut(job, len(images), execution.parallel)[0])
     with (
         raised_as_they_are(),
-        open_run(folder, job, images, size, prepared.laps_s, resume, replace) as run,
+        open_run(folder, job, images, size, prepared.laps_s, resume, replace, labels) as run,
         # Closed first, it has noted its time by then.
         closing(execute(job, images, run.missing, execution, prepared.laps_s)) as done,
     ):

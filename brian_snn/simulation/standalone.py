@@ -7,9 +7,11 @@ shards from its standard input. Nothing of it is compiled in.
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
+import signal
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +22,9 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.errors import BrianSnnError, OutputError, SimulationError
+from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
+from brian_snn.limits import remedy, starting
+from brian_snn.outputs import require_room, temporary_folder
 from brian_snn.simulation.blas import one_blas_thread
 from brian_snn.simulation.build_cache import Build, get_build
 from brian_snn.simulation.connectivity import synaptic_weights
@@ -56,8 +60,8 @@ def run_standalone(
         If the temporary folder cannot hold the results.
     """
     try:
-        with one_blas_thread(), tempfile.TemporaryDirectory(prefix="brian_snn_") as name:
-            crew = _Crew(build, job, images, shards, on_image, Path(name))
+        with one_blas_thread(), temporary_folder() as folder:
+            crew = _Crew(build, job, images, shards, on_image, folder)
             try:
                 yield from crew.work(min(workers, len(shards)))
             finally:
@@ -66,7 +70,7 @@ def run_standalone(
         raise
     except OSError as error:
         raise OutputError(
-            f"cannot write in {tempfile.gettempdir()}: {error.strerror or error}. Is the disk full?"
+            f"the files of the compiled simulation: {error.strerror or error}; {remedy(error, 'look after TMPDIR')}."
         ) from error
 
 
@@ -123,9 +127,9 @@ class CompiledProcess:
         shard.mkdir()
         for position, currents in inputs.currents.items():
             float_type = self._job.layout.layers[position].float_type
-            np.ascontiguousarray(currents, float_type).tofile(shard / f"current_{position}.bin")
+            _write_array(shard / f"current_{position}.bin", np.ascontiguousarray(currents, float_type))
         for position, noise in inputs.noise.items():
-            np.ascontiguousarray(noise, np.float64).tofile(shard / f"noise_{position}.bin")
+            _write_array(shard / f"noise_{position}.bin", np.ascontiguousarray(noise, np.float64))
         assert self._process.stdin is not None, "the process was started with a pipe"
         try:
             self._process.stdin.write(f"{inputs.n_images} {shard}\n")
@@ -167,14 +171,19 @@ class CompiledProcess:
         return self._folder / f"shard_{inputs.first}"
 
     def _fail(self, kind: type[SimulationError] = SimulationError) -> NoReturn:
-        """Raise what the process died of."""
+        """Raise what the process died of; OSError if its folder is full, where it could not even say so."""
         # It is about to end of itself: its exit code says more than that of a process which was killed.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE_S)
         self._process.kill()
         code = self._process.wait()
+        if code == -signal.SIGXFSZ:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        require_room(self._folder)
         lines = (self._folder / "errors.txt").read_text("utf-8", errors="replace").strip().splitlines()
-        raise kind(f"the compiled simulation stopped with exit code {code}: {lines[-1] if lines else 'no message'}")
+        name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
+        words = lines[-1] if lines else "no message"
+        raise kind(f"the compiled simulation stopped with exit code {code}{name}: {words}")
 
 
 class _Crew:
@@ -206,8 +215,9 @@ class _Crew:
             folder.mkdir()
         self._processes = start_processes(self._build, self._job, folders)
         self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in self._processes]
-        for thread in self._threads:
-            thread.start()
+        with starting("a thread"):
+            for thread in self._threads:
+                thread.start()
         for _ in range(self._n_shards):
             done = self._done.get()
             if isinstance(done, BaseException):
@@ -220,6 +230,7 @@ class _Crew:
         for process in self._processes:
             process.kill()
         for thread in self._threads:
+            # One that did not start is not alive.
             while thread.is_alive():
                 with suppress(queue.Empty):
                     self._done.get(timeout=0.05)
@@ -279,15 +290,18 @@ def _start_all(build: Build, job: Job, folders: Sequence[Path]) -> list[Compiled
 def _start(command: list[str], folder: Path, errors: IO[bytes]) -> subprocess.Popen[str]:
     """Start the binary. In a session of its own Ctrl-C does not reach it: it is stopped from here."""
     try:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        )
+        with starting("the compiled simulation"):
+            return subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+    except LimitError:
+        raise
     except OSError as error:
         raise StartError(f"the compiled simulation {command[0]} does not start: {error.strerror}.") from error
 
@@ -298,7 +312,7 @@ def _write_parameters(folder: Path, topology: Topology, constants: RunConstants)
 
     def pass_array(name: str, values: NDArray[Any]) -> None:
         path = folder / f"{name}.bin"
-        np.ascontiguousarray(values).tofile(path)
+        _write_array(path, np.ascontiguousarray(values))
         arguments.append(f"{name}={path}")
 
     for position, layer in enumerate(topology.layers):
@@ -318,6 +332,12 @@ def _write_parameters(folder: Path, topology: Topology, constants: RunConstants)
             if values.size:
                 pass_array(f"projection_{link.index}.{variable}", values)
     return arguments
+
+
+def _write_array(path: Path, values: NDArray[Any]) -> None:
+    """Write the bytes of a contiguous array; unlike NumPy, Python says why it cannot."""
+    with path.open("wb") as file:
+        file.write(values.data)
 
 
 def _link_arrays(link: Link, weights: NDArray[Any] | None, n_source: int) -> list[tuple[str, NDArray[Any]]]:

@@ -13,14 +13,13 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import zipfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from brian_snn import __version__
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import read_network, save_network
 from brian_snn.errors import READ_ERRORS, DataError, SettingError
+from brian_snn.outputs import whole_file
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
@@ -58,34 +58,24 @@ _AGAIN = "simulate again, into another folder or with --force"
 _STAMP = "shard.json"
 
 
-def write_inputs(folder: Path, network: Network, images: NDArray[np.generic]) -> None:
-    """Write what was simulated."""
+def write_inputs(
+    folder: Path, network: Network, images: NDArray[np.generic], labels: NDArray[np.integer] | None = None
+) -> None:
+    """Write what was simulated, and the labels of the images if there are some."""
     save_network(network, folder / NETWORK)
     write_rows(folder / IMAGES, images)
+    if labels is not None:
+        write_rows(folder / LABELS, labels)
 
 
 def write_rows(path: Path, array: NDArray[np.generic]) -> None:
     """Write an array of numbers as ``.npy``, row by row; the file is there whole or not at all."""
     header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-    with _written_whole(path) as file:
+    with whole_file(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         # np.save hides from Python why a write fails: a full disk becomes a pair of numbers.
         for row in array:
             file.write(np.ascontiguousarray(row).data)
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that takes the place of `path` once the disk has it for good, be there a power cut."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
@@ -94,7 +84,7 @@ def write_description(folder: Path, description: dict[str, Any]) -> None:
     # JSON has no infinity.
     settings = {name: None if value == math.inf else value for name, value in description["settings"].items()}
     whole = {"format": FORMAT, "versions": versions} | description | {"settings": settings}
-    with _written_whole(folder / DESCRIPTION) as file:
+    with whole_file(folder / DESCRIPTION) as file:
         file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
 
 
@@ -118,7 +108,7 @@ def write_shard(shard: ShardFile, part: Result, compresslevel: int = 0) -> None:
     """
     method = zipfile.ZIP_DEFLATED if compresslevel else zipfile.ZIP_STORED
     with (
-        _written_whole(shard.path) as opened,
+        whole_file(shard.path) as opened,
         zipfile.ZipFile(opened, "w", method, compresslevel=compresslevel or None) as archive,
     ):
         archive.writestr(_STAMP, json.dumps(shard.stamp()))

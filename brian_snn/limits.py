@@ -1,0 +1,55 @@
+"""What the system refuses: processes, threads, open files, memory, room on a disk; which it is, and what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from brian_snn.errors import LimitError
+
+#: What the system says of a disk that is full, of a quota that is used up, and of a file that would pass `ulimit -f`.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_FILES = "more files may be open at once (ulimit -n)"
+_REMEDIES = {
+    **dict.fromkeys(FULL, "free some space"),
+    errno.EMFILE: f"let {_FILES}",
+    errno.ENFILE: f"let {_FILES}",
+    errno.EAGAIN: "end other programs, or let this user have more processes and threads (ulimit -u)",
+    errno.ENOMEM: "end other programs, or let the process have more memory (ulimit -v)",
+}
+
+#: What Python says of a thread that the system does not start.
+_NO_THREAD = "can't start new thread"
+
+
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about what the system refused, in words; `otherwise` if it is not a limit."""
+    return _REMEDIES.get(error.errno or 0, otherwise)
+
+
+def is_thread_limit(error: RuntimeError) -> bool:
+    """Whether the system would not start a thread."""
+    return _NO_THREAD in str(error)
+
+
+@contextmanager
+def starting(what: str) -> Iterator[None]:
+    """Say of a process or thread that the system does not start that it is this which failed.
+
+    Raises
+    ------
+    LimitError
+        If there may be no more processes, threads, open files or memory; any other error is raised as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL or error.errno not in _REMEDIES:
+            raise
+        raise LimitError(f"{what} cannot be started ({error.strerror}); {remedy(error, '')}.") from error
+    except RuntimeError as error:
+        if not is_thread_limit(error):
+            raise
+        raise LimitError(f"{what} cannot be started ({error}); {_REMEDIES[errno.EAGAIN]}.") from error

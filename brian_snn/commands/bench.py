@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -67,9 +68,12 @@ def _workload(console: Console, arguments: Namespace, settings: Settings) -> Wor
         name, network = arguments.network.name, load_network(arguments.network)
     if arguments.data is not None:
         data = load_images(arguments.data, network.input_shape, answer=answer_of(network))
+    if arguments.any_range:
+        # What is not known is not compared.
+        network = replace(network, calibration_range=None)
     # With Poisson input the pixels are neurons, and have synapses.
     network = make_job(network, settings, Recording()).network
-    return Workload(name, network, first_images(data, arguments.images).images, settings, arguments.any_range)
+    return Workload(name, network, first_images(data, arguments.images).images, settings)
 
 
 def _row(way: Configuration, calls: Sequence[Call], reference: Call, n_images: int) -> Row:

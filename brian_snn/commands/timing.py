@@ -31,16 +31,12 @@ EXPLICIT_LIMIT = 10_000_000
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """What is simulated: a network as `make_job` completes it, its name, images, and the settings of all ways.
-
-    `any_range` says whether the images may be far from the range of the calibration images.
-    """
+    """What is simulated: a network as `make_job` completes it, its name, images, and the settings of all ways."""
 
     name: str
     network: Network
     images: FloatArray
     settings: Settings
-    any_range: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,9 +133,7 @@ def _first_call(stages: Stages, workload: Workload, way: Configuration) -> Call:
 def _call(workload: Workload, way: Configuration, execution: Execution) -> Call:
     """Simulate all images in one way."""
     settings = replace(workload.settings, projection=way.projection, float_type=way.float_type)
-    result = simulate_settings(
-        workload.network, workload.images, settings, execution=execution, any_range=workload.any_range
-    )
+    result = simulate_settings(workload.network, workload.images, settings, execution=execution)
     digest = hashlib.sha256()
     for counts in result.spike_counts.values():
         digest.update(counts.tobytes())

@@ -284,7 +284,7 @@ def test_origins_of_a_readout_are_weights_times_errors():
     projection = Projection("first", "out", Geometry("dense", (4,), (3,)), to_grid(np.arange(12).reshape(4, 3) / 7))
     network = replace(
         network,
-        populations=tuple(p for p in network.populations if p.name in keep),
+        populations=tuple(replace(p, depth=1 + keep.index(p.name)) for p in network.populations if p.name in keep),
         projections=(*(p for p in network.projections if p.target == "first"), projection),
     )
     result, activations = simulated(network)

@@ -49,13 +49,6 @@ def test_indices_gather_and_scatter(rng):
     np.testing.assert_array_equal(ours, expected)
 
 
-def test_two_outputs_onto_one_neuron_add_up():
-    weights, target_index = np.array([0.5, 0.25]), np.array([1, 1], np.int32)
-    projection = Projection("a", "b", Geometry("identity", (2,), (2,)), weights, None, target_index)
-    received = keras_projection(projection, 2)(np.array([[3, 4]]))
-    np.testing.assert_array_equal(received, [[0.0, 2.5]])
-
-
 def test_max_pooling_leaves_the_padding_out(rng):
     geometry = Geometry("max_pool", (5, 4, 2), (3, 2, 2), (2, 3), (2, 2), padding=((0, 1), (1, 0)))
     projection = Projection("a", "b", geometry, None)
@@ -66,7 +59,7 @@ def test_max_pooling_leaves_the_padding_out(rng):
 
 
 def test_a_geometry_with_the_wrong_output_is_named(rng):
-    projection = Projection("first", "second", Geometry("conv2d", (4, 4, 1), (4, 4, 1), (2, 2)), np.ones((2, 2, 1, 1)))
-    project = keras_projection(projection, 16)
+    projection = Projection("first", "second", Geometry("conv2d", (4, 4, 1), (2, 2, 1), (2, 2)), np.ones((2, 2, 1, 1)))
+    project = keras_projection(projection, 4)
     with pytest.raises(ModelError, match="'first' -> 'second'.*conv2d"):
         project(np.ones((1, 4, 4, 1)))

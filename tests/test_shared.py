@@ -57,7 +57,7 @@ def random_network(seed):
         if number % 5 == 0:
             routed["target_index"] = rng.permutation(geometry.n_out).astype(np.int32)
         bias = np.zeros(shape) if kind == "max_pool" else to_grid(rng.normal(0, 0.1, shape))
-        populations.append(Population(name, kind, shape, bias, 2))
+        populations.append(Population(name, kind, shape, bias, 1 if kind == "max_pool" else 2))
         projections.append(Projection("source", name, geometry, weights, **routed))
     populations.append(Population("out", "readout", (3,), np.zeros(3), 2))
     projections.append(

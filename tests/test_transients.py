@@ -20,9 +20,14 @@ BIAS = np.array([-0.5, 0.25, 0.0, 1.0])
 
 def planted(offsets, clamp=CLAMP, depth=3, seed=0):
     """Return a result and activations in which every neuron of a map is off by the same number of spikes."""
-    population = Population("conv", "spiking", SHAPE, np.broadcast_to(BIAS, SHAPE).copy(), depth, SCALE)
-    geometry = Geometry("conv2d", (2, 3, 1), SHAPE)
-    network = Network((population,), (Projection(INPUT, "conv", geometry, np.ones((1, 1, 1, 4))),), (2, 3, 1))
+    pixels = (2, 3, 1)
+    before = [Population(f"before{k}", "spiking", pixels, np.zeros(pixels), k) for k in range(1, depth)]
+    sources = [INPUT, *(p.name for p in before)]
+    same, geometry = Geometry("identity", pixels, pixels), Geometry("conv2d", pixels, SHAPE)
+    links = [Projection(s, p.name, same, np.ones(pixels)) for s, p in zip(sources, before, strict=False)]
+    conv = Population("conv", "spiking", SHAPE, np.broadcast_to(BIAS, SHAPE).copy(), depth, SCALE)
+    last = Projection(sources[-1], "conv", geometry, np.ones((1, 1, 1, 4)))
+    network = Network((*before, conv), (*links, last), pixels)
     target = np.random.default_rng(seed).integers(10, 40, (2, *SHAPE))
     settings = Settings(steps=STEPS, clamp=clamp)
     zeros = {"conv": np.zeros((2, *SHAPE))}

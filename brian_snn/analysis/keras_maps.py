@@ -52,8 +52,8 @@ def keras_projection(projection: Projection, target_size: int) -> Map:
         given, expected = outputs.shape[1:], projection.geometry.output_shape
         if given != expected:
             raise ModelError(
-                f"projection {projection.source!r} -> {projection.target!r} ({projection.geometry.kind}): Keras gives "
-                f"outputs of shape {given}; the geometry says {expected}."
+                f"{projection.label} ({projection.geometry.kind}): Keras gives outputs of shape {given}; the geometry "
+                f"says {expected}."
             )
         return scatter(outputs.reshape(len(outputs), -1))
 

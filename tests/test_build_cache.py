@@ -103,6 +103,7 @@ def explicit(cache, monkeypatch, explicit_build):
 
     intact, layout = explicit_build
     monkeypatch.setattr(build_cache, "_build", make)
+    cache.mkdir(0o700)
     return shutil.copytree(intact, cache / intact.name), layout, made
 
 

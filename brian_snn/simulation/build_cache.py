@@ -30,8 +30,9 @@ from brian_snn.errors import BrianSnnError, CompilerError, OutputError
 from brian_snn.limits import remedy, starting
 from brian_snn.outputs import flush
 from brian_snn.simulation.compiler import Compiler, Progress, compile_project, compiler_identity, find_compiler
-from brian_snn.simulation.manifest import MANIFEST, whole_manifest, write_manifest
+from brian_snn.simulation.manifest import MANIFEST, build_doubts, whole_manifest, write_manifest
 from brian_snn.simulation.topology import Topology
+from brian_snn.simulation.trust import close_to_others, make_private, require_trusted
 
 _PARTIAL = ".partial"
 
@@ -121,12 +122,13 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
     CompilerError
         If there is no compiler, or if it fails.
     OutputError
-        If the cache folder cannot be written and has no such build.
+        If the cache folder cannot be written and has no such build, or others can write it.
     """
     compiler = find_compiler()
     folder = cache_folder() / build_key(topology, compiler)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(folder.parent)
+        require_trusted(folder.parent)
         with filelock.FileLock(f"{folder}.lock"):
             is_new = whole_manifest(folder) is None
             if is_new:
@@ -144,8 +146,16 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
             return Build(folder, False)
         raise OutputError(
             f"cannot build in {folder.parent}: {error.strerror or error}; {remedy(error, 'make it writable')} or set "
-            "BRIAN_SNN_CACHE to a folder that can be written."
+            f"BRIAN_SNN_CACHE to a folder that can be written.{_unused(folder)}"
         ) from error
+
+
+def _unused(folder: Path) -> str:
+    """Return in a sentence whose build is not run; nothing if there is none."""
+    with suppress(OSError):
+        doubt = build_doubts(folder)
+        return f" The build there is not run, as {doubt}." if doubt else ""
+    return ""
 
 
 def list_builds() -> list[CachedBuild]:
@@ -211,13 +221,17 @@ def _new_partial(folder: Path) -> Path:
 @contextmanager
 def _partial(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder` to build in; rename it if all went well."""
-    for leftover in (folder, *folder.parent.glob(f"{folder.name}*{_PARTIAL}")):
+    with suppress(FileNotFoundError):
+        # What is somebody else's in this user's cache can be moved aside, though not deleted.
+        folder.rename(_new_partial(folder))
+    for leftover in folder.parent.glob(f"{folder.name}*{_PARTIAL}"):
         shutil.rmtree(leftover, ignore_errors=True)
     # A name of its own: the code generator of a killed process may still be writing into the folder of that one.
     partial = _new_partial(folder)
-    partial.mkdir()
+    partial.mkdir(0o700)
     try:
         yield partial
+        close_to_others(partial)
         partial.rename(folder)
         flush(folder.parent)
     finally:

@@ -1,7 +1,7 @@
 """The manifest of a build: a hash of every file that its binary reads, the binary's own too.
 
 Brian2's program says nothing when an array of connectivity is shorter than it should be, and goes on with other spikes.
-So a build is used only if each of its files is what it was when the build was made.
+So a build is used only if each of its files is what it was when the build was made, and nobody else can have made it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import brian2
 
 from brian_snn.outputs import flush
 from brian_snn.simulation.topology import Topology
+from brian_snn.simulation.trust import doubts
 
 MANIFEST = "manifest.json"
 
@@ -49,17 +50,24 @@ def write_manifest(folder: Path, topology: Topology) -> None:
 
 
 def whole_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of a build if it can be run and every file is as it was made; else None."""
+    """Return the manifest of a build if it can be run, is this user's, and every file is as it was made; else None."""
     try:
         manifest = Manifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
         whole = (
             manifest.format == _FORMAT
             and os.access(folder / "main", os.X_OK)
+            and not build_doubts(folder)
             and all(_digest(folder / name) == digest for name, digest in manifest.sha256.items())
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return manifest if whole else None
+
+
+def build_doubts(folder: Path) -> str:
+    """Return what of a build others could have written, and why, in words; empty if they could not."""
+    arrays = folder / "static_arrays"
+    return doubts([folder, folder / MANIFEST, folder / "main", arrays, *sorted(arrays.iterdir())])
 
 
 def _digest(path: Path) -> str:

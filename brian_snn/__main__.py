@@ -10,6 +10,7 @@ if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] == os.getc
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from brian_snn import cli
 from brian_snn.streams import open_streams
@@ -29,7 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     open_streams()
+    _ignore_preferences_of_the_working_folder()
     return cli.main(argv)
+
+
+def _ignore_preferences_of_the_working_folder() -> None:
+    """Import Brian2 elsewhere: of the working folder it evaluates the file ``brian_preferences`` as Python code."""
+    if os.path.lexists("brian_preferences"):
+        here = os.getcwd()
+        os.chdir(Path(__file__).parent)
+        try:
+            import brian2  # noqa: F401
+        finally:
+            os.chdir(here)
 
 
 if __name__ == "__main__":

@@ -385,6 +385,7 @@ def hostile(tmp_path):
         (folder / f"{name}.py").write_text(
             f"open({str(tmp_path / 'run.txt')!r}, 'a').write({name!r})\nraise SystemExit(7)"
         )
+    (folder / "brian_preferences").write_text(f"x = open({str(tmp_path / 'run.txt')!r}, 'a').write('preferences')\n")
     yield folder
     assert not (tmp_path / "run.txt").exists()
 

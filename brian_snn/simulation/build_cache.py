@@ -37,12 +37,16 @@ from brian_snn.simulation.trust import close_to_others, make_private, require_tr
 _PARTIAL = ".partial"
 
 #: Runs the code generator of this very package, wherever it was imported from. With ``-P`` Python leaves the working
-#: folder alone: a file of the user's there, such as ``random.py``, is no module of the library.
+#: folder alone: a file of the user's there, such as ``random.py``, is no module of the library. Brian2 evaluates a
+#: ``brian_preferences`` there as Python code, so it is imported in the new and empty folder of the build.
 _GENERATOR = (
     "-P",
     "-c",
     """
+import os
 import sys
+
+os.chdir(sys.argv[2])
 from importlib.util import module_from_spec, spec_from_file_location
 
 spec = spec_from_file_location("brian_snn", sys.argv[1])
@@ -55,7 +59,7 @@ from brian_snn.simulation.codegen import main
 
 main(sys.argv[2])
 """,
-    str(Path(__file__).parent.parent / "__init__.py"),
+    str(Path(__file__).absolute().parent.parent / "__init__.py"),
 )
 
 #: All code that has a part in what the program of a topology is and how it is run. Shapes are compiled in.

@@ -34,6 +34,13 @@ def is_thread_limit(error: RuntimeError) -> bool:
     return _NO_THREAD in str(error)
 
 
+def is_limit(error: BaseException) -> bool:
+    """Whether an error is that of a limit of the system, and says nothing of the file at which it came up."""
+    if isinstance(error, OSError):
+        return error.errno in _REMEDIES
+    return isinstance(error, RuntimeError) and is_thread_limit(error)
+
+
 @contextmanager
 def starting(what: str) -> Iterator[None]:
     """Say of a process or thread that the system does not start that it is this which failed.
@@ -46,7 +53,7 @@ def starting(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL or error.errno not in _REMEDIES:
+        if error.errno in FULL or not is_limit(error):
             raise
         raise LimitError(f"{what} cannot be started ({error.strerror}); {remedy(error, '')}.") from error
     except RuntimeError as error:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -161,6 +160,16 @@ def sweep(folder: Path) -> None:
             _sweep(found)
 
 
+def remove_tree(folder: Path) -> None:
+    """Delete a folder with all that is in it; unlike `shutil.rmtree` it is content with one open file."""
+    for found in list(folder.iterdir()):
+        if found.is_dir() and not found.is_symlink():
+            remove_tree(found)
+        else:
+            found.unlink(missing_ok=True)
+    folder.rmdir()
+
+
 def flush(path: Path) -> None:
     """Wait until a file, or the list of files in a folder, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -296,6 +305,13 @@ def _sweep(staging: Path) -> None:
 
 def _give_up(staging: Path, lock: int | None) -> None:
     """Delete a folder with all that is in it, then its lock."""
-    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        remove_tree(staging)
+    except OSError:
+        if lock is None:
+            return
     if lock is not None:
         os.close(lock)
+    # If no file could be opened, one can be now.
+    with suppress(OSError):
+        remove_tree(staging)

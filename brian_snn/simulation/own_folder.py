@@ -12,7 +12,6 @@ short, whoever opens the folder next brings it to its end.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from pathlib import Path
 import filelock
 
 from brian_snn.errors import BrianSnnError, OutputError
-from brian_snn.outputs import PART
+from brian_snn.outputs import PART, remove_tree
 from brian_snn.simulation.storage import DESCRIPTION, IMAGES, LABELS, NETWORK, SHARDS
 
 #: Kept in the folder while a process writes into it.
@@ -216,7 +215,7 @@ def _delete_own(path: Path, kept: tuple[str, ...]) -> None:
 def _delete(path: Path) -> None:
     """Delete a file, or a folder with all that is in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)
 

@@ -36,11 +36,11 @@ from brian_snn.simulation.own_folder import (
     unstage,
 )
 from brian_snn.simulation.result import Result
+from brian_snn.simulation.shards import ShardFile, write_shard
 from brian_snn.simulation.storage import (
     DESCRIPTION,
     LABELS,
     SHARDS,
-    ShardFile,
     images_digest,
     read_description,
     read_inputs,
@@ -48,7 +48,6 @@ from brian_snn.simulation.storage import (
     write_description,
     write_inputs,
     write_rows,
-    write_shard,
 )
 
 _LOGGER = logging.getLogger(__name__)

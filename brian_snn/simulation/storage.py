@@ -9,14 +9,11 @@ error behind it is our own.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
-import zipfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,16 +24,17 @@ from numpy.typing import NDArray
 from brian_snn import __version__
 from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import read_network, save_network
-from brian_snn.errors import READ_ERRORS, DataError, SettingError
+from brian_snn.errors import DataError, SettingError
 from brian_snn.outputs import whole_file
-from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.shards import AGAIN, ShardFile, StoredArrays, array_names, checking, damaged, reading
+from brian_snn.simulation.stored_arrays import Expected
 
 FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
 
-#: What `result.json` holds besides format and versions; the last three need not be there.
+#: What `result.json` holds besides the format, and what of it need not be there.
 _ENTRIES = {
     "settings": dict,
     "shard_size": int,
@@ -45,17 +43,12 @@ _ENTRIES = {
     "recording": dict,
     "timings_s": dict,
     "first_image": int,
+    "versions": dict,
 }
 _OPTIONAL = ("recording", "timings_s", "first_image")
 
 #: What tells one simulation from another; every shard carries a hash of it.
 _IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
-
-#: What to do about a folder that is damaged.
-_AGAIN = "simulate again, into another folder or with --force"
-
-#: Says in a shard which images it holds, and of which simulation.
-_STAMP = "shard.json"
 
 
 def write_inputs(
@@ -98,25 +91,6 @@ def shard_files(folder: Path, description: dict[str, Any], n_images: int) -> lis
     return [ShardFile(folder / SHARDS / f"{shard.start:09d}.npz", shard, run_sha256) for shard in shards]
 
 
-def write_shard(shard: ShardFile, part: Result, compresslevel: int = 0) -> None:
-    """Write the arrays of a shard; the file is there whole or not at all.
-
-    Parameters
-    ----------
-    compresslevel : int
-        0 stores the arrays as they are, which is the fastest; 1 shrinks counts and potentials on a grid well enough.
-    """
-    method = zipfile.ZIP_DEFLATED if compresslevel else zipfile.ZIP_STORED
-    with (
-        whole_file(shard.path) as opened,
-        zipfile.ZipFile(opened, "w", method, compresslevel=compresslevel or None) as archive,
-    ):
-        archive.writestr(_STAMP, json.dumps(shard.stamp()))
-        for name, values in _named_arrays(part).items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-
-
 def read_description(folder: Path) -> dict[str, Any]:
     """Read ``result.json``.
 
@@ -130,10 +104,10 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."
         )
     path = folder / DESCRIPTION
-    with _reading(path):
+    with reading(path):
         description = json.loads(path.read_text("utf-8"))
     if not isinstance(description, dict) or type(description.get("format")) is not int:
-        raise _damaged(path, "it names no format")
+        raise damaged(path, "it names no format")
     if description["format"] > FORMAT:
         raise DataError(
             f"{folder} was written by a newer brian_snn: it has result format {description['format']}, this version "
@@ -153,31 +127,19 @@ def _check_entries(path: Path, description: dict[str, Any]) -> None:
     for name, kind in _ENTRIES.items():
         if name not in description and name in _OPTIONAL:
             continue
+        # To Python a truth value is a whole number.
         if not isinstance(description.get(name), kind) or isinstance(description[name], bool):
-            raise _damaged(path, f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
+            raise damaged(path, f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
     if description["shard_size"] < 1:
-        raise _damaged(path, f"shard_size is {description['shard_size']}; at least 1 was expected")
+        raise damaged(path, f"shard_size is {description['shard_size']}; at least 1 was expected")
+    if description.get("first_image", 0) < 0:
+        raise damaged(path, f"first_image is {description['first_image']}; at least 0 was expected")
     for name, seconds in description.get("timings_s", {}).items():
-        if not isinstance(seconds, int | float):
-            raise _damaged(path, f"the time of {name} is {seconds!r}")
-
-
-@contextmanager
-def _reading(path: Path, remedy: str = _AGAIN) -> Iterator[None]:
-    """Name the file in what goes wrong with it."""
-    try:
-        yield
-    except DataError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; put it back, or {_AGAIN}.") from error
-    except READ_ERRORS as error:
-        raise _damaged(path, str(error) or type(error).__name__, remedy) from error
-
-
-def _damaged(path: Path, reason: str, remedy: str = _AGAIN) -> DataError:
-    """Return the error for a file that does not hold what it should."""
-    return DataError(f"{path} is damaged ({reason}); {remedy}.")
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise damaged(path, f"timings_s has {seconds!r} for {name}; seconds were expected")
+    for name, number in description["versions"].items():
+        if not isinstance(number, str):
+            raise damaged(path, f"versions has {number!r} for {name}; a text was expected")
 
 
 def load_result(folder: str | Path) -> Result:
@@ -206,16 +168,16 @@ def load_result(folder: str | Path) -> Result:
         file.check()
     first_image = description.get("first_image", 0)
     whole = _result(network, settings, images, files, first_image)
-    whole = dataclasses.replace(whole, timings_s=description.get("timings_s", {}))
+    whole = replace(whole, timings_s=description.get("timings_s", {}))
     if len(files) == 1:
         return _in_memory(whole)
     parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
-    return dataclasses.replace(whole, pieces=parts)
+    return replace(whole, pieces=parts)
 
 
 def _settings(path: Path, description: dict[str, Any]) -> Settings:
     """Return the settings of a description."""
-    known, given = {field.name for field in dataclasses.fields(Settings)}, description["settings"]
+    known, given = {field.name for field in fields(Settings)}, description["settings"]
     if unknown := sorted(set(given) - known):
         raise DataError(
             f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
@@ -224,7 +186,7 @@ def _settings(path: Path, description: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except SettingError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
 def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDArray[np.generic]]:
@@ -236,14 +198,14 @@ def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDA
         If a file is missing, damaged, or not that of the description.
     """
     if not (folder / NETWORK).is_file():
-        raise DataError(f"{folder / NETWORK} is missing; put it back, or {_AGAIN}.")
+        raise DataError(f"{folder / NETWORK} is missing; put it back, or {AGAIN}.")
     # An older version may have written it in another way, of which the description has the hash.
     network, sha256 = read_network(folder / NETWORK)
     _require(folder / NETWORK, sha256, description["network_sha256"])
-    with _reading(folder / IMAGES):
+    with reading(folder / IMAGES):
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
     if not isinstance(images, np.ndarray):
-        raise _damaged(folder / IMAGES, "it is no array")
+        raise damaged(folder / IMAGES, "it is no array")
     _require(folder / IMAGES, images_digest(images), description["images_sha256"])
     return network, images
 
@@ -252,7 +214,7 @@ def _require(path: Path, sha256: str, expected: str) -> None:
     """Raise DataError unless two hashes are the same."""
     if sha256 != expected:
         reason = f"its SHA-256 is {sha256[:8]}..., that of what was simulated is {expected[:8]}..."
-        raise _damaged(path, reason)
+        raise damaged(path, reason)
 
 
 def images_digest(images: NDArray[np.generic]) -> str:
@@ -268,101 +230,7 @@ def _in_memory(result: Result) -> Result:
     fields: dict[str, Any] = {
         name: {key: np.array(values) for key, values in getattr(result, name).items()} for name in ARRAYS_BY_NAME
     }
-    return dataclasses.replace(result, images=np.array(result.images), **fields)
-
-
-# --- arrays in a shard ----------------------------------------------------------------------------------------------
-
-
-def _named_arrays(result: Result) -> dict[str, NDArray[Any]]:
-    """Flatten the arrays of a result into one dictionary; populations by number, since their names may hold slashes.
-
-    Potentials, charges and surpluses that are all zero are left out.
-    """
-    numbers = {population.name: number for number, population in enumerate(result.network.populations)}
-    arrays: dict[str, NDArray[Any]] = {"checkpoints": result.checkpoints}
-    if result.output_history is not None:
-        arrays["output_history"] = result.output_history
-    for field in ARRAYS_BY_NAME:
-        for key, values in getattr(result, field).items():
-            if field in _MAY_BE_ABSENT and not np.any(values):
-                continue
-            # Counts up to a step are keyed by the population and the step.
-            name, *step = key if isinstance(key, tuple) else (key,)
-            arrays[":".join(map(str, (field, numbers[name], *step)))] = values
-    return arrays
-
-
-_MAY_BE_ABSENT = ("potentials", "charge", "surplus")
-
-#: What to do about a damaged shard.
-_REDO = "delete it and simulate again"
-
-
-@dataclass(frozen=True, eq=False)
-class ShardFile:
-    """The arrays of a shard on disk, read one at a time."""
-
-    path: Path
-    shard: Shard
-    run_sha256: str
-
-    def stamp(self) -> dict[str, Any]:
-        """Return what the file says of itself."""
-        return {"first": self.shard.start, "images": len(self.shard), "run_sha256": self.run_sha256}
-
-    def check(self) -> None:
-        """Raise DataError unless the file is that of these images, simulated in this run."""
-        with _reading(self.path, _REDO), zipfile.ZipFile(self.path) as archive:
-            found = json.loads(archive.read(_STAMP))
-        for name, value in self.stamp().items():
-            if not isinstance(found, dict) or found.get(name) != value:
-                there = found.get(name) if isinstance(found, dict) else found
-                raise _damaged(self.path, f"{name} is {there}; {value} was expected", _REDO)
-
-    def names(self) -> list[str]:
-        """Return the names of the arrays."""
-        with _reading(self.path, _REDO), zipfile.ZipFile(self.path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Return one array."""
-        with _reading(self.path, _REDO), self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            array = arrays[name]
-            # NumPy returns the bytes of a member that is no .npy.
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{name} is no array")
-            return array
-
-
-class _StoredArrays(Mapping[Any, NDArray[Any]]):
-    """One field of a result on disk: arrays by population, read and joined when they are asked for."""
-
-    def __init__(self, field: str, names: Mapping[Hashable, str], files: Sequence[ShardFile], network: Network) -> None:
-        self._field, self._names, self._files, self._network = field, names, files, network
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return the array of a population for all images; a copy, so that it is read-only."""
-        name = self._names[key]
-        start = self._files[0].shard.start
-        arrays = [self._read(file, key, name) for file in self._files]
-        array = join_arrays(self._field, arrays, [file.shard.start - start for file in self._files])
-        array.setflags(write=False)
-        return array
-
-    def __iter__(self) -> Iterator[Any]:
-        """Iterate over the keys."""
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        """Return the number of arrays."""
-        return len(self._names)
-
-    def _read(self, file: ShardFile, key: Any, name: str) -> NDArray[Any]:
-        """Return one shard's array; one that was left out is all zeros."""
-        if self._field in _MAY_BE_ABSENT and name not in file.names():
-            return np.zeros((len(file.shard), *self._network[key].shape))
-        return file.read(name)
+    return replace(result, images=np.array(result.images), **fields)
 
 
 def _result(
@@ -373,31 +241,22 @@ def _result(
     first_image: int,
 ) -> Result:
     """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
-    stored = files[0].names()
-    keys = _keys(files[0].path, stored, [population.name for population in network.populations])
+    path, stored = files[0].path, files[0].names()
+    keys = array_names(path, stored, network, settings)
     firsts = [file.shard.start - files[0].shard.start for file in files]
+    checkpoints = files[0].read("checkpoints")
+    expected = Expected(network, settings, sum(len(file.shard) for file in files), len(np.atleast_1d(checkpoints)))
+    with checking(path, "checkpoints"):
+        expected.check_checkpoints(checkpoints)
     history = None
     if "output_history" in stored:
-        history = join_arrays("output_history", [file.read("output_history") for file in files], firsts)
-    fields: dict[str, Any] = {field: _StoredArrays(field, keys[field], files, network) for field in ARRAYS_BY_NAME}
-    checkpoints = files[0].read("checkpoints")
+        with checking(path, "output_history"):
+            histories = [file.read("output_history") for file in files]
+            for file, part in zip(files, histories, strict=True):
+                replace(expected, n_images=len(file.shard)).check_history(part)
+            history = join_arrays("output_history", histories, firsts)
+    fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
     number = first_image + files[0].shard.start
     return Result(
         network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
     )
-
-
-def _keys(path: Path, stored: Sequence[str], names: Sequence[str]) -> dict[str, dict[Hashable, str]]:
-    """Return, for each field, the names of its arrays in a shard by population, or population and step."""
-    keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
-    for field in _MAY_BE_ABSENT:
-        keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
-    for name in stored:
-        field, *numbers = name.split(":")
-        if field not in keys:
-            continue
-        if not all(map(str.isdecimal, numbers)) or len(numbers) not in (1, 2) or int(numbers[0]) >= len(names):
-            raise _damaged(path, f"it holds {name}", _REDO)
-        population, *step = names[int(numbers[0])], *map(int, numbers[1:])
-        keys[field][(population, *step) if step else population] = name
-    return keys

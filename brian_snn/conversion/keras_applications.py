@@ -9,8 +9,10 @@ from typing import Any
 
 from brian_snn.conversion.keras_files import import_keras, usual_defaults
 from brian_snn.conversion.keras_legacy import readable_weights
+from brian_snn.conversion.keras_weights import count_weights
 from brian_snn.errors import ModelError, OutputError
 from brian_snn.outputs import temporary_folder
+from brian_snn.reading import check_plain_file
 
 # Side of the photos that Inception-V3 takes.
 _SIDE = 299
@@ -59,14 +61,16 @@ def load_inception(weights: str) -> Inception:
     Raises
     ------
     ModelError
-        If the weights can neither be downloaded nor read, or do not fit.
+        If the weights can neither be downloaded nor read, do not fit, or are in no HDF5 file that stands for itself.
     """
     if weights == IMAGENET:
         return Inception(_build(IMAGENET, None), _KERAS_LABEL, _KERAS_PIXELS)
     path = Path(weights)
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(f"weights {path}: there is no such file; give the path of one, or {IMAGENET!r}.")
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    check_plain_file(path, f"weights {path}", ModelError)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     label, pixels = _KNOWN_FILES.get(digest, (path.name, (0.0, 1.0)))
     return Inception(_build(None, path), label, pixels)
 
@@ -88,6 +92,8 @@ def _build(weights: str | None, path: Path | None) -> Any:
         with temporary_folder() as folder, usual_defaults(keras):
             model = keras.applications.InceptionV3(weights=weights, include_top=False, input_shape=(_SIDE, _SIDE, 3))
             if path is not None:
+                # Keras opens other kinds of files too, and unpickles some of them.
+                count_weights(path, path.stat().st_size)
                 model.load_weights(readable_weights(path, folder))
     except (ModelError, OutputError):
         raise

@@ -2,13 +2,15 @@
 
 A model file is data from anywhere. Keras rebuilds layers by looking up names in it, and some layers hold Python code.
 So the file's configuration is read first, as plain JSON, and refused unless every object in it is a Keras layer that
-can be converted; only then does Keras see it.
+can be converted (`keras_config`); its weights are looked through as well (`keras_weights`), and there may be nothing
+else in it. Only then does Keras see it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import io
+import math
 import os
 import sys
 import zipfile
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from brian_snn.conversion.keras_layers import READERS, unsupported
+from brian_snn.conversion.keras_config import MODELS, refuse_code, without_training
 from brian_snn.conversion.keras_legacy import (
     attribute_text,
     is_legacy,
@@ -25,14 +27,13 @@ from brian_snn.conversion.keras_legacy import (
     modernised_copy,
     written_with,
 )
-from brian_snn.errors import ModelError, OutputError, SettingError
+from brian_snn.conversion.keras_weights import count_weights
+from brian_snn.errors import READ_ERRORS, ModelError, OutputError, SettingError
 from brian_snn.outputs import temporary_folder
+from brian_snn.reading import MOST_TEXT, check_plain_file, check_size, checked_members, parsed_json
 
-_MODELS = ("Functional", "Sequential", "Model")
-_OTHER_LAYERS = ("InputLayer",)
-# Parts of Keras whose objects are plain records; others, such as keras.utils, hold functions that do things.
-_MODULES = ("layers", "models", "initializers", "regularizers", "constraints", "dtype_policies", "ops", "activations")
-_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "function")
+# All that Keras writes for the layers that can be converted; others bring folders of assets, or pickled weights.
+_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _BACKEND_PLACES = "by KERAS_BACKEND or the file keras.json in ~/.keras or KERAS_HOME"
 
 
@@ -121,29 +122,59 @@ def load_model(path: str | Path) -> Any:
             f"model {path}: a folder (SavedModel) holds no layers that Keras 3 can read; load it where it was made and "
             "save it again with model.save('model.keras')."
         )
-    if not path.is_file():
-        raise ModelError(f"model {path}: there is no such file.")
+    check_plain_file(path, f"model {path}", ModelError)
     suffix, theano = path.suffix.lower(), False
     if suffix == ".keras":
-        config, version = _config_in_archive(path)
+        config, version, n_weights = _config_in_archive(path)
     elif suffix in (".h5", ".hdf5"):
-        config, version, backend = _config_in_h5(path)
+        config, version, backend, n_weights = _config_in_h5(path)
         theano = is_theano(backend, f"model {path}")
     else:
         raise ModelError(f"model {path}: its name ends in {suffix!r}; model files end in .keras, .h5 or .hdf5.")
     legacy = is_legacy(version)
-    config = modernised(config) if legacy else config
-    _refuse_code(config, path)
+    readable = _modernised(config, path) if legacy else without_training(config)
+    refuse_code(readable, f"model {path}")
     keras = import_keras()
     try:
-        with temporary_folder() as folder, usual_defaults(keras):
-            readable = modernised_copy(path, config, folder, theano) if legacy or theano else path
-            return keras.models.load_model(readable, compile=False, safe_mode=True)
+        with temporary_folder() as folder, usual_defaults(keras), _at_most(keras, n_weights, path):
+            copied = legacy or theano or readable != config
+            source = modernised_copy(path, readable, folder, theano) if copied else path
+            return keras.models.load_model(source, compile=False, safe_mode=True)
     except (ModelError, OutputError):
         raise
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
         raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
+
+
+@contextlib.contextmanager
+def _at_most(keras: Any, n_numbers: int, path: Path) -> Iterator[None]:
+    """Let layers make no more weights than a file holds: a few bytes can ask for a layer of any size."""
+    add_weight, made = keras.Layer.add_weight, 0
+
+    def counted(layer: Any, shape: Any = None, *arguments: Any, **keywords: Any) -> Any:
+        nonlocal made
+        made += math.prod(length for length in shape or () if isinstance(length, int))
+        if made > n_numbers:
+            raise ModelError(
+                f"model {path}: layer {layer.name!r} ({type(layer).__name__}) has weights of shape {tuple(shape)}, "
+                "more than the file holds; save the model again with its weights."
+            )
+        return add_weight(layer, shape, *arguments, **keywords)
+
+    keras.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = add_weight
+
+
+def _modernised(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the configuration of Keras 2 as Keras 3 writes it."""
+    try:
+        return without_training(modernised(config))
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ModelError(f"model {path}: its configuration is damaged ({_first_line(error)}).") from error
 
 
 @contextlib.contextmanager
@@ -162,81 +193,57 @@ def usual_defaults(keras: Any) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return lines[0][:300] if lines else type(error).__name__
 
 
-def _config_in_archive(path: Path) -> tuple[dict[str, Any], str]:
-    """Return the configuration inside a ``.keras`` file, and the version of Keras that wrote it."""
+def _config_in_archive(path: Path) -> tuple[dict[str, Any], str, int]:
+    """Return the configuration in a ``.keras`` file, the version of Keras that wrote it, and its number of weights."""
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, EOFError) as error:
+            members = checked_members(archive, _MEMBERS)
+            config, metadata = (parsed_json(_text(archive, members[name])) for name in _MEMBERS[:2])
+            version = str(metadata["keras_version"])
+            weights = members[_MEMBERS[2]]
+            check_size(weights.file_size, weights.compress_size, "save the model again")
+            n_weights = count_weights(io.BytesIO(archive.read(weights)), weights.file_size)
+    except (*READ_ERRORS, NotImplementedError) as error:
         raise ModelError(f"model {path}: the file is damaged or no .keras file ({_first_line(error)}).") from error
-    return _checked_config(config, path), version
+    return _checked_config(config, path), version, n_weights
 
 
-def _config_in_h5(path: Path) -> tuple[dict[str, Any], str, str]:
-    """Return the configuration inside an HDF5 file, and the version of Keras and the backend that wrote it."""
+def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member with text, of which one byte more is read than may be."""
+    with archive.open(member) as file:
+        return file.read(MOST_TEXT + 1)
+
+
+def _config_in_h5(path: Path) -> tuple[dict[str, Any], str, str, int]:
+    """Return the configuration in an HDF5 file, the version and backend that wrote it, and its number of weights."""
     import h5py
 
     try:
+        n_weights = count_weights(path, path.stat().st_size)
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")
-            config = None if text is None else json.loads(text)
+            if text is not None and not isinstance(text, str | bytes):
+                raise ValueError("its model_config is no text")
+            config = None if text is None else parsed_json(text)
             version, backend = attribute_text(file.attrs.get("keras_version", "")), written_with(file)
-    except (OSError, ValueError, KeyError) as error:
+    except READ_ERRORS as error:
         raise ModelError(f"model {path}: the file is damaged or no HDF5 file ({_first_line(error)}).") from error
     if config is None:
         raise ModelError(
             f"model {path}: it holds weights only, no architecture; load them into the model and use model.save()."
         )
-    return _checked_config(config, path), version, backend
+    return _checked_config(config, path), version, backend, n_weights
 
 
 def _checked_config(config: Any, path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise ModelError(f"model {path}: its configuration is damaged.")
-    if config.get("class_name") not in _MODELS:
+    if config.get("class_name") not in MODELS:
         raise ModelError(
             f"model {path}: it is a {config.get('class_name')!r}, which needs code of its own; only functional and "
             "Sequential models can be loaded."
         )
-    # Loss and optimiser are not loaded.
-    return {key: value for key, value in config.items() if key not in ("compile_config", "build_config")}
-
-
-def _refuse_code(config: dict[str, Any], path: Path) -> None:
-    """Raise unless everything that a configuration names is a record of Keras' own."""
-    pending: list[tuple[Any, str, bool]] = [(config, "", True)]
-    while pending:
-        part, owner, is_layer = pending.pop()
-        if isinstance(part, dict):
-            owner = _checked_object(part, owner, is_layer, path) if "class_name" in part else owner
-            pending += [(value, owner, key == "layers") for key, value in part.items()]
-        elif isinstance(part, list):
-            pending += [(value, owner, is_layer) for value in part]
-
-
-def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, path: Path) -> str:
-    """Check one serialised object; return the label of the layer to which its parts belong."""
-    class_name, module, registered = (str(part.get(key) or "") for key in ("class_name", "module", "registered_name"))
-    config = part.get("config")
-    name = config.get("name") if isinstance(config, dict) else None
-    label = f"layer {name!r} ({class_name})" if is_layer else owner or f"object {class_name!r}"
-    places = module.split(".")
-    place = places[2] if places[:2] == ["keras", "src"] and len(places) > 2 else places[1] if len(places) > 1 else ""
-    foreign = bool(module) and (places[0] != "keras" or (place not in _MODULES and module != "keras"))
-    if class_name in _CODE or foreign or ">" in registered:
-        raise ModelError(
-            f"model {path}: {label} holds code or an object that is not Keras' own ({module or 'no module'}, "
-            f"{class_name}), which is never run; write it with Keras layers and save the model again."
-        )
-    if is_layer and class_name not in (*READERS, *_MODELS, *_OTHER_LAYERS) and not _is_function(module):
-        raise unsupported(f"model {path}: {label}", class_name)
-    return label
-
-
-def _is_function(module: str) -> bool:
-    """Whether an entry is an operation such as ``x + y`` and no layer."""
-    return module.startswith(("keras.src.ops", "keras.ops"))
+    return config

@@ -117,8 +117,6 @@ def readable_weights(path: Path, folder: Path) -> Path:
     import h5py
 
     what = f"weights {path}"
-    if not h5py.is_hdf5(path):
-        return path
     with h5py.File(path, "r") as file:
         if not is_theano(written_with(file), what):
             return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from brian_snn.conversion.graph_sizes import check_sizes
 from brian_snn.conversion.keras_files import import_keras, load_model
 from brian_snn.conversion.keras_layers import Operations, read_layer
 from brian_snn.conversion.keras_reference import check_against_keras, reference_activations
@@ -37,7 +38,7 @@ def read_model(model: Any, until: str | None = None) -> LayerGraph:
     Raises
     ------
     ModelError
-        If a layer or the model cannot be converted; the message names the layer and its class.
+        If a layer or the model cannot be converted, or is too large; the message names the layer and its class.
     """
     import_keras()
     steps, target = walk(model), None
@@ -49,6 +50,7 @@ def read_model(model: Any, until: str | None = None) -> LayerGraph:
         inputs = tuple(last_node[i] for i in step.inputs)
         nodes += _nodes_of(step, _operations(steps, step), inputs, len(nodes))
         last_node.append(len(nodes) - 1)
+    check_sizes(nodes)
     return LayerGraph(model.name, tuple(nodes), None if target is None else last_node[target])
 
 

@@ -1,0 +1,173 @@
+"""Look at a file from anywhere before it is read: what it is, and how much comes out of it.
+
+What is opened without a look may never end (a device, a pipe), and what is compressed may be a thousand times as much
+as the file. The limits are far above what is stored of real networks and images, and each says how to stay below it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from brian_snn.errors import BrianSnnError
+
+#: So much text is read of a configuration, in bytes.
+MOST_TEXT = 2**26
+
+#: So deep may lists and objects lie in one another.
+_DEEPEST = 200
+
+#: What a file holds may come to so many bytes, or to so many times its size if that is more.
+_FREE_BYTES, _MOST_TIMES = 2**30, 100
+
+Kind = type[BrianSnnError]
+
+
+class TooMuch(ValueError):
+    """What a file would become in memory, and what to do about it."""
+
+
+def check_plain_file(path: Path, what: str, error: Kind) -> int:
+    """Return the size of a file in bytes, or raise `error` if there is none or it is no plain file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a link is followed.
+    what : str
+        Begins the message.
+    error : type
+        Of `brian_snn.errors`.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as problem:
+        raise error(f"{what}: there is no such file.") from problem
+    except OSError as problem:
+        raise error(f"{what}: cannot be read ({problem.strerror or problem}).") from problem
+    if stat.S_ISDIR(found.st_mode):
+        raise error(f"{what}: is a folder; name a file.")
+    if not stat.S_ISREG(found.st_mode):
+        raise error(f"{what}: is a device, a pipe or a socket, which may never end; copy it to a file.")
+    return found.st_size
+
+
+def read_text(path: Path, what: str, error: Kind) -> str:
+    """Return a text of at most `MOST_TEXT` bytes, or raise `error`; undecodable text is a `UnicodeDecodeError`."""
+    size = check_plain_file(path, what, error)
+    if size > MOST_TEXT:
+        raise error(f"{what}: holds {_size(size)} of text; {_size(MOST_TEXT)} at most are read, so shorten it.")
+    return path.read_text("utf-8")
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises
+    ------
+    ValueError
+        If it is none, is longer than `MOST_TEXT`, or lists and objects lie too deep in one another.
+    """
+    if len(text) > MOST_TEXT:
+        raise ValueError(f"{_size(len(text))} of text; at most {_size(MOST_TEXT)} are read")
+    try:
+        parsed = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("lists and objects that lie too deep in one another") from error
+    check_depth(parsed)
+    return parsed
+
+
+def check_depth(value: Any) -> None:
+    """Raise ValueError if lists and dictionaries lie too deep in one another for what walks through them."""
+    level, depth = [value], 0
+    while level:
+        if depth > _DEEPEST:
+            raise ValueError(f"lists and objects that lie more than {_DEEPEST} deep in one another")
+        inner = [part for part in level if isinstance(part, list | dict)]
+        level = [item for part in inner for item in (part.values() if isinstance(part, dict) else part)]
+        depth += 1
+
+
+def check_size(n_bytes: int, stored: int, remedy: str) -> None:
+    """Raise TooMuch if a file comes to more than it should.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What is read comes to in memory.
+    stored : int
+        Bytes in the file.
+    remedy : str
+        What to do; ends the message.
+    """
+    if n_bytes > max(_FREE_BYTES, _MOST_TIMES * stored):
+        raise TooMuch(
+            f"its {_size(stored)} would become {_size(n_bytes)}; above {_size(_FREE_BYTES)} a file may become "
+            f"{_MOST_TIMES} times as large at most, so {remedy}"
+        )
+    memory = memory_bytes()
+    if n_bytes > memory:
+        raise TooMuch(f"it would take {_size(n_bytes)} of memory, and this machine has {_size(memory)}; {remedy}")
+
+
+def memory_bytes() -> int:
+    """Return how much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def checked_members(archive: zipfile.ZipFile, allowed: Collection[str] | None = None) -> dict[str, zipfile.ZipInfo]:
+    """Return the members of a zip file by name.
+
+    Raises
+    ------
+    ValueError
+        If there is one that `allowed` has not, or the same twice, or one that is encrypted, or packed in a way that
+        neither NumPy nor Keras writes.
+    """
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        if allowed is not None and member.filename not in allowed:
+            raise ValueError(f"it holds {member.filename!r}; {', '.join(allowed)} are all that it may hold")
+        if member.filename in members:
+            raise ValueError(f"it holds {member.filename!r} twice")
+        if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"its {member.filename!r} is encrypted, or packed in another way than by deflate")
+        members[member.filename] = member
+    return members
+
+
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of the array in an open ``.npy``, which is left behind its header.
+
+    Raises
+    ------
+    ValueError
+        If it is none, if its type holds Python objects, or if it is longer than memory addresses reach.
+    """
+    if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+        raise ValueError("it is no array that NumPy saved with allow_pickle=False")
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which allow_pickle would be needed for")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    return shape, dtype
+
+
+def _size(n_bytes: int) -> str:
+    """Return a number of bytes in words."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:,.1f} {name}"
+    return f"{n_bytes:,} bytes"

@@ -25,6 +25,7 @@ from typing import NoReturn
 from brian_snn import __version__
 from brian_snn.commands.setting_options import add_settings
 from brian_snn.errors import BrianSnnError, SettingError
+from brian_snn.escaping import shown
 from brian_snn.limits import FULL, is_thread_limit, remedy
 from brian_snn.outputs import sweep_temporary
 from brian_snn.processors import usable_processors
@@ -96,10 +97,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"there is not enough memory{what}; give the process more, or fewer images at a time.")
     except ImportError as error:
         return _fail(f"a library cannot be loaded: {error}.")
+    # What no reader foresaw in a file: the last line of defence. A recursion that is too deep is a RuntimeError too.
+    except RecursionError:
+        return _fail("what was given lies too deep in itself: lists in lists, or a model of very many layers in a row.")
     except RuntimeError as error:
         if not is_thread_limit(error):
             raise
         return _fail(f"{error}; {remedy(BlockingIOError(errno.EAGAIN, ''), '')}.")
+    except UnicodeError as error:
+        return _fail(f"a name or a text cannot be read or written here ({error}); use plain letters or LC_ALL=C.UTF-8.")
 
 
 def build_parser() -> ArgumentParser:
@@ -315,11 +321,10 @@ def _silence_libraries() -> None:
 
 
 def _fail(message: str) -> int:
-    """Write one line to the standard error and return the exit code for bad input."""
-    line = " ".join(message.split())
+    """Write one line to the standard error, whatever names it holds, and return the exit code for bad input."""
     # Its reader may be gone, like the terminal of a process that was hung up.
     with suppress(OSError):
-        sys.stderr.write(f"brian-snn: error: {line}\n")
+        sys.stderr.write(f"brian-snn: error: {shown(message.strip())}\n")
     return BAD_INPUT
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from brian_snn.conversion.graph import FloatArray
-from brian_snn.errors import DataError
+from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.reading import check_plain_file
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_FORMATS = ("JPEG", "PNG")
+
+# Pillow warns above two thirds of that and refuses above a third more.
+_MOST_PIXELS = 2**27
 
 
 def read_photo(path: str | Path, side: int, shorter_side: int | None = None) -> FloatArray:
@@ -19,7 +26,7 @@ def read_photo(path: str | Path, side: int, shorter_side: int | None = None) -> 
     Parameters
     ----------
     path : str or Path
-        A file of any kind that Pillow reads.
+        A JPEG or PNG file.
     side : int
         Side of the square in pixels.
     shorter_side : int, optional
@@ -33,18 +40,24 @@ def read_photo(path: str | Path, side: int, shorter_side: int | None = None) -> 
     Raises
     ------
     DataError
-        If there is no such file or it is no photo.
+        If there is no such file, it is no photo, or it is larger than any.
     """
+    check_plain_file(Path(path), f"photo {path}", DataError)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
+            if math.prod(image.size) > _MOST_PIXELS:
+                raise DataError(f"photo {path}: has {image.size} pixels, too many for a photo; scale it down.")
             # Cameras note how they were held instead of turning the pixels.
             rgb = ImageOps.exif_transpose(image).convert("RGB")
-    except FileNotFoundError as error:
-        raise DataError(f"photo {path}: there is no such file.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    # Pillow passes on whatever its decoders come upon.
+    except (*READ_ERRORS, struct.error, Image.DecompressionBombError) as error:
         raise DataError(f"photo {path}: cannot be read ({error}); a JPEG or PNG file was expected.") from error
     scale = (shorter_side or side) / min(rgb.size)
     width, height = (max(side, round(length * scale)) for length in rgb.size)
+    if width * height > _MOST_PIXELS:
+        raise DataError(f"photo {path}: has {rgb.size} pixels, too oblong to be scaled; cut it to what matters.")
     left, top = (width - side) // 2, (height - side) // 2
     resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized.crop((left, top, left + side, top + side)), np.float64) / 255

@@ -32,6 +32,7 @@ from brian_snn.conversion.graph import Network
 from brian_snn.conversion.keras_reader import check_against_keras, load_model, read_model
 from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
+from brian_snn.escaping import shown
 
 
 def convert(
@@ -101,6 +102,6 @@ def convert(
 def _provenance(model: Any, path: Path | None, until: str | None) -> dict[str, str]:
     """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
     versions = {"brian_snn": __version__, "keras": version("keras"), "numpy": np.__version__}
-    source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
+    source = {"file": shown(path.name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
     part = {} if until is None else {"until": until}
-    return {"model": str(model.name), **part, **source, **versions}
+    return {"model": shown(str(model.name)), **part, **source, **versions}

@@ -73,7 +73,8 @@ def parsed_json(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        If it is none, is longer than `MOST_TEXT`, or lists and objects lie too deep in one another.
+        If it is none, is longer than `MOST_TEXT`, if lists and objects lie too deep in one another, or if a string
+        holds half a character (a lone surrogate), which cannot be written anywhere.
     """
     if len(text) > MOST_TEXT:
         raise ValueError(f"{_size(len(text))} of text; at most {_size(MOST_TEXT)} are read")
@@ -81,18 +82,21 @@ def parsed_json(text: str | bytes) -> Any:
         parsed = json.loads(text)
     except RecursionError as error:
         raise ValueError("lists and objects that lie too deep in one another") from error
-    check_depth(parsed)
+    check_tree(parsed)
     return parsed
 
 
-def check_depth(value: Any) -> None:
-    """Raise ValueError if lists and dictionaries lie too deep in one another for what walks through them."""
+def check_tree(value: Any) -> None:
+    """Raise ValueError if lists and dictionaries lie too deep in one another, or a string holds half a character."""
     level, depth = [value], 0
     while level:
         if depth > _DEEPEST:
             raise ValueError(f"lists and objects that lie more than {_DEEPEST} deep in one another")
+        for text in level:
+            if isinstance(text, str) and not text.isascii():
+                text.encode()
         inner = [part for part in level if isinstance(part, list | dict)]
-        level = [item for part in inner for item in (part.values() if isinstance(part, dict) else part)]
+        level = [item for part in inner for item in ((*part, *part.values()) if isinstance(part, dict) else part)]
         depth += 1
 
 

@@ -315,6 +315,13 @@ def nested(depth):
     return b'{"a":' * depth + b"1" + b"}" * depth
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_half_a_character_in_a_name_is_refused(model, suffix):
+    path = model(suffix)
+    hostile.change_config(path, lambda whole: first_dense(whole)["config"].update(name="a\udcffb"))
+    refused(path, "surrogates not allowed")
+
+
 @pytest.mark.parametrize("depth", [300, 100_000])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_configuration_that_is_too_deep_is_refused(model, suffix, depth):

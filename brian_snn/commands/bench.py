@@ -25,6 +25,7 @@ from brian_snn.conversion.graph import INPUT
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.datasets import load_demo, load_images
 from brian_snn.errors import SettingError
+from brian_snn.escaping import csv_safe
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert
@@ -51,7 +52,7 @@ def run(arguments: Namespace) -> int:
     console.print(_verdict(frame))
     if arguments.output is not None:
         with staged_file(arguments.output) as path:
-            frame.assign(**facts).to_csv(path, index=False)
+            csv_safe(frame.assign(**facts)).to_csv(path, index=False)
         console.print(f"wrote {arguments.output}")
     return 0 if frame["same_counts"].all() else FAILED
 

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from brian_snn.escaping import shown
 
 #: Equations in the order of the columns of the verification table; others of a report come behind them.
 EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
@@ -24,23 +27,35 @@ RESIDUAL_NOTE = "in thresholds; - where an equation does not apply; spikes: Eq. 
 _PIPE_WIDTH = 120
 
 
+class _PlainConsole(Console):
+    """A console on which no text moves the cursor, rings or turns a line around."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield what is to be written; only the line feeds of the layout and rich's own control codes remain."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment("\n".join(map(shown, segment.text.split("\n"))), segment.style)
+
+
 def new_console() -> Console:
     """Return a console on the current standard output; rich's own width for pipes would cut the tables."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return _PlainConsole(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def heading(title: str, note: str = "") -> Text:
     """Return a line in bold with a blank line above, and a note behind it."""
-    return Text.assemble("\n", (title, "bold"), f" ({note})" if note else "")
+    return Text.assemble("\n", (shown(title), "bold"), f" ({note})" if note else "")
 
 
 def table(rows: Sequence[Mapping[str, object]], text_columns: Sequence[str] = ()) -> Table:
     """Return a table with a row per mapping; columns are aligned right unless named in `text_columns`."""
     result = Table(header_style="bold", box=None, pad_edge=False)
     for column in rows[0]:
-        result.add_column(column, justify="left" if column in text_columns else "right", overflow="fold")
+        result.add_column(shown(column), justify="left" if column in text_columns else "right", overflow="fold")
     for row in rows:
-        result.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row.values()))
+        result.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row.values()))
     return result
 
 
@@ -69,7 +84,9 @@ def verdict(report: pd.DataFrame) -> Text:
     """Return one line: green if all holds, with what was compared; red with what fails."""
     if holds(report):
         return Text(f"verified: {compared(report)}", style="bold green")
-    failed = ", ".join(f"{row['equation']} in {row['population']}" for _, row in report[~report["holds"]].iterrows())
+    failed = ", ".join(
+        shown(f"{row['equation']} in {row['population']}") for _, row in report[~report["holds"]].iterrows()
+    )
     return Text(f"VERIFICATION FAILED: {failed}", style="bold red")
 
 
@@ -147,9 +164,9 @@ class Simulation:
     """
 
     def __init__(self, progress: Progress, name: str, n_images: int) -> None:
-        self._progress, self._name, self.anything_ran = progress, name, False
-        self._compile = progress.add_task(f"compile, {name}", total=None)
-        self._run = progress.add_task(f"run, {name}", total=n_images, start=False, paced=True)
+        self._progress, self._name, self.anything_ran = progress, shown(name), False
+        self._compile = progress.add_task(f"compile, {self._name}", total=None)
+        self._run = progress.add_task(f"run, {self._name}", total=n_images, start=False, paced=True)
 
     def built(self, n_done: int, n_total: int) -> None:
         """Show how many files are compiled."""
@@ -179,7 +196,8 @@ class Stages:
     """Progress bars, one line per stage, each with its time."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<32}"), BarColumn(30), MofNCompleteColumn(), _Seconds(), _Pace())
+        name = TextColumn("{task.description:<32}", markup=False)
+        columns = (name, BarColumn(30), MofNCompleteColumn(), _Seconds(), _Pace())
         self._progress = Progress(*columns, console=console)
 
     def __enter__(self) -> Stages:
@@ -194,7 +212,7 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Show one stage of unknown length while the block runs."""
-        task = self._progress.add_task(name, total=None)
+        task = self._progress.add_task(shown(name), total=None)
         start = time.perf_counter()
         yield
         _finish(self._progress, task, time.perf_counter() - start)

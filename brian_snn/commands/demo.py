@@ -38,6 +38,7 @@ from brian_snn.conversion.answers import answer_of
 from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo
+from brian_snn.escaping import csv_safe
 from brian_snn.outputs import check_target, files_in, staged_folder
 from brian_snn.pipeline import convert
 from brian_snn.plotting.accuracy import plot_accuracy
@@ -215,7 +216,7 @@ def _write_tables(demo: DemoRun, folder: Path) -> None:
     }
     for name, tables in by_reset.items():
         rows = [frame.assign(reset=reset) for reset, frame in tables.items()]
-        pd.concat(rows).to_csv(folder / f"{name}.csv", index=False)
+        csv_safe(pd.concat(rows)).to_csv(folder / f"{name}.csv", index=False)
     pd.DataFrame(_accuracy_curves(demo)).to_csv(folder / "accuracy_over_time.csv", index=False)
 
 

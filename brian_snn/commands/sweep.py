@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import time
 import tomllib
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -37,10 +39,12 @@ from brian_snn.conversion.keras_reader import load_model
 from brian_snn.conversion.normalise import check_grid, check_scaling
 from brian_snn.datasets import Dataset, load_images
 from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
+from brian_snn.escaping import csv_safe
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import staged_file
 from brian_snn.outputs import sweep as sweep_folder
 from brian_snn.pipeline import convert
+from brian_snn.reading import check_tree, parsed_json, read_text
 from brian_snn.simulation.cluster import connect
 from brian_snn.simulation.execution import Execution
 from brian_snn.simulation.result import Result
@@ -54,6 +58,8 @@ CONVERSION = {"percentile": 99.9, "normalisation": "layer", "grid": 2.0**-24}
 _FILES = ("model", "calibration", "data")
 _MAY_VARY = ("model", *CONVERSION, *(field.name for field in fields(Settings)))
 _FIXED = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)
+
+_MOST_POINTS = 10_000
 
 _ROWS, _RUNNING = "points", "running"
 
@@ -99,10 +105,11 @@ def read_sweep(path: Path) -> Sweep:
         If the file is no TOML, an entry is unknown or missing, or a value is outside its range; names file and entry.
     """
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise SettingError(f"{path}: there is no such file.") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        given = tomllib.loads(read_text(path, str(path), SettingError))
+        check_tree(given)
+    except SettingError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{path}: it is no TOML file ({error}).") from error
     grid = given.pop("grid", {}) if isinstance(given.get("grid"), dict) else {}
     for entries, allowed, where in ((given, _FIXED, "the top"), (grid, _MAY_VARY, "[grid]")):
@@ -123,10 +130,13 @@ def read_sweep(path: Path) -> Sweep:
 def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Sweep:
     """Check the values and multiply out the grid."""
     constant = {name: value for name, value in given.items() if name in _MAY_VARY}
+    if (n_points := math.prod(map(len, grid.values()))) > _MOST_POINTS:
+        raise SettingError(f"{path}: [grid] has {n_points:,} points; {_MOST_POINTS:,} at most, so make several sweeps.")
     varied = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     try:
         points = tuple(_checked_point(CONVERSION | constant | values, path.parent) for values in varied)
-        twice = [values for values, point in zip(varied, points, strict=True) if points.count(point) > 1]
+        times = Counter(tuple(point.values()) for point in points)
+        twice = [values for values, point in zip(varied, points, strict=True) if times[tuple(point.values())] > 1]
         if twice:
             raise SettingError(f"[grid] gives {twice[0]} twice; once is enough.")
         images = None if "images" not in given else whole_number("images", given["images"], 1)
@@ -176,7 +186,7 @@ def run(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         n_done = len(list((folder / _ROWS).iterdir()))
         raise Interrupted(f"interrupted; {folder} keeps {n_done} point(s), and the same command goes on.") from None
-    for name, write in (("sweep.csv", frame.to_csv), ("sweep.parquet", frame.to_parquet)):
+    for name, write in (("sweep.csv", csv_safe(frame).to_csv), ("sweep.parquet", frame.to_parquet)):
         with staged_file(folder / name) as staged:
             write(staged, index=False)
     console.print(table(list(_shown(frame, sweep)), sweep.varies))
@@ -208,10 +218,10 @@ def _rows(console: Console, sweep: Sweep, execution: Execution, folder: Path) ->
 def _read_row(path: Path) -> dict[str, Any] | None:
     """Return a row that was kept; None if there is none, or what a power cut left of it."""
     try:
-        row: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        row = parsed_json(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return row
+    return row if isinstance(row, dict) else None
 
 
 class _Models:

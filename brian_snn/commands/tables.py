@@ -13,6 +13,7 @@ from brian_snn.analysis.classification import accuracy, choices_over_time, train
 from brian_snn.analysis.operations import COUNT_NAMES, saturated_share, snn_operations
 from brian_snn.conversion.graph import INPUT, FloatArray, Network
 from brian_snn.conversion.linear_maps import n_synapses
+from brian_snn.escaping import csv_safe
 from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.topology import AUTO_LIMIT, uses_shared_kernels
@@ -97,4 +98,5 @@ def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArra
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Write rows as CSV, numbers without thousands separators."""
     frame = pd.DataFrame(rows)
-    frame.map(lambda cell: cell.replace(",", "") if isinstance(cell, str) else cell).to_csv(path, index=False)
+    plain = frame.map(lambda cell: cell.replace(",", "") if isinstance(cell, str) else cell)
+    csv_safe(plain).to_csv(path, index=False)

@@ -17,6 +17,7 @@ from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.conversion.keras_reader import load_model, reference_activations
 from brian_snn.datasets import Dataset, load_demo
 from brian_snn.errors import SettingError
+from brian_snn.escaping import csv_safe
 from brian_snn.outputs import check_target, files_in, staged_folder
 from brian_snn.pipeline import convert
 from brian_snn.plotting.style import save_figure
@@ -64,7 +65,7 @@ def draw_small(name: str, arguments: Namespace, draw: Callable[[Namespace, Stage
             for suffix in ("png", "pdf"):
                 save_figure(drawn.figure, folder / f"{name}.{suffix}")
             for stem, rows in drawn.tables.items():
-                rows.to_csv(folder / f"{stem}.csv", index=False)
+                csv_safe(rows).to_csv(folder / f"{stem}.csv", index=False)
     if drawn.shown:
         rows_shown = [{"": what, "value": value} for what, value in drawn.shown.items()]
         console.print(heading(name), table(rows_shown, ("", "value")), sep="\n")

@@ -8,6 +8,7 @@ import jinja2
 
 from brian_snn import __version__
 from brian_snn.commands.console import holds, verdict
+from brian_snn.escaping import shown
 from brian_snn.reporting import explained, measured, provenance
 from brian_snn.reporting.blocks import Page
 from brian_snn.reporting.gather import Run
@@ -42,12 +43,13 @@ def compose(run: Run) -> Page:
 
 
 def render(page: Page) -> str:
-    """Return a page as HTML; whatever came from files is escaped."""
+    """Return a page as HTML; whatever came from files is escaped, and what does not print is written out."""
     folder = resources.files("brian_snn.reporting").joinpath("templates")
     templates = {name: folder.joinpath(name).read_text("utf-8") for name in ("report.html", "report.css")}
     environment = jinja2.Environment(
         loader=jinja2.DictLoader(templates),
         autoescape=True,
+        finalize=lambda value: shown(value) if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

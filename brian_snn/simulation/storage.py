@@ -26,6 +26,7 @@ from brian_snn.conversion.graph import Network
 from brian_snn.conversion.storage import read_network, save_network
 from brian_snn.errors import DataError, SettingError
 from brian_snn.outputs import whole_file
+from brian_snn.reading import check_plain_file, parsed_json, read_text
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.shards import AGAIN, ShardFile, StoredArrays, array_names, checking, damaged, reading
@@ -105,7 +106,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     path = folder / DESCRIPTION
     with reading(path):
-        description = json.loads(path.read_text("utf-8"))
+        description = parsed_json(read_text(path, str(path), DataError))
     if not isinstance(description, dict) or type(description.get("format")) is not int:
         raise damaged(path, "it names no format")
     if description["format"] > FORMAT:
@@ -202,6 +203,7 @@ def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDA
     # An older version may have written it in another way, of which the description has the hash.
     network, sha256 = read_network(folder / NETWORK)
     _require(folder / NETWORK, sha256, description["network_sha256"])
+    check_plain_file(folder / IMAGES, str(folder / IMAGES), DataError)
     with reading(folder / IMAGES):
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
     if not isinstance(images, np.ndarray):

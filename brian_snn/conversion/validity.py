@@ -19,6 +19,8 @@ from brian_snn.errors import ModelError
 if TYPE_CHECKING:
     from brian_snn.conversion.graph import Geometry, Network, Population, Projection
 
+# Numbers that are looked at together: a network's are checked in each of its stages, in pieces that a cache holds.
+_CHUNK = 2**15
 
 # --- values ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +155,8 @@ def check_network(network: Network) -> None:
 
 def _check_grid(values: NDArray[np.float64], grid: float, where: str) -> None:
     # Exact: a division by a power of two changes the exponent only.
-    if grid and not np.array_equal(values / grid, np.rint(values / grid)):
+    scaled = (values.ravel()[start : start + _CHUNK] / grid for start in range(0, values.size if grid else 0, _CHUNK))
+    if not all(np.array_equal(part, np.rint(part)) for part in scaled):
         raise ModelError(f"{where}: some are no multiples of the grid {grid:g}")
 
 

@@ -138,8 +138,19 @@ def test_a_folder_that_is_no_result(tmp_path, capsys):
         (KeyboardInterrupt(), "interrupted; nothing was written."),
         (BrianSnnError("two\nlines"), "two lines"),
         (OSError(28, "No space left on device", "/data/build"), "/data/build: No space left on device."),
+        (
+            BlockingIOError(11, "Resource temporarily unavailable"),
+            "Resource temporarily unavailable; end other programs, or let this user have more processes and threads "
+            "(ulimit -u).",
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            "can't start new thread; end other programs, or let this user have more processes and threads (ulimit -u).",
+        ),
+        (MemoryError(), "there is not enough memory; give the process more, or fewer images at a time."),
+        (ImportError("a.so: failed to map"), "a library cannot be loaded: a.so: failed to map."),
     ],
-    ids=["Ctrl-C", "several lines", "disk full"],
+    ids=["Ctrl-C", "several lines", "disk full", "fork", "thread", "memory", "library"],
 )
 def test_what_goes_wrong_in_a_run_is_one_line(cli_folder, tmp_path, capsys, monkeypatch, error, message):
     def fail(*_, **__):

@@ -2,11 +2,24 @@
 
 import errno
 import os
+import signal
+import tempfile
 
 import pytest
 
+from brian_snn import outputs
 from brian_snn.errors import OutputError
-from brian_snn.outputs import MANIFEST, check_target, files_in, staged_file, staged_folder
+from brian_snn.outputs import (
+    MANIFEST,
+    check_target,
+    files_in,
+    staged_file,
+    staged_folder,
+    sweep,
+    sweep_temporary,
+    temporary_folder,
+)
+from tests.campaign.limits import run_limited
 
 
 def tree(folder):
@@ -59,6 +72,60 @@ class TestStaged:
         (tmp_path / "plain").mkdir()
         write_folder(tmp_path / "run", a="1")
         assert (tmp_path / "run").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+class TestKilled:
+    """What processes leave that are killed; their locks are gone, those of the living are not."""
+
+    def left_by_a_killed_process(self, act, *arguments):
+        outcome = run_limited(killed_in, act, *arguments)
+        assert outcome.value == "SIGKILL", outcome
+
+    @pytest.mark.parametrize("writer", [staged_file, staged_folder])
+    def test_the_next_one_to_write_there_deletes_it_and_nothing_else(self, tmp_path, writer):
+        for name in ("run", "other"):
+            self.left_by_a_killed_process(writer, tmp_path / name)
+        (tmp_path / ".run.part").write_text("mine")
+        (tmp_path / ".run.12345678.part.txt").write_text("mine")
+        with staged_file(tmp_path / "run"):
+            # Of a living process.
+            assert len(os.listdir(tmp_path)) == 4
+            check_target(tmp_path / "run", "file")
+            assert len(os.listdir(tmp_path)) == 4
+            sweep(tmp_path)
+            assert len(os.listdir(tmp_path)) == 3
+            (next(tmp_path.glob(".run.*.part/")) / "run").write_text("new")
+        assert tree(tmp_path) == {"run": "new", ".run.part": "mine", ".run.12345678.part.txt": "mine"}
+
+    def test_temporary_folders_are_deleted_at_the_next_start(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        self.left_by_a_killed_process(temporary_folder)
+        assert len(os.listdir(tmp_path)) == 1
+        (tmp_path / "brian_snn_race_12345678").mkdir()
+        with temporary_folder() as folder:
+            sweep_temporary()
+            assert sorted(os.listdir(tmp_path)) == sorted([folder.name, "brian_snn_race_12345678"])
+
+    def test_a_folder_that_was_killed_between_the_old_and_the_new_one_is_the_new_one(self, tmp_path, monkeypatch):
+        write_folder(tmp_path / "run", a="old")
+
+        def swap(content, path, replaced):
+            path.rename(replaced)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(outputs, "_swap", swap)
+        assert run_limited(lambda: write_folder(tmp_path / "run", a="new")).value == "SIGKILL"
+        assert not (tmp_path / "run").exists()
+        with pytest.raises(OutputError, match="--force"):
+            check_target(tmp_path / "run", "folder")
+        assert tree(tmp_path) == {"run/a": "new", f"run/{MANIFEST}": "a\n"}
+
+
+def killed_in(manager, *arguments):
+    """Die within a context."""
+    with manager(*arguments) as path:
+        (path / "x" if path.is_dir() else path).write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class TestCheckTarget:

@@ -289,12 +289,16 @@ def _sweep_beside(path: Path) -> None:
 
 
 def _sweep(staging: Path) -> None:
-    """Delete a folder that a killed process left; what it was about to put into an empty place goes there first."""
+    """Delete a folder that a killed process of this user left; what was to go into an empty place goes there first."""
     try:
         lock = _lock(staging)
     except OSError:
         return
     if lock is None:
+        return
+    # In a folder that all can write, such as /tmp, what others made could be exchanged while it is deleted.
+    if os.fstat(lock).st_uid != os.geteuid():
+        os.close(lock)
         return
     match = PART.fullmatch(staging.name)
     if match and (staging / _REPLACED).exists() and not (staging.parent / match["target"]).exists():

@@ -176,3 +176,16 @@ class TestCheckTarget:
         (tmp_path / "file").write_text("")
         with pytest.raises(OutputError, match="there is no folder"):
             check_target(tmp_path / "file" / "run", "folder")
+
+
+def test_what_a_killed_process_left_in_the_temporary_folder_is_deleted_by_its_user_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, user = tmp_path / "brian_snn_01234567.part", os.geteuid()
+    left.mkdir()
+    (left / "images.bin").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    sweep_temporary()
+    assert (left / "images.bin").exists()
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    sweep_temporary()
+    assert not left.exists()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brian_snn import cli
+from brian_snn.quiet_brian import import_brian2
 from brian_snn.streams import open_streams
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def _ignore_preferences_of_the_working_folder() -> None:
         here = os.getcwd()
         os.chdir(Path(__file__).parent)
         try:
-            import brian2  # noqa: F401
+            import_brian2()
         finally:
             os.chdir(here)
 

@@ -25,7 +25,7 @@ from brian_snn.conversion.graph import INPUT
 from brian_snn.conversion.linear_maps import n_synapses
 from brian_snn.datasets import load_demo, load_images
 from brian_snn.errors import SettingError
-from brian_snn.escaping import csv_safe
+from brian_snn.escaping import csv_safe, shown
 from brian_snn.option_values import whole_number
 from brian_snn.outputs import check_target, staged_file
 from brian_snn.pipeline import convert
@@ -66,7 +66,7 @@ def _workload(console: Console, arguments: Namespace, settings: Settings) -> Wor
     elif arguments.data is None:
         raise SettingError(f"{arguments.network}: there are no images to show to it; name some with --data.")
     else:
-        name, network = arguments.network.name, load_network(arguments.network)
+        name, network = shown(arguments.network.name), load_network(arguments.network)
     if arguments.data is not None:
         data = load_images(arguments.data, network.input_shape, answer=answer_of(network))
     if arguments.any_range:

@@ -11,6 +11,7 @@ from brian_snn.conversion.fold import fold
 from brian_snn.conversion.forward import forward
 from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Population, Projection
 from brian_snn.conversion.keras_reader import read_model
+from brian_snn.conversion.linear_maps import apply_map, fan_out, synapses
 from brian_snn.conversion.normalise import round_to_grid
 from brian_snn.errors import ModelError
 from tests.models import HAND_PICKED
@@ -32,6 +33,11 @@ def network(populations=None, projections=None, input_shape=(4,), **fields):
     return Network(
         populations or (population(),), projections or (projection(),), input_shape, **{"grid": GRID} | fields
     )
+
+
+def pooled(kernel, windows=(1, 1), pixels=(1, 1), **fields):
+    """Return a projection that averages windows of a map with one channel."""
+    return projection("a", geometry=Geometry("average_pool", (*pixels, 1), (*windows, 1), kernel, **fields))
 
 
 def chain(*populations):
@@ -139,6 +145,82 @@ WRONG = {
     "a negative grid": (lambda: network(grid=-0.5), "grid is -0.5"),
     "a grid of NaN": (lambda: network(grid=np.nan), "grid: .*NaN"),
     "an unknown normalisation": (lambda: network(normalisation="batch"), "normalisation is 'batch'"),
+    "a padding of a dense map": (lambda: replace(FLAT, padding=((1, 0), (0, 0))), "padding is .*which it has not"),
+    "a kernel of an identity": (
+        lambda: Geometry("identity", (4,), (4,), kernel_size=(2, 1)),
+        r"kernel_size is \(2, 1\), which it has not",
+    ),
+    "groups of a pool": (
+        lambda: Geometry("max_pool", (4, 4, 2), (2, 2, 2), (2, 2), groups=2),
+        "a max_pool map: groups is 2, which it has not",
+    ),
+    **{
+        f"{name} of {number}": (
+            lambda name=name, number=number: replace(WINDOW, **{name: (1, number)}),
+            f"a conv2d map: {name} is .*a whole number of at least 1, up to 2",
+        )
+        for name in ("kernel_size", "strides", "dilation")
+        for number in (0, -1, 2**30 + 1, 2**31, 2**32 - 1, 2**33, 2**64, True, 0.5, np.nan, "1", None)
+    },
+    "a padding past 32 bits": (lambda: replace(WINDOW, padding=((2**31, 0), (0, 0))), "padding is 2147483648"),
+    "too many axes": (lambda: Geometry("dense", (1,) * 17, (3,)), "has the shape"),
+    "too many elements": (lambda: Geometry("dense", (2**16, 2**15), (3,)), "less than 2.*31 elements"),
+    "a shape past 32 bits": (lambda: population(shape=(2**31,), bias=np.zeros(1)), "has the shape"),
+    "too much padding along an axis": (
+        lambda: projection(geometry=replace(WINDOW, padding=((2**30, 0), (0, 0)))),
+        "along an axis of 10737418",
+    ),
+    "a pool that is larger than any image": (
+        lambda: pooled((20_000, 20_000), padding=((9_999, 10_000), (9_999, 10_000))),
+        "windows reach over",
+    ),
+    "more windows and elements than are listed": (
+        lambda: pooled((1, 20_000), (1, 20_000), (1, 20_000), padding=((0, 0), (9_999, 10_000))),
+        "20000 windows of 20000 elements",
+    ),
+    "padding that takes memory": (
+        lambda: pooled((1, 1), (2, 2), strides=(20_000, 20_000), padding=((0, 20_000), (0, 20_000))),
+        r"reach over \(20001, 20001\) rows",
+    ),
+    "too many neurons": (
+        lambda: network(input_shape=(3, 715_827_882)),
+        "pixels and neurons together are more than 2",
+    ),
+    "a flag for a ceiling": (lambda: population(ceiling=True), "'layer': its ceiling is True"),
+    "a flag for a grid": (lambda: network(grid=True), "grid is True"),
+    "a percentile above 100": (lambda: network(percentile=100.5), "percentile is 100.5"),
+    "half a character in a name": (lambda: population(name="a\ud800"), "its name must be text, in whole characters"),
+    "half a character in a target": (lambda: projection(target="\ud800"), "called by their names, which must be text"),
+    "half a character in a reference": (
+        lambda: population(reference=(LayerPath(("conv", "\udc80")),)),
+        "a name in its reference must be text",
+    ),
+    "a number in a reference": (lambda: population(reference=(LayerPath((3,)),)), "a name in its reference must be"),
+    "a reference to half a use": (lambda: population(reference=(LayerPath(("a",), 0.5),)), "the use in its reference"),
+    "a reference without names": (lambda: population(reference=(LayerPath("a"),)), "a name in its reference must be"),
+    "provenance that is a list": (lambda: network(provenance=["a"]), r"provenance is \['a'\]"),
+    "provenance with a number": (lambda: network(provenance={"a": 3}), "an entry of provenance must be text"),
+    "provenance with half a character": (lambda: network(provenance={"\ud800": "a"}), "an entry of provenance must be"),
+    "a readout that is read": (
+        lambda: network(*chain(population("a", "readout"), population("b", depth=2))),
+        "'a': it is a readout, which sends no spikes",
+    ),
+    "two readouts": (
+        lambda: network((population("a", "readout"), population("b", "readout")), (projection(target="a"),)),
+        "'a': it is a readout, which sends no spikes",
+    ),
+    "a maximum of nothing": (
+        lambda: network((population("a"), population("b", "max_pool", depth=0)), (projection(target="a"),)),
+        "'b': no projection leads to it",
+    ),
+    "a pixel that is weighed": (
+        lambda: network((population(kind="poisson", depth=0),)),
+        "'layer': a population of kind poisson has the image as its only input",
+    ),
+    "pixels without an image": (
+        lambda: network((population("a"), population("b", "poisson", depth=0)), (projection(target="a"),)),
+        "'b': a population of kind poisson has the image as its only input",
+    ),
 }
 
 
@@ -212,3 +294,26 @@ def test_a_folded_network_holds_what_is_asked(name):
     folded = fold(read_model(HAND_PICKED[name]()))
     assert replace(folded).grid == 0
     assert all(isinstance(path, LayerPath) for p in folded.populations for path in p.reference)
+
+
+def test_long_values_are_cut_short_in_messages():
+    with pytest.raises(ModelError) as error:
+        population(kind="x" * 10**6)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("pixels", [1, 4])
+def test_a_window_that_is_mostly_padding_is_no_work(pixels):
+    """Each of a million elements of the kernel is passed over that meets no pixel."""
+    around = (1_000, 1_000)
+    kernel = (pixels + 2_000, pixels + 2_000)
+    pool = pooled(kernel, pixels=(pixels, pixels), padding=(around, around))
+    x = np.arange(1.0, pixels**2 + 1).reshape(1, pixels, pixels, 1)
+    assert apply_map(pool.geometry, pool.weights, x).tolist() == [[[[x.sum()]]]]
+    assert fan_out(pool, pixels**2).tolist() == [1] * pixels**2
+
+
+def test_a_mean_over_all_of_a_large_image_is_listed():
+    """Positions times elements would be 10**12."""
+    pre, post, index = synapses(pooled((1000, 1000), pixels=(1000, 1000)), 10**6)
+    assert np.array_equal(pre, np.arange(10**6)) and not post.any() and not index.any()

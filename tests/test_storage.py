@@ -189,7 +189,7 @@ CHANGES = {
     "weights off the grid": (set_first("weights_0", 0.1), r"weights: some are no multiples of the grid"),
     "complex weights": (
         lambda structure, arrays: arrays.update(weights_0=arrays["weights_0"] * 1j),
-        "weights: finite numbers in float64",
+        "weights_0: finite numbers in float64",
     ),
     "infinite bias": (set_first("bias_0", np.inf), "bias: finite numbers in float64"),
     "negative scale": (set_first("scale_0", -1.0), "one positive number"),

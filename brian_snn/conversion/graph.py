@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 from brian_snn.conversion.validity import (
     check_geometry,
     check_network,
+    check_text,
+    check_texts,
     neurons,
     numbers,
     one_of,
     pair_of,
     real,
     shape_of,
+    shown,
     two,
     whole,
 )
@@ -67,6 +70,8 @@ class Geometry:
     groups : int
         Channel groups of a ``conv2d``.
 
+    Every number is an int from 0 or 1 to 2**30, and what does not apply to a kind keeps its default.
+
     Raises
     ------
     ModelError
@@ -93,6 +98,9 @@ class Geometry:
         rows, columns = two(self.padding, f"{where}: padding")
         padding = (pair_of(rows, 0, f"{where}: padding"), pair_of(columns, 0, f"{where}: padding"))
         _set(self, padding=padding, groups=whole(self.groups, 1, f"{where}: groups"))
+        for name in self._without_meaning:
+            if getattr(self, name) != getattr(Geometry, name):
+                raise ModelError(f"{where}: {name} is {getattr(self, name)!r}, which it has not")
         if self.kind == "identity" and self.input_shape != self.output_shape:
             raise ModelError(f"{where}: it maps {self.input_shape} to {self.output_shape}")
         if self.is_window and not len(self.input_shape) == len(self.output_shape) == 3:
@@ -112,6 +120,12 @@ class Geometry:
     def is_window(self) -> bool:
         """Whether the map slides a window over rows and columns."""
         return self.kind not in ("dense", "identity")
+
+    @property
+    def _without_meaning(self) -> tuple[str, ...]:
+        """The fields that say nothing of a map of this kind."""
+        windows = () if self.is_window else ("kernel_size", "strides", "dilation", "padding")
+        return windows if self.kind == "conv2d" else (*windows, "groups")
 
     @property
     def extent(self) -> Pair:
@@ -173,10 +187,10 @@ class Projection:
 
     def __post_init__(self) -> None:
         """Check the map and its arrays; lists and other kinds of numbers become arrays of float64 and int32."""
-        if not isinstance(self.target, str) or not (self.source is INPUT or isinstance(self.source, str)):
-            raise ModelError(f"{self.label}: populations are called by their names, which are text")
+        for name in (self.target, *[self.source] * (self.source is not INPUT)):
+            check_text(name, f"{self.label}: populations are called by their names, which")
         if not isinstance(self.geometry, Geometry):
-            raise ModelError(f"{self.label}: its geometry is {self.geometry!r}; a Geometry was expected")
+            raise ModelError(f"{self.label}: its geometry is {shown(self.geometry)}; a Geometry was expected")
         check_geometry(self.geometry, self.label)
         if self.geometry.weights_shape is not None:
             _set(self, weights=numbers(self.weights, f"{self.label}, weights", self.geometry.weights_shape))
@@ -195,7 +209,7 @@ class Projection:
     @property
     def label(self) -> str:
         """The projection as error messages call it."""
-        return f"projection {'the image' if self.source is INPUT else repr(self.source)} -> {self.target!r}"
+        return f"projection {'the image' if self.source is INPUT else shown(self.source)} -> {shown(self.target)}"
 
 
 class LayerPath(NamedTuple):
@@ -260,8 +274,7 @@ class Population:
     def __post_init__(self) -> None:
         """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
         where = self.label
-        if not isinstance(self.name, str):
-            raise ModelError(f"{where}: its name must be text")
+        check_text(self.name, f"{where}: its name")
         one_of(self.kind, get_args(PopulationKind), f"{where}: its kind is")
         _set(self, shape=shape_of(self.shape, where), depth=whole(self.depth, 0, f"{where}: its depth"))
         _set(self, bias=numbers(self.bias, f"{where}, bias", self.shape))
@@ -269,19 +282,22 @@ class Population:
             raise ModelError(f"{where}: its bias is not zero; a population of kind {self.kind} has none")
         scale = numbers(self.scale, f"{where}, scale")
         if scale.shape not in ((), self.shape[-1:]) or np.any(scale <= 0):
-            raise ModelError(f"{where}: its scale is {self.scale!r}; one positive number, or one a channel, fits")
+            raise ModelError(f"{where}: its scale is {shown(self.scale)}; one positive number, or one a channel, fits")
         _set(self, scale=scale if scale.ndim else float(scale))
         if self.ceiling is not None:
             _set(self, ceiling=real(self.ceiling, f"{where}: its ceiling"))
             if not 0 < self.ceiling < math.inf:
                 raise ModelError(f"{where}: its ceiling is {self.ceiling!r}; a positive number was expected")
         if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
-            raise ModelError(f"{where}: its reference is {self.reference!r}; a tuple of LayerPath was expected")
+            raise ModelError(f"{where}: its reference is {shown(self.reference)}; a tuple of LayerPath was expected")
+        for path in self.reference:
+            whole(path.use, 0, f"{where}: the use in its reference")
+            check_texts(path.names, f"{where}: a name in its reference")
 
     @property
     def label(self) -> str:
         """The population as error messages call it."""
-        return f"population {self.name!r}"
+        return f"population {shown(self.name)}"
 
     @property
     def size(self) -> int:
@@ -334,8 +350,10 @@ class Network:
         _set(self, populations=tuple(self.populations), projections=tuple(self.projections))
         for parts, kind in ((self.populations, Population), (self.projections, Projection)):
             if strange := [part for part in parts if not isinstance(part, kind)]:
-                raise ModelError(f"{strange[0]!r} is no {kind.__name__}, of which a network consists")
+                raise ModelError(f"{shown(strange[0])} is no {kind.__name__}, of which a network consists")
         _set(self, input_shape=shape_of(self.input_shape, "the image"), percentile=real(self.percentile, "percentile"))
+        if not 0 <= self.percentile <= 100:
+            raise ModelError(f"percentile is {self.percentile!r}; it must be 0 to 100")
         one_of(self.normalisation, ("none", "layer", "channel"), "normalisation is")
         _set(self, grid=real(self.grid, "grid"))
         if self.grid != 0 and not (0 < self.grid <= 1 and math.frexp(self.grid)[0] == 0.5):
@@ -344,8 +362,13 @@ class Network:
         if self.calibration_range is not None:
             low, high = (real(end, "calibration_range") for end in two(self.calibration_range, "calibration_range"))
             if not low <= high:
-                raise ModelError(f"calibration_range is {self.calibration_range!r}; its smallest pixel comes first")
+                raise ModelError(
+                    f"calibration_range is {shown(self.calibration_range)}; its smallest pixel comes first"
+                )
             _set(self, calibration_range=(low, high))
+        if not isinstance(self.provenance, dict):
+            raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
+        check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
         check_network(self)
 
     def __getitem__(self, name: str) -> Population:

@@ -7,6 +7,7 @@ taken in float64.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, IntArray, Network, Pair, Projection
 from brian_snn.errors import ModelError
 
-# Upper limit of the unrolled windows that are held at a time.
-_CHUNK_BYTES = 64 * 2**20
+# Upper limits of the unrolled windows that are held at a time: of several images, and of the rows of one.
+_CHUNK_BYTES, _ROWS_BYTES = 2**26, 2**29
 
 
 class Wiring(Protocol):
@@ -117,15 +118,21 @@ def _padded(geometry: Geometry, x: FloatArray, value: float) -> FloatArray:
     return padded
 
 
-def _taps(geometry: Geometry, padded: FloatArray) -> list[tuple[int, int, FloatArray]]:
-    """Return (kernel row, kernel column, the inputs under it for every window) for every element of the kernel."""
+def _taps(geometry: Geometry, padded: FloatArray) -> Iterator[tuple[int, int, FloatArray]]:
+    """Yield (kernel row, kernel column, the inputs under it for every window) for every element that meets inputs."""
     (n_rows, n_columns), (s_row, s_column) = geometry.output_shape[:2], geometry.strides
     d_row, d_column = geometry.dilation
-    return [
-        (i, j, padded[:, i * d_row :: s_row, j * d_column :: s_column][:, :n_rows, :n_columns])
-        for i in range(geometry.kernel_size[0])
-        for j in range(geometry.kernel_size[1])
-    ]
+    for i in _meeting_elements(geometry, 0):
+        for j in _meeting_elements(geometry, 1):
+            yield i, j, padded[:, i * d_row :: s_row, j * d_column :: s_column][:, :n_rows, :n_columns]
+
+
+def _meeting_elements(geometry: Geometry, axis: int) -> range:
+    """Return the elements of the kernel along an axis, without those that lie in the padding in every window."""
+    before, dilation = geometry.padding[axis][0], geometry.dilation[axis]
+    last_window = (geometry.output_shape[axis] - 1) * geometry.strides[axis]
+    first = max(0, -((last_window - before) // dilation))
+    return range(first, min(geometry.kernel_size[axis], (geometry.input_shape[axis] - 1 + before) // dilation + 1))
 
 
 def _maximum(geometry: Geometry, x: FloatArray) -> FloatArray:
@@ -152,17 +159,27 @@ def _slide_per_channel(geometry: Geometry, weights: FloatArray, x: FloatArray) -
 
 
 def _convolve(geometry: Geometry, weights: FloatArray, x: FloatArray) -> FloatArray:
-    """Convolve in pieces whose unrolled windows fit into `_CHUNK_BYTES`."""
-    per_image = 8 * prod(geometry.output_shape[:2]) * prod(geometry.kernel_size) * geometry.input_shape[2]
-    n_chunk = max(1, _CHUNK_BYTES // per_image)
+    """Convolve in pieces: some images whose unrolled windows fit into `_CHUNK_BYTES`, some rows of a very large one."""
+    n_rows, n_columns = geometry.output_shape[:2]
+    per_row = 8 * n_columns * prod(geometry.kernel_size) * geometry.input_shape[2]
+    per_image = max(n_rows * per_row, 8 * prod(geometry.extent) * geometry.input_shape[2])
+    n_chunk, row_chunk = max(1, _CHUNK_BYTES // per_image), max(1, _ROWS_BYTES // per_row)
     y = np.empty((len(x), *geometry.output_shape))
-    n_in, n_out = weights.shape[2], geometry.output_shape[2] // geometry.groups
     for start in range(0, len(x), n_chunk):
         windows = _windows(geometry, _padded(geometry, x[start : start + n_chunk], 0.0))
-        for group in range(geometry.groups):
-            inputs, outputs = slice(group * n_in, (group + 1) * n_in), slice(group * n_out, (group + 1) * n_out)
-            product = np.tensordot(windows[..., inputs, :, :], weights[..., outputs], axes=([4, 5, 3], [0, 1, 2]))
-            y[start : start + n_chunk, ..., outputs] = product
+        for row in range(0, n_rows, row_chunk):
+            rows = slice(row, row + row_chunk)
+            y[start : start + n_chunk, rows] = _multiply(geometry, weights, windows[:, rows])
+    return y
+
+
+def _multiply(geometry: Geometry, weights: FloatArray, windows: FloatArray) -> FloatArray:
+    """Return the products of windows (`_windows`) and weights, (n_images, rows, columns, channels)."""
+    y = np.empty((*windows.shape[:3], geometry.output_shape[2]))
+    n_in, n_out = weights.shape[2], geometry.output_shape[2] // geometry.groups
+    for group in range(geometry.groups):
+        inputs, outputs = slice(group * n_in, (group + 1) * n_in), slice(group * n_out, (group + 1) * n_out)
+        y[..., outputs] = np.tensordot(windows[..., inputs, :, :], weights[..., outputs], axes=([4, 5, 3], [0, 1, 2]))
     return y
 
 
@@ -197,21 +214,32 @@ def scatter_outputs(projection: Wiring, values: FloatArray, totals: FloatArray) 
 # --- listing the synapses -------------------------------------------------------------------------------------------
 
 
-def _axis_pairs(geometry: Geometry, axis: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return, for (input position, kernel element), the window in which they meet and whether there is one."""
+def _axis_pairs(geometry: Geometry, axis: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Return (input position, window, kernel element) of all that meet along an axis, by position, then window."""
     if not geometry.is_window:
-        return np.zeros((1, 1), np.int64), np.ones((1, 1), bool)
-    positions = np.arange(geometry.input_shape[axis])[:, None] + geometry.padding[axis][0]
-    offsets = positions - np.arange(geometry.kernel_size[axis])[None, :] * geometry.dilation[axis]
-    window, rest = np.divmod(offsets, geometry.strides[axis])
-    return window, (rest == 0) & (window >= 0) & (window < geometry.output_shape[axis])
+        return (np.zeros(1, np.int32),) * 3
+    n_elements = geometry.kernel_size[axis]
+    pairs = np.arange(geometry.output_shape[axis] * n_elements, dtype=np.int32)
+    window, element = np.divmod(pairs, np.int32(n_elements))
+    place = window * np.int64(geometry.strides[axis]) + element * np.int64(geometry.dilation[axis])
+    place -= geometry.padding[axis][0]
+    meets = (place >= 0) & (place < geometry.input_shape[axis])
+    position, window, element = place[meets].astype(np.int32), window[meets], element[meets]
+    # Stable: the windows of a position stay in order.
+    order = np.argsort(position, kind="stable")
+    return position[order], window[order], element[order]
+
+
+def _axis_counts(geometry: Geometry, axis: int) -> NDArray[np.int64]:
+    """Return how many windows each input position along an axis lies in, where the kernel has an element."""
+    n_positions = geometry.input_shape[axis] if geometry.is_window else 1
+    return np.bincount(_axis_pairs(geometry, axis)[0], minlength=n_positions)
 
 
 def fan_out(projection: Wiring, n_source: int) -> NDArray[np.int64]:
     """Return the number of synapses that leave each neuron of the source, (n_source,) int array."""
     shape = grouped(projection.geometry)
-    rows = _axis_pairs(projection.geometry, 0)[1].sum(axis=1)
-    columns = _axis_pairs(projection.geometry, 1)[1].sum(axis=1)
+    rows, columns = (_axis_counts(projection.geometry, axis) for axis in (0, 1))
     per_channel = shape.output_shape[2] // shape.groups
     counts = np.repeat(np.outer(rows, columns).ravel() * per_channel, shape.input_shape[2])
     result = np.zeros(n_source, np.int64)
@@ -231,23 +259,26 @@ def total_fan_out(network: Network, name: str) -> NDArray[np.int64]:
 
 def n_synapses(network: Network, projection: Projection) -> int:
     """Return the number of synapses of a projection; for one from the image, of its multiply-adds."""
-    source = projection.source
+    source, geometry = projection.source, projection.geometry
+    if projection.source_index is None:
+        shape = grouped(geometry)
+        meetings = prod(int(_axis_counts(geometry, axis).sum()) for axis in (0, 1))
+        return meetings * shape.input_shape[2] * (shape.output_shape[2] // shape.groups)
     n_source = prod(network.input_shape) if source is INPUT else network[source].size
     return int(fan_out(projection, n_source).sum())
 
 
 def _meetings(geometry: Geometry) -> tuple[IntArray, IntArray, IntArray]:
     """Return (input position, window, kernel element) of all that meet, ordered by position, then window."""
-    row_window, row_meets = _axis_pairs(geometry, 0)
-    column_window, column_meets = _axis_pairs(geometry, 1)
-    meets = row_meets[:, None, :, None] & column_meets[None, :, None, :]
-    # A later kernel element meets an earlier window, so windows come in order when the kernel is read backwards.
-    row, column, i, j = np.nonzero(meets[:, :, ::-1, ::-1])
-    i, j = meets.shape[2] - 1 - i, meets.shape[3] - 1 - j
-    n_columns = grouped(geometry).output_shape[1]
-    position = row * meets.shape[1] + column
-    window = row_window[row, i] * n_columns + column_window[column, j]
-    return position.astype(np.int32), window.astype(np.int32), (i * meets.shape[3] + j).astype(np.int32)
+    row, row_window, i = (a[:, None] for a in _axis_pairs(geometry, 0))
+    column, column_window, j = _axis_pairs(geometry, 1)
+    shape, n_elements = grouped(geometry), geometry.kernel_size[1]
+    position = (row * np.int32(shape.input_shape[1]) + column).ravel()
+    window = (row_window * np.int32(shape.output_shape[1]) + column_window).ravel()
+    element = (i * np.int32(n_elements) + j).ravel()
+    # They come by row and its window first; stable, so that the windows of a position stay in order.
+    order = np.argsort(position, kind="stable")
+    return position[order], window[order], element[order]
 
 
 def _repeat_per_channel(position: IntArray, n_positions: int, n_channels: int) -> tuple[IntArray, IntArray]:

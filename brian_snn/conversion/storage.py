@@ -1,7 +1,9 @@
 """Save and load networks: one ``.npz`` of numeric arrays, with the structure in it as JSON.
 
-Nothing in the file is code, and loading it needs neither Keras nor pickle. Only the reading of the file is guarded
-against what damaged files come to; what the records say of its content is a sentence, and any other error is our own.
+Nothing in the file is code, and loading it needs neither Keras nor pickle. The structure is read first, of which there
+may be 16 MiB; then the arrays that it names, in the shapes that it says, and nothing else. Only the reading of the file
+(`brian_snn.conversion.archive`) is guarded against what damaged files come to; what the records say of its content is a
+sentence, and any other error is our own.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from brian_snn.conversion.archive import Archive
 from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Population, Projection
-from brian_snn.errors import READ_ERRORS, DataError, ModelError, OutputError
+from brian_snn.conversion.validity import check_geometry, shape_of, shown
+from brian_snn.errors import DataError, ModelError, OutputError
 from brian_snn.outputs import whole_file
 
 _FORMAT = "brian_snn network"
@@ -23,6 +27,9 @@ _FORMAT = "brian_snn network"
 #: output means nor what the network was calibrated on.
 _VERSION = 2
 _ARRAY_FIELDS = ("weights", "source_index", "target_index")
+
+#: The structure of a network of a thousand layers takes half a megabyte.
+_STRUCTURE_BYTES, _MOST_RECORDS = 2**24, 10_000
 
 Arrays = dict[str, Any]
 
@@ -140,35 +147,38 @@ def read_network(path: Path) -> tuple[Network, str]:
     """Do what `load_network` does, and return the `network_digest` that the file had when it was written as well."""
     if not path.is_file():
         raise DataError(f"network file {path}: there is no such file.")
-    try:
-        # NumPy leaves a file open that it opened itself and cannot read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    # A file that is no archive at all comes back as an array, which is no context manager.
-    except READ_ERRORS as error:
-        raise DataError(f"network file {path}: it is damaged or no network file; save the network again.") from error
-    structure = _structure(path, arrays)
-    try:
-        network = _network(structure, arrays)
-    except ModelError as error:
-        raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
-    return network, _digest(arrays)
+    with Archive(path) as archive:
+        try:
+            network = _network(_structure(path, archive), archive)
+            return network, _digest(archive.arrays)
+        except ModelError as error:
+            raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
+        except RecursionError as error:
+            raise DataError(
+                f"network file {path}: it is damaged (lists are in lists, too deep); save the network again."
+            ) from error
 
 
-def _structure(path: Path, arrays: Arrays) -> dict[str, Any]:
+def _structure(path: Path, archive: Archive) -> dict[str, Any]:
     """Return the structure of a file, checked to be ours."""
+    nothing = DataError(f"network file {path}: it holds no network; write one with Network.save.")
+    if "structure" not in archive:
+        raise nothing
     try:
-        structure = json.loads(arrays["structure"].tobytes())
-    # The second is one without bytes, of another type.
-    except (KeyError, AttributeError, ValueError) as error:
-        raise DataError(f"network file {path}: it holds no network; write one with Network.save.") from error
+        structure = json.loads(archive.read("structure", most_bytes=_STRUCTURE_BYTES).tobytes())
+    except (ModelError, DataError):
+        raise
+    except ValueError as error:
+        raise nothing from error
     if not isinstance(structure, dict) or not {"format", "version"} <= set(structure):
-        raise DataError(f"network file {path}: it holds no network; write one with Network.save.")
+        raise nothing
     kind, version = structure["format"], structure["version"]
     if kind != _FORMAT:
-        raise DataError(f"network file {path}: it holds {kind!r}, not a network; write one with Network.save.")
+        raise DataError(f"network file {path}: it holds {shown(kind)}, not a network; write one with Network.save.")
     if type(version) is not int or version < 1:
-        raise DataError(f"network file {path}: it is damaged (its version is {version!r}); save the network again.")
+        raise DataError(
+            f"network file {path}: it is damaged (its version is {shown(version)}); save the network again."
+        )
     if version > _VERSION:
         raise DataError(
             f"network file {path}: it was written by a newer brian_snn: its format is version {version}, this program "
@@ -181,21 +191,14 @@ def _entry(record: dict[str, Any], name: str, *kinds: type[_Kind]) -> _Kind:
     """Return an entry of the structure, or raise a `ModelError` if it is missing or of another type."""
     value = record.get(name)
     if not isinstance(value, kinds):
-        raise ModelError(f"{name} is {value!r}; {' or '.join(kind.__name__ for kind in kinds)} was expected")
+        raise ModelError(f"{name} is {shown(value)}; {' or '.join(kind.__name__ for kind in kinds)} was expected")
     return value
 
 
-def _array(arrays: Arrays, name: str) -> Any:
-    """Return an array of the file, or raise a `ModelError` if it is missing or none."""
-    if not isinstance(arrays.get(name), np.ndarray):
-        raise ModelError(f"the array {name} is missing")
-    return arrays[name]
-
-
-def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
+def _network(structure: dict[str, Any], archive: Archive) -> Network:
     """Rebuild the records; raise a `ModelError` if they cannot be those of a network."""
-    populations = [_population(record, k, arrays) for k, record in enumerate(_records(structure, "populations"))]
-    projections = [_projection(record, k, arrays) for k, record in enumerate(_records(structure, "projections"))]
+    populations = [_population(record, k, archive) for k, record in enumerate(_records(structure, "populations"))]
+    projections = [_projection(record, k, archive) for k, record in enumerate(_records(structure, "projections"))]
     return Network(
         tuple(populations),
         tuple(projections),
@@ -212,16 +215,20 @@ def _network(structure: dict[str, Any], arrays: Arrays) -> Network:
 def _records(structure: dict[str, Any], part: str) -> list[dict[str, Any]]:
     """Return the records of the populations or projections, as the newest version has them."""
     records = [_entry({part: record}, part, dict) for record in _entry(structure, part, list)]
+    if len(records) > _MOST_RECORDS:
+        raise ModelError(f"there are {len(records)} {part}; up to {_MOST_RECORDS} were expected")
     return [_from_version_1(record) for record in records] if structure["version"] == 1 else records
 
 
-def _population(record: dict[str, Any], k: int, arrays: Arrays) -> Population:
-    shape, scale = tuple(_entry(record, "shape", list)), _array(arrays, f"scale_{k}")
+def _population(record: dict[str, Any], k: int, archive: Archive) -> Population:
+    name = _entry(record, "name", str)
+    shape = shape_of(_entry(record, "shape", list), f"population {shown(name)}")
+    scale = archive.read(f"scale_{k}", (), shape[-1:])
     return Population(
-        _entry(record, "name", str),
+        name,
         record.get("kind"),  # type: ignore[arg-type]
         shape,
-        _array(arrays, f"bias_{k}"),
+        archive.read(f"bias_{k}", shape),
         _entry(record, "depth", int),
         scale if scale.ndim else float(scale),
         record.get("ceiling"),
@@ -232,18 +239,28 @@ def _population(record: dict[str, Any], k: int, arrays: Arrays) -> Population:
 def _layer_path(path: object) -> LayerPath:
     """Return a path as it is in the structure: a list of the names, and the number of the use."""
     if isinstance(path, list) and len(path) == 2 and isinstance(path[0], list) and type(path[1]) is int:
-        return LayerPath(tuple(map(str, path[0])), path[1])
-    raise ModelError(f"reference holds {path!r}, which is no path of a layer")
+        return LayerPath(tuple(path[0]), path[1])
+    raise ModelError(f"reference holds {shown(path)}, which is no path of a layer")
 
 
-def _projection(record: dict[str, Any], k: int, arrays: Arrays) -> Projection:
-    geometry = {name: _tuples(value) for name, value in _entry(record, "geometry", dict).items()}
-    if set(geometry) != {field.name for field in fields(Geometry)}:
-        raise ModelError(f"a geometry has the entries {sorted(geometry)}")
+def _projection(record: dict[str, Any], k: int, archive: Archive) -> Projection:
+    entries = {name: _tuples(value) for name, value in _entry(record, "geometry", dict).items()}
+    if set(entries) != {field.name for field in fields(Geometry)}:
+        raise ModelError(f"a geometry has the entries {shown(sorted(entries))}")
+    source, target, geometry = record.get("source", ""), _entry(record, "target", str), Geometry(**entries)
+    shapes = _array_shapes(geometry, f"projection {shown(source)} -> {shown(target)}")
     kept = _entry(record, "arrays", list)
-    present = {field: _array(arrays, f"{field}_{k}") for field in _ARRAY_FIELDS if field in kept}
-    source, target = record.get("source", ""), _entry(record, "target", str)
-    return Projection(source, target, Geometry(**geometry), present.pop("weights", None), **present)
+    if strange := [name for name in kept if name not in shapes]:
+        raise ModelError(f"a {geometry.kind} map has no array {shown(strange[0])}")
+    present = {name: archive.read(f"{name}_{k}", shape) for name, shape in shapes.items() if name in kept}
+    return Projection(source, target, geometry, present.pop("weights", None), **present)
+
+
+def _array_shapes(geometry: Geometry, where: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array that may go with a map."""
+    check_geometry(geometry, where)
+    shapes: dict[str, tuple[int, ...]] = {"source_index": (geometry.n_in,), "target_index": (geometry.n_out,)}
+    return shapes if geometry.weights_shape is None else shapes | {"weights": geometry.weights_shape}
 
 
 def _tuples(value: Any) -> Any:

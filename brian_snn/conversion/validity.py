@@ -22,42 +22,91 @@ if TYPE_CHECKING:
 # Numbers that are looked at together: a network's are checked in each of its stages, in pieces that a cache holds.
 _CHUNK = 2**15
 
+#: The largest number in a map. Compiled programs count in 32 bits, and add two of them: a row and a step beyond it.
+LARGEST = 2**30
+
+#: Elements of a shape, of weights, neurons of a network: compiled programs number each of them in 32 bits.
+MOST_ELEMENTS = 2**31 - 1
+
+#: Axes of a shape. Arrays have two in front of them, of images and checkpoints, and NumPy has 32 in all.
+MOST_AXES = 16
+
+#: Inputs of a map with the padding between and around them, which are laid out in memory: 1 GiB an image.
+MOST_PADDED = 2**27
+
+#: Windows along an axis times elements of the kernel along it: that many pairs are listed.
+MOST_PAIRS = 2**25
+
+#: Characters of a value that an error shows.
+_SHOWN = 200
+
+
 # --- values ---------------------------------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message, cut off where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def one_of(value: object, choices: Collection[str], what: str) -> None:
     """Raise a `ModelError` unless a value is one of some words."""
     if not isinstance(value, str) or value not in choices:
-        raise ModelError(f"{what} {value!r}; it must be one of {', '.join(choices)}")
+        raise ModelError(f"{what} {shown(value)}; it must be one of {', '.join(choices)}")
+
+
+def check_text(value: object, what: str) -> None:
+    """Raise a `ModelError` unless a value is text that can be written down."""
+    try:
+        if isinstance(value, str) and value.encode() is not None:
+            return
+    except UnicodeEncodeError:
+        # Half of a pair of UTF-16 units, which no file and no terminal takes.
+        pass
+    raise ModelError(f"{what} must be text, in whole characters; it is {shown(value)}")
+
+
+def check_texts(values: object, what: str) -> None:
+    """Raise a `ModelError` unless a value is a tuple of text."""
+    for value in values if isinstance(values, tuple) else (values,):
+        check_text(None if value is values else value, what)
 
 
 def whole(value: Any, least: int, what: str) -> int:
-    """Return a whole number as an int, or raise a `ModelError`."""
+    """Return a whole number of at most `LARGEST` as an int, or raise a `ModelError`."""
     try:
         # True is an int to Python.
         number = -1 if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         number = -1
-    if number < least:
-        raise ModelError(f"{what} is {value!r}; a whole number of at least {least} was expected")
+    if not least <= number <= LARGEST:
+        raise ModelError(f"{what} is {shown(value)}; a whole number of at least {least}, up to 2**30, was expected")
     return number
 
 
 def shape_of(value: Any, where: str, least: int = 1) -> tuple[int, ...]:
     """Return a shape as a tuple of int, or raise a `ModelError`."""
-    lengths = tuple(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes) else ()
+    is_shape = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    lengths = tuple(value) if is_shape and 0 < len(value) <= MOST_AXES else ()
     try:
         if not lengths:
-            raise ModelError("there are no lengths")
-        return tuple(whole(length, least, "a length") for length in lengths)
+            raise ModelError("there are no lengths, or too many")
+        shape = tuple(whole(length, least, "a length") for length in lengths)
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise ModelError("there are too many elements")
+        return shape
     except ModelError as error:
-        raise ModelError(f"{where} has the shape {value!r}; whole numbers from {least} were expected") from error
+        raise ModelError(
+            f"{where} has the shape {shown(value)}; up to {MOST_AXES} whole numbers from {least} were expected, for "
+            "less than 2**31 elements"
+        ) from error
 
 
 def two(value: Any, what: str) -> tuple[Any, Any]:
     """Return a sequence of two, one for the rows and one for the columns, or raise a `ModelError`."""
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise ModelError(f"{what} is {value!r}; one for the rows and one for the columns were expected")
+        raise ModelError(f"{what} is {shown(value)}; one for the rows and one for the columns were expected")
     return value[0], value[1]
 
 
@@ -69,6 +118,8 @@ def pair_of(value: Any, least: int, what: str) -> tuple[int, int]:
 
 def real(value: Any, what: str) -> float:
     """Return a finite number as a float, or raise a `ModelError`."""
+    if isinstance(value, bool | np.bool_):
+        raise ModelError(f"{what} is {value!r}; a number was expected")
     return float(numbers(value, what, ()))
 
 
@@ -80,7 +131,8 @@ def numbers(values: Any, where: str, shape: tuple[int, ...] | None = None) -> ND
         raise ModelError(f"{where}: finite numbers in float64 were expected, in rows of one length") from error
     if array.dtype.kind not in "buif":
         raise ModelError(f"{where}: finite numbers in float64 were expected, not {array.dtype}")
-    array = np.asarray(array, np.float64, order="C")
+    with np.errstate(over="ignore"):
+        array = np.asarray(array, np.float64, order="C")
     if not np.isfinite(array).all():
         raise ModelError(f"{where}: finite numbers in float64 were expected, and some are infinite or NaN")
     if shape is not None and array.shape != shape:
@@ -106,20 +158,43 @@ def neurons(index: Any, n: int, least: int, where: str) -> NDArray[np.int32] | N
 
 
 def check_geometry(geometry: Geometry, where: str) -> None:
-    """Raise a `ModelError` unless windows and channels of a map fit its input and output."""
+    """Raise a `ModelError` unless windows and channels of a map fit its input and output, and are not too many."""
     shape_of(geometry.input_shape, where)
     shape_of(geometry.output_shape, where)
-    if not geometry.is_window:
-        return
+    if geometry.is_window:
+        _check_channels(geometry, where)
+        _check_windows(geometry, where)
+    if geometry.weights_shape is not None and math.prod(geometry.weights_shape) > MOST_ELEMENTS:
+        raise ModelError(f"{where}: weights of shape {geometry.weights_shape} are more than 2**31")
+
+
+def _check_channels(geometry: Geometry, where: str) -> None:
+    """Raise unless the channels of the input go into those of the output."""
     n_in, n_out = geometry.input_shape[2], geometry.output_shape[2]
     fits = n_in == n_out if geometry.kind in ("average_pool", "max_pool") else n_out % n_in == 0
     if geometry.kind == "conv2d":
         fits = n_in % geometry.groups == 0 and n_out % geometry.groups == 0
     if not fits:
         raise ModelError(f"{where}: {n_in} channels do not go into {n_out} in {geometry.groups} groups")
+
+
+def _check_windows(geometry: Geometry, where: str) -> None:
+    """Raise unless the windows fit into the padded input, and can be laid out and listed."""
     for k in (0, 1):
-        if geometry.extent[k] > geometry.input_shape[k] + sum(geometry.padding[k]):
-            raise ModelError(f"{where}: {geometry.output_shape[k]} windows do not fit into {geometry.input_shape}")
+        n_windows, n_elements = geometry.output_shape[k], geometry.kernel_size[k]
+        padded = geometry.input_shape[k] + sum(geometry.padding[k])
+        if geometry.extent[k] > padded:
+            raise ModelError(f"{where}: {n_windows} windows do not fit into {geometry.input_shape}")
+        if padded > LARGEST or n_windows * n_elements > MOST_PAIRS:
+            raise ModelError(
+                f"{where}: {n_windows} windows of {n_elements} elements along an axis of {padded} are more than "
+                "are simulated: an axis has up to 2**30, windows times elements are up to 2**25"
+            )
+    if math.prod(geometry.extent) * geometry.input_shape[2] > MOST_PADDED:
+        raise ModelError(
+            f"{where}: its windows reach over {geometry.extent} rows and columns of {geometry.input_shape[2]} "
+            "channels; up to 2**27 elements were expected"
+        )
 
 
 def check_network(network: Network) -> None:
@@ -141,23 +216,32 @@ def check_network(network: Network) -> None:
         if population.name in sizes:
             raise ModelError(f"there are two populations {population.name!r}")
         _check_grid(population.bias, network.grid, f"{population.label}, bias")
-        for projection in into.pop(population.name, []):
+        arriving = into.pop(population.name, [])
+        for projection in arriving:
             if projection.source not in sizes:
                 raise ModelError(f"{projection.label}: its source is no population before it")
             _check_ends(projection, population, sizes[projection.source])
             if projection.weights is not None:
                 _check_grid(projection.weights, network.grid, f"{projection.label}, weights")
-        _check_depth(population, network, depths)
+        _check_place(population, arriving, network)
+        _check_depth(population, arriving, depths)
         sizes[population.name] = population.size
     if into:
-        raise ModelError(f"projections lead to {sorted(into)}, which are no populations")
+        raise ModelError(f"projections lead to {shown(sorted(into))}, which are no populations")
+    if sum(sizes.values()) > MOST_ELEMENTS:
+        raise ModelError("pixels and neurons together are more than 2**31")
 
 
 def _check_grid(values: NDArray[np.float64], grid: float, where: str) -> None:
-    # Exact: a division by a power of two changes the exponent only.
-    scaled = (values.ravel()[start : start + _CHUNK] / grid for start in range(0, values.size if grid else 0, _CHUNK))
-    if not all(np.array_equal(part, np.rint(part)) for part in scaled):
-        raise ModelError(f"{where}: some are no multiples of the grid {grid:g}")
+    if not grid:
+        return
+    # Exact: a division by a power of two changes the exponent only, and what overflows is a multiple of any grid.
+    flat = values.reshape(-1)
+    for start in range(0, len(flat), _CHUNK):
+        with np.errstate(over="ignore"):
+            multiples = flat[start : start + _CHUNK] / grid
+        if not np.array_equal(multiples, np.rint(multiples)):
+            raise ModelError(f"{where}: some are no multiples of the grid {grid:g}")
 
 
 def _check_ends(projection: Projection, target: Population, n_source: int) -> None:
@@ -177,9 +261,26 @@ def _check_ends(projection: Projection, target: Population, n_source: int) -> No
             raise ModelError(f"{where}, {name}: {n} neurons from 0 to {n_neurons - 1} were expected")
 
 
-def _check_depth(population: Population, network: Network, depths: dict[str | None, int]) -> None:
+def _check_place(population: Population, arriving: Sequence[Projection], network: Network) -> None:
+    """Raise unless a population may stand where it is: a readout at the end, and others where they have inputs."""
+    if population.kind == "readout" and population is not network.populations[-1]:
+        raise ModelError(f"{population.label}: it is a readout, which sends no spikes, and not the last population")
+    if population.kind == "max_pool" and not arriving:
+        raise ModelError(f"{population.label}: no projection leads to it; a maximum is taken of some spikes")
+    if population.kind == "poisson" and not (len(arriving) == 1 and _is_image(arriving[0], population, network)):
+        raise ModelError(f"{population.label}: a population of kind poisson has the image as its only input, as it is")
+
+
+def _is_image(projection: Projection, target: Population, network: Network) -> bool:
+    """Whether a projection gives each pixel of the image to one neuron."""
+    plain = projection.source_index is None and projection.target_index is None
+    is_identity = projection.geometry.kind == "identity" and target.shape == network.input_shape
+    return projection.source is None and plain and is_identity and projection.geometry.n_in == target.size
+
+
+def _check_depth(population: Population, arriving: Sequence[Projection], depths: dict[str | None, int]) -> None:
     """Raise unless the depth, which the clamp goes by, is that of the longest path; add it to the depths."""
-    below = max((depths[projection.source] for projection in network.into(population.name)), default=0)
+    below = max((depths[projection.source] for projection in arriving), default=0)
     depths[population.name] = below + (population.kind not in ("max_pool", "poisson"))
     if population.depth != depths[population.name]:
         raise ModelError(

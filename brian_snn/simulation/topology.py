@@ -16,6 +16,7 @@ import numpy as np
 
 from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Population, Projection
 from brian_snn.conversion.linear_maps import n_synapses
+from brian_snn.conversion.validity import MOST_ELEMENTS
 from brian_snn.errors import SettingError
 from brian_snn.simulation.neurons import (
     NeuronModel,
@@ -197,7 +198,21 @@ def _inputs(projection: Projection, n_source: int) -> IntArray | None:
 
 
 def uses_shared_kernels(network: Network, settings: Settings) -> bool:
-    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses."""
+    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses.
+
+    Raises
+    ------
+    SettingError
+        If explicit synapses were asked for, and a projection has more than can be numbered.
+    """
+    if settings.projection == "shared":
+        return True
+    counts = [n_synapses(network, p) for p in network.projections if p.source != INPUT]
     if settings.projection == "auto":
-        return sum(n_synapses(network, p) for p in network.projections if p.source != INPUT) > AUTO_LIMIT
-    return settings.projection == "shared"
+        return sum(counts) > AUTO_LIMIT
+    if max(counts, default=0) > MOST_ELEMENTS:
+        raise SettingError(
+            f"projection is {settings.projection!r}: a projection has {max(counts)} synapses, and up to 2**31 are "
+            "numbered; use 'shared' or 'auto'."
+        )
+    return False

@@ -21,6 +21,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brian_snn.simulation.network import BrianObjects, brian_network
 from brian_snn.simulation.neurons import STARTS_AT_ZERO
+from brian_snn.simulation.rendering import rendered
 from brian_snn.simulation.softmax import SoftmaxCompetition
 from brian_snn.simulation.topology import Layer, Topology
 
@@ -61,7 +62,8 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
 def _template(name: str) -> jinja2.Template:
     """Return one of our C++ templates."""
     source = resources.files("brian_snn.simulation").joinpath("templates", name).read_text("utf-8")
-    return jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(source)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, finalize=rendered)
+    return environment.from_string(source)
 
 
 def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice) -> dict[str, Any]:
@@ -100,15 +102,17 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
 def _noise_context(
     position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice
 ) -> dict[str, str | None]:
-    """Say where a layer's random input goes, as C++: its address, how many numbers, and a vector to be resized."""
+    """Name the vector or the array that a layer's random input goes to: a row of numbers a step, or one an image."""
     if position in objects.competitions:
         competition = objects.competitions[position]
         assert isinstance(competition, SoftmaxCompetition), "the standalone device makes the compiled form"
-        vector = str(device.get_array_name(competition.variables["noise"], access_data=False))
-        return {"noise": f"{vector}.data()", "noise_size": f"steps * {layer.size}", "noise_vector": vector}
+        return {
+            "noise_vector": str(device.get_array_name(competition.variables["noise"], access_data=False)),
+            "stream": None,
+        }
     variables = objects.groups[position].variables
     stream = str(device.get_array_name(variables["stream"])) if "stream" in variables else None
-    return {"noise": stream, "noise_size": "1", "noise_vector": None}
+    return {"noise_vector": None, "stream": stream}
 
 
 def main(folder: str) -> None:

@@ -13,6 +13,7 @@ from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.connectivity import connect
 from brian_snn.simulation.functions import FUNCTIONS
 from brian_snn.simulation.neurons import CHARGES
+from brian_snn.simulation.rendering import rendered
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.shared import RuntimeKernel, SharedProjection
 from brian_snn.simulation.softmax import RuntimeCompetition, SoftmaxCompetition
@@ -71,7 +72,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
     slots = population_slots(position, topology.schedule)
     model = layer.model
     group = NeuronGroup(
-        layer.size,
+        rendered(layer.size),
         model.equations,
         threshold=model.threshold or None,
         reset=model.reset or None,
@@ -79,7 +80,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         clock=clock,
         dtype=dict.fromkeys(CHARGES, np.dtype(layer.float_type).type) if layer.has_membrane else None,
         namespace=dict(FUNCTIONS),
-        name=f"population_{position}",
+        name=rendered(f"population_{position}"),
     )
     if model.threshold:
         group.thresholder["spike"].when = slots.threshold
@@ -114,8 +115,8 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         on_event="arrival" if "arrival" in groups[link.source].events else "spike",
         clock=clock,
         dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
-        namespace={"first_source": link.first_source, "n_neurons": link.n_neurons},
-        name=f"projection_{link.index}",
+        namespace=rendered({"first_source": link.first_source, "n_neurons": link.n_neurons}),
+        name=rendered(f"projection_{link.index}"),
     )
     synapses.pre.when = population_slots(link.target, topology.schedule).receive
     connect(synapses, link, topology.layers[link.source].size)

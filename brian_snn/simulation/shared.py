@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from brian_snn.conversion.graph import FloatArray, Geometry, IntArray
 from brian_snn.conversion.linear_maps import apply_map, gather_inputs, grouped, scatter_outputs
 from brian_snn.simulation.code_object import TemplateCodeObject
+from brian_snn.simulation.rendering import rendered
 from brian_snn.simulation.settings import Schedule
 from brian_snn.simulation.topology import Link
 
@@ -63,14 +64,16 @@ class SharedProjection(Group, CodeRunner):
             when=when,
             name=f"projection_{link.index}",
             needed_variables=[*references, *arrays],
-            template_kwds={
-                "g": _constants(link, len(source)),
-                "input_names": [name for name in ("drive", "v", "charge") if name in references],
-                "skip_clamped": has_weights and schedule == "brian2",
-                "count_lag": 0 if schedule == "same_step" else 1,
-                "is_gate": "lead_target" in references,
-                "real": c_data_type(float_type),
-            },
+            template_kwds=rendered(
+                {
+                    "g": _constants(link, len(source)),
+                    "input_names": [name for name in ("drive", "v", "charge") if name in references],
+                    "skip_clamped": has_weights and schedule == "brian2",
+                    "count_lag": 0 if schedule == "same_step" else 1,
+                    "is_gate": "lead_target" in references,
+                    "real": c_data_type(float_type),
+                }
+            ),
             codeobj_class=TemplateCodeObject,
         )
         self.variables = Variables(self)

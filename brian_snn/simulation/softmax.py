@@ -20,6 +20,7 @@ from brian_snn.conversion.graph import FloatArray, Network
 from brian_snn.errors import SettingError
 from brian_snn.simulation.code_object import TemplateCodeObject
 from brian_snn.simulation.randomness import Purpose, stream_keys, uniform
+from brian_snn.simulation.rendering import rendered
 from brian_snn.simulation.settings import Settings
 
 
@@ -97,7 +98,7 @@ class SoftmaxCompetition(Group, CodeRunner):
             order=1,
             name=f"softmax_{target.name}",
             needed_variables=[*names, "noise"],
-            template_kwds={"size": len(target)},
+            template_kwds=rendered({"size": len(target)}),
             codeobj_class=TemplateCodeObject,
         )
         self.variables = Variables(self)

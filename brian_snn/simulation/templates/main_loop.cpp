@@ -38,14 +38,14 @@ process ends with its input.
 
     const double dt = {{dt}}[0];
     {% for layer in layers if layer.noise_vector %}
-    {{layer.noise_vector}}.resize({{layer.noise_size}});
+    {{layer.noise_vector}}.resize(steps * {{layer.size}});
     {% endfor %}
 
     long n_images = 0;
     std::string shard;
     while (std::cin >> n_images && std::getline(std::cin >> std::ws, shard)) {
         std::ofstream out(shard + "/images.bin", std::ios::binary);
-        {% for layer in layers if layer.noise %}
+        {% for layer in layers if layer.noise_vector or layer.stream %}
         std::ifstream noise_{{layer.position}}(shard + "/noise_{{layer.position}}.bin", std::ios::binary);
         {% endfor %}
         {% for layer in layers if layer.sees_image %}
@@ -72,8 +72,12 @@ process ends with its input.
             currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
             {% endif %}
-            {% if layer.noise %}
-            noise_{{layer.position}}.read(reinterpret_cast<char*>({{layer.noise}}), {{layer.noise_size}} * sizeof(double));
+            {% if layer.noise_vector %}
+            noise_{{layer.position}}.read(reinterpret_cast<char*>({{layer.noise_vector}}.data()), steps * {{layer.size}} * sizeof(double));
+            {% elif layer.stream %}
+            noise_{{layer.position}}.read(reinterpret_cast<char*>({{layer.stream}}), sizeof(double));
+            {% endif %}
+            {% if layer.noise_vector or layer.stream %}
             if (!noise_{{layer.position}}) stop_with("cannot read the random input");
             {% endif %}
             {% endfor %}

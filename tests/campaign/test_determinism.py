@@ -85,7 +85,10 @@ def test_some_pieces():
 @pytest.mark.campaign
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_all_pieces(settings):
-    check_pieces(settings, 65, itertools.product(CARRIERS, (1, 2, 3), (1, 7, 64)))
+    sizes = (1, 7, 64)
+    # The runtime backend has one worker, this process.
+    ways = [*itertools.product(CARRIERS[:2], (1, 2, 3), sizes), *itertools.product(CARRIERS[2:], (1,), sizes)]
+    check_pieces(settings, 65, ways)
 
 
 def check_orders(n_images, orders, carriers):

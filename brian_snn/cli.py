@@ -85,11 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except BrianSnnError as error:
-        return _fail(str(error))
+        return _fail(_with_names_shown(str(error), sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written.")
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{shown(str(error.filename))}: " if error.filename else ""
         advice = "" if error.errno in FULL else remedy(error, "")
         return _fail(f"{where}{error.strerror or error}{advice and '; '}{advice}.")
     except MemoryError as error:
@@ -320,11 +320,19 @@ def _silence_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def _with_names_shown(message: str, argv: Sequence[str]) -> str:
+    """Return a message in which a line feed in the name of a file is told from those between its lines."""
+    for name in {part for word in argv for part in str(word).split("/") if "\n" in part}:
+        message = message.replace(name, shown(name))
+    return message
+
+
 def _fail(message: str) -> int:
     """Write one line to the standard error, whatever names it holds, and return the exit code for bad input."""
+    line = " ".join(part.strip() for part in message.strip().split("\n"))
     # Its reader may be gone, like the terminal of a process that was hung up.
     with suppress(OSError):
-        sys.stderr.write(f"brian-snn: error: {shown(message.strip())}\n")
+        sys.stderr.write(f"brian-snn: error: {shown(line)}\n")
     return BAD_INPUT
 
 

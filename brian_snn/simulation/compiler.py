@@ -137,4 +137,4 @@ def _run(command: list[str], folder: Path) -> None:
 
 def _last_lines(text: str, n_lines: int = 5) -> str:
     """Return the end of a compiler's message."""
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-n_lines:]) or "no message"
+    return "\n".join(text.strip().splitlines()[-n_lines:]) or "no message"

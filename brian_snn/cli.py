@@ -95,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         what = f" ({error})" if str(error) else ""
         return _fail(f"there is not enough memory{what}; give the process more, or fewer images at a time.")
+    except SystemError as error:
+        # Code in C that met an error and did not say which, as it happens with too little memory.
+        return _fail(f"a library failed without a reason ({error}); is there enough memory?")
     except ImportError as error:
         return _fail(f"a library cannot be loaded: {error}.")
     # What no reader foresaw in a file: the last line of defence. A recursion that is too deep is a RuntimeError too.

@@ -148,9 +148,10 @@ def test_a_folder_that_is_no_result(tmp_path, capsys):
             "can't start new thread; end other programs, or let this user have more processes and threads (ulimit -u).",
         ),
         (MemoryError(), "there is not enough memory; give the process more, or fewer images at a time."),
+        (SystemError("no word"), "a library failed without a reason (no word); is there enough memory?"),
         (ImportError("a.so: failed to map"), "a library cannot be loaded: a.so: failed to map."),
     ],
-    ids=["Ctrl-C", "several lines", "disk full", "fork", "thread", "memory", "library"],
+    ids=["Ctrl-C", "several lines", "disk full", "fork", "thread", "memory", "a bug in C", "library"],
 )
 def test_what_goes_wrong_in_a_run_is_one_line(cli_folder, tmp_path, capsys, monkeypatch, error, message):
     def fail(*_, **__):

@@ -111,7 +111,7 @@ def test_a_number_outside_its_range_is_an_error(whole, tmp_path, name, value):
         read_all(load_result(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("name", ["spike_counts:1", "leaked:0", "missed:0", "early_counts", "checkpoints"])
+@pytest.mark.parametrize("name", ["spike_counts:1", "early_counts", "checkpoints", "leaked:0", "missed:0"])
 @pytest.mark.parametrize("folder", ["one", "several"])
 def test_an_array_that_is_missing_is_an_error(whole, tmp_path, folder, name):
     path = shutil.copytree(whole / folder, tmp_path / "run") / SHARD
@@ -119,7 +119,10 @@ def test_an_array_that_is_missing_is_an_error(whole, tmp_path, folder, name):
         found = next(m.removesuffix(".npy") for m in archive.namelist() if m.startswith(name))
     change(path, found, lambda array: None)
     with pytest.raises(DataError, match=r"000000000\.npz is damaged"):
-        verify(load_result(tmp_path / "run"))
+        result = load_result(tmp_path / "run")
+        # What the books need not have is missed by whoever asks for it.
+        result.leaked["conv"], result.missed["conv"]
+    assert name.split(":")[0] not in ("leaked", "missed") or not verify(result)["holds"].all()
 
 
 DESCRIPTIONS = [

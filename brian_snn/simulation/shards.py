@@ -20,7 +20,7 @@ from brian_snn.outputs import whole_file
 from brian_snn.simulation.job import Shard
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.stored_arrays import Expected, required_arrays
+from brian_snn.simulation.stored_arrays import Expected, MissingArray, required_arrays
 
 #: What to do about a folder that is damaged.
 AGAIN = "simulate again, into another folder or with --force"
@@ -140,6 +140,8 @@ class StoredArrays(Mapping[Any, NDArray[Any]]):
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return the array of a population for all images; a copy, so that it is read-only."""
+        if key not in self._names:
+            raise self.missing(key)
         name = self._names[key]
         start = self._files[0].shard.start
         arrays = [self._read(file, key, name) for file in self._files]
@@ -154,6 +156,10 @@ class StoredArrays(Mapping[Any, NDArray[Any]]):
     def __len__(self) -> int:
         """Return the number of arrays."""
         return len(self._names)
+
+    def missing(self, key: Any) -> MissingArray:
+        """Return what to raise for an array that is not there."""
+        return MissingArray(f"{self._files[0].path} is damaged (it lacks {self._field} of {key!r}); {REDO}.")
 
     def _read(self, file: ShardFile, key: Any, name: str) -> NDArray[Any]:
         """Return one shard's array, if it is what it should be; one that was left out is all zeros."""

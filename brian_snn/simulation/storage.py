@@ -30,7 +30,7 @@ from brian_snn.reading import check_plain_file, parsed_json, read_text
 from brian_snn.simulation.result import ARRAYS_BY_NAME, Result, join_arrays
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.shards import AGAIN, ShardFile, StoredArrays, array_names, checking, damaged, reading
-from brian_snn.simulation.stored_arrays import Expected
+from brian_snn.simulation.stored_arrays import Expected, HeldArrays
 
 FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
@@ -229,9 +229,10 @@ def images_digest(images: NDArray[np.generic]) -> str:
 
 def _in_memory(result: Result) -> Result:
     """Return a result whose arrays have been read, each a writable one."""
-    fields: dict[str, Any] = {
-        name: {key: np.array(values) for key, values in getattr(result, name).items()} for name in ARRAYS_BY_NAME
-    }
+    fields: dict[str, Any] = {}
+    for name in ARRAYS_BY_NAME:
+        stored = getattr(result, name)
+        fields[name] = HeldArrays({key: np.array(values) for key, values in stored.items()}, stored.missing)
     return replace(result, images=np.array(result.images), **fields)
 
 

@@ -5,7 +5,7 @@ What a file says is not taken on trust: an array of another shape would be broad
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.graph import Network
+from brian_snn.errors import DataError
 from brian_snn.simulation.records import early_counts_needed
 from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.topology import topology
 
 #: Kinds of NumPy's types, in words.
 _WHOLE, _REAL = ("iu", "whole numbers"), ("f", "real numbers")
@@ -26,15 +26,29 @@ _PER_IMAGE = {
 }
 
 
+class MissingArray(DataError, KeyError):
+    """An array of a result that its shard does not hold."""
+
+    #: That of a `KeyError` is a repr.
+    __str__ = Exception.__str__
+
+
+class HeldArrays(dict[Any, NDArray[Any]]):
+    """One field of a result in memory, whose missing arrays are those of a file that lacks them."""
+
+    def __init__(self, arrays: Mapping[Any, NDArray[Any]], missing: Callable[[Any], MissingArray]) -> None:
+        super().__init__(arrays)
+        self._missing = missing
+
+    def __missing__(self, key: Any) -> NDArray[Any]:
+        """Raise what is to be said of the file."""
+        raise self._missing(key)
+
+
 def required_arrays(network: Network, settings: Settings) -> dict[str, set[Hashable]]:
-    """Return the keys that the fields of every result of a simulation have."""
-    layers = topology(network, settings, (), ()).layers
-    names = [population.name for population in network.populations]
-    booked: dict[str, set[Hashable]] = {
-        field: {name for name, layer in zip(names, layers, strict=True) if field in layer.model.outputs}
-        for field in ("leaked", "missed")
-    }
-    return {"spike_counts": set(names), "early_counts": set(early_counts_needed(network, settings)), **booked}
+    """Return the keys that the counts of every result of a simulation have."""
+    names = {population.name for population in network.populations}
+    return {"spike_counts": set(names), "early_counts": set(early_counts_needed(network, settings))}
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,8 +43,14 @@ def fill(folder):
 
 def simulate(folder, *options, reset="zero", backend="runtime"):
     """Run ``brian-snn simulate`` in this process, shard by shard; return the exit code and what it said of errors."""
-    command = ["simulate", f"{folder}/net.npz", "--data", f"{folder}/x.npz", "--steps", str(STEPS), "--shard-size", "2"]
-    return call([*command, "--reset", reset, "--backend", backend, "-o", f"{folder}/run", *options], folder)
+    return call(command_line(folder, "--reset", reset, "--backend", backend, *options), folder)
+
+
+def command_line(folder, *options):
+    """Return the arguments of ``brian-snn simulate``."""
+    inputs = [f"{folder}/net.npz", "--data", f"{folder}/x.npz"]
+    usual = ["--steps", str(STEPS), "--shard-size", "2", "--reset", "zero"]
+    return ["simulate", *inputs, *usual, "-o", f"{folder}/run", *options]
 
 
 def call(arguments, folder):

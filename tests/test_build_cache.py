@@ -401,7 +401,7 @@ def test_the_code_generator_is_that_of_this_package_wherever_it_came_from(tmp_pa
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.chdir(tmp_path)
     script = build_cache._GENERATOR[2].replace("main(sys.argv[2])", "print(main.__globals__['__file__'])")
-    command = [sys.executable, *build_cache._GENERATOR[:2], script, build_cache._GENERATOR[3]]
+    command = [sys.executable, *build_cache._GENERATOR[:2], script, build_cache._GENERATOR[3], str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert found == str(Path(build_cache.__file__).with_name("codegen.py"))
 

@@ -61,7 +61,7 @@ class LayerNode:
     @property
     def label(self) -> str:
         """The layer as error messages call it."""
-        return f"layer {str(self.path)!r} ({self.class_name})"
+        return f"layer {str(self.path)!r} ({self.class_name})" if self.path.names else "the image"
 
 
 @dataclass(frozen=True, eq=False)

@@ -264,8 +264,10 @@ def _array_shapes(geometry: Geometry, where: str) -> dict[str, tuple[int, ...]]:
 
 
 def _tuples(value: Any) -> Any:
-    """Return JSON's lists as tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    """Return JSON's lists, and the lists in them, as tuples; what lies deeper is no number of a map."""
+    if not isinstance(value, list):
+        return value
+    return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
 def _from_version_1(record: dict[str, Any]) -> dict[str, Any]:

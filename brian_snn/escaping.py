@@ -6,6 +6,7 @@ direction turns a word around, half a surrogate pair cannot be encoded, and a ce
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def csv_safe(rows: pd.DataFrame) -> pd.DataFrame:
+def csv_safe(rows: pd.DataFrame, own: Collection[str] = ()) -> pd.DataFrame:
     """Return a table in which no cell and no heading is a formula or holds what does not print; numbers stay numbers.
 
-    Such a cell gets an apostrophe in front, which a spreadsheet takes for the beginning of a text.
+    Such a cell gets an apostrophe in front, which a spreadsheet takes for the beginning of a text. The columns `own`
+    hold texts of this program alone, and stay as they are.
     """
-    return rows.rename(columns=_safe_cell).map(_safe_cell)
+    safe = {name: rows[name].map(_safe_cell) for name in rows.columns if name not in own}
+    return rows.assign(**safe).rename(columns=_safe_cell)
 
 
 def _safe_cell(cell: object) -> object:

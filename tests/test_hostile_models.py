@@ -395,8 +395,9 @@ def test_a_tensor_that_no_machine_simulates_is_refused(build):
 
 
 def test_a_window_twice_its_input_is_converted_still():
-    model = sequential(layers().MaxPooling2D(8, padding="same"), layers().Flatten())
-    assert len(read_model(model).nodes) == 3
+    for size, shape in ((8, (6, 6, 2)), (3, (1, 1, 4))):
+        model = sequential(layers().MaxPooling2D(size, padding="same"), layers().Flatten(), shape=shape)
+        assert len(read_model(model).nodes) == 3
 
 
 # --- what is no plain file ------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
     console.print(_verdict(frame))
     if arguments.output is not None:
         with staged_file(arguments.output) as path:
-            csv_safe(frame.assign(**facts)).to_csv(path, index=False)
+            csv_safe(frame.assign(**facts), own=("settings",)).to_csv(path, index=False)
         console.print(f"wrote {arguments.output}")
     return 0 if frame["same_counts"].all() else FAILED
 

@@ -11,6 +11,9 @@ from brian_snn.errors import ModelError
 #: Numbers in one tensor of one image, and in all tensors together. A tensor of Inception-V3 has 1.4 million at most.
 _MOST, _MOST_IN_ALL = 2**26, 2**30
 
+#: Places of a window of which most are outside of the input.
+_MOST_BEYOND = 2**12
+
 
 def check_sizes(nodes: Sequence[LayerNode]) -> None:
     """Raise ModelError at the first node of a model whose tensors no machine simulates, before any of them is made."""
@@ -34,8 +37,9 @@ def _padded(node: LayerNode, shape: tuple[int, ...]) -> tuple[int, ...]:
     kernel = parameters["kernel"].shape[:2] if "kernel" in parameters else parameters["pool_size"] or (1, 1)
     dilation = parameters.get("dilation", (1, 1))
     extent = tuple((length - 1) * step + 1 for length, step in zip(kernel, dilation, strict=True))
-    # A window that covers the whole input wherever it stands is one over everything.
-    if "kernel" not in parameters and any(e > 2 * n for e, n in zip(extent, shape, strict=False)):
+    # A window that covers the whole input wherever it stands is one over everything. Small images have such windows.
+    beyond = any(e > 2 * n for e, n in zip(extent, shape, strict=False))
+    if "kernel" not in parameters and beyond and prod(extent) > _MOST_BEYOND:
         raise ModelError(
             f"{node.label}: its window of {kernel} is more than twice its input of shape {shape}; use the global "
             "pooling of the same kind."

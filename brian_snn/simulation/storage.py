@@ -203,8 +203,9 @@ def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDA
     # An older version may have written it in another way, of which the description has the hash.
     network, sha256 = read_network(folder / NETWORK)
     _require(folder / NETWORK, sha256, description["network_sha256"])
-    check_plain_file(folder / IMAGES, str(folder / IMAGES), DataError)
     with reading(folder / IMAGES):
+        if (folder / IMAGES).exists():
+            check_plain_file(folder / IMAGES, str(folder / IMAGES), DataError)
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
     if not isinstance(images, np.ndarray):
         raise damaged(folder / IMAGES, "it is no array")

@@ -254,7 +254,7 @@ def test_an_error_in_one_shard_fails_the_verification(network, images, tmp_path)
     wrong = replace(result.parts()[2], potentials={n: v + 2.0**-24 for n, v in result.potentials.items()})
     wrong = replace(wrong, potentials={n: v[4:] for n, v in wrong.potentials.items()})
     report = verify(replace(result, pieces=(*result.parts()[:2], wrong)))
-    assert set(report.loc[~report["holds"], "equation"]) == {"charge", "S9"}
+    assert set(report.loc[~report["holds"], "equation"]) == {"charge", "S9", "spikes"}
 
 
 def test_a_memory_map_is_simulated_as_its_array(network, images, expected, tmp_path):

@@ -177,6 +177,16 @@ def test_a_structure_of_something_else_is_a_sentence(path, text):
     refused(path, "holds no network|damaged")
 
 
+@pytest.mark.parametrize("arrays", [[[]], [{}], [3], ["bias"], ["weights", "weights_0"], {}, "weights", [None]])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_list_of_arrays_with_something_else_is_a_sentence(path, number, arrays):
+    """The second map is that of a maximum, which has no weights."""
+    structure = structure_of(path)
+    structure["projections"][number]["arrays"] = arrays
+    replaced(path, json.dumps(structure))
+    refused(path)
+
+
 def test_a_structure_of_too_many_records_is_a_sentence(path):
     structure = structure_of(path)
     structure["populations"] *= 10_000

@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 
-from brian_snn.conversion.graph import Geometry, Projection
+from brian_snn.conversion.graph import Geometry, Network, Population, Projection
 from brian_snn.conversion.linear_maps import (
     apply_map,
     fan_out,
     gather_inputs,
+    n_synapses,
     output_length,
     same_padding,
     scatter_outputs,
     synapses,
 )
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, SettingError
+from brian_snn.simulation.settings import Settings
+from brian_snn.simulation.topology import uses_shared_kernels
 
 # Size, kernel, strides, dilation, padding: uneven in every direction; the last one has unread rows at the end.
 WINDOWS = {
@@ -128,6 +131,33 @@ def test_fan_out_counts_the_synapses(geometry, rerouted, rng):
     projection, n_source, _ = projection_of(geometry, rerouted, rng)
     pre, _, _ = synapses(projection, n_source)
     assert np.array_equal(fan_out(projection, n_source), np.bincount(pre, minlength=n_source))
+
+
+@pytest.mark.parametrize("geometry, rerouted", CASES)
+def test_synapses_are_counted_without_listing_them(geometry, rerouted, rng):
+    projection, n_source, n_target = projection_of(geometry, rerouted, rng)
+    kind = "max_pool" if geometry.kind == "max_pool" else "spiking"
+    populations = (
+        Population("a", "spiking", (n_source,), np.zeros(n_source), 1),
+        Population("b", kind, (n_target,), np.zeros(n_target), 1 + (kind == "spiking")),
+    )
+    network = Network(populations, (projection,), (1,))
+    assert n_synapses(network, projection) == len(synapses(projection, n_source)[0])
+
+
+def test_more_synapses_than_can_be_numbered_are_refused():
+    shape, around = (300, 300, 1), (149, 149)
+    pool = Projection("a", "b", Geometry("max_pool", shape, shape, (299, 299), padding=(around, around)), None)
+    populations = (
+        Population("a", "spiking", shape, np.zeros(shape), 1),
+        Population("b", "max_pool", shape, np.zeros(shape), 1),
+    )
+    network = Network(populations, (pool,), (1,))
+    expected = sum(min(149, k) + min(149, 299 - k) + 1 for k in range(300)) ** 2
+    assert n_synapses(network, pool) == expected > 2**31
+    assert uses_shared_kernels(network, Settings())
+    with pytest.raises(SettingError, match=f"a projection has {expected} synapses"):
+        uses_shared_kernels(network, Settings(projection="synapses"))
 
 
 def test_max_pooling_has_no_weight_index(rng):

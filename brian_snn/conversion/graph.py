@@ -18,15 +18,17 @@ from typing import Final, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.conversion.geometry import Geometry as Geometry
+from brian_snn.conversion.geometry import GeometryKind as GeometryKind
+from brian_snn.conversion.geometry import Pair as Pair
+from brian_snn.conversion.geometry import check_geometry
 from brian_snn.conversion.validity import (
-    check_geometry,
     check_network,
     check_text,
     check_texts,
     neurons,
     numbers,
     one_of,
-    pair_of,
     real,
     shape_of,
     shown,
@@ -45,111 +47,6 @@ INPUT: Final = None
 OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
 
 PopulationKind = Literal["spiking", "max_pool", "readout", "poisson"]
-GeometryKind = Literal["dense", "conv2d", "depthwise", "average_pool", "identity", "max_pool"]
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Which input of a map reaches which output: all of a projection but its weights.
-
-    ``dense`` maps ``(n_in,)`` to ``(n_out,)``; ``identity`` maps a shape to itself, element by element; the others
-    slide a window over ``(height, width, channels)``.
-
-    Parameters
-    ----------
-    kind : str
-        ``dense``, ``conv2d``, ``depthwise``, ``average_pool``, ``identity`` or ``max_pool``.
-    input_shape, output_shape : tuple of int
-        What the map sees and yields, without the batch axis.
-    kernel_size, strides, dilation : (int, int)
-        Rows, columns.
-    padding : ((int, int), (int, int))
-        Zeros added above and below, left and right, already resolved from Keras' 'same' or 'valid'. A pooling window
-        leaves the padding out.
-    groups : int
-        Channel groups of a ``conv2d``.
-
-    Every number is an int from 0 or 1 to 2**30, and what does not apply to a kind keeps its default.
-
-    Raises
-    ------
-    ModelError
-        If the kind is none, or a number is not what it should be. Whether the windows fit into the input is checked
-        where the map becomes that of a `Projection`.
-    """
-
-    kind: GeometryKind
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    kernel_size: Pair = (1, 1)
-    strides: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
-    groups: int = 1
-
-    def __post_init__(self) -> None:
-        """Check kind and numbers; sequences become tuples of int."""
-        one_of(self.kind, get_args(GeometryKind), "a map is of kind")
-        where = f"a {self.kind} map"
-        _set(self, input_shape=shape_of(self.input_shape, where, 0), output_shape=shape_of(self.output_shape, where, 0))
-        for name in ("kernel_size", "strides", "dilation"):
-            _set(self, **{name: pair_of(getattr(self, name), 1, f"{where}: {name}")})
-        rows, columns = two(self.padding, f"{where}: padding")
-        padding = (pair_of(rows, 0, f"{where}: padding"), pair_of(columns, 0, f"{where}: padding"))
-        _set(self, padding=padding, groups=whole(self.groups, 1, f"{where}: groups"))
-        for name in self._without_meaning:
-            if getattr(self, name) != getattr(Geometry, name):
-                raise ModelError(f"{where}: {name} is {getattr(self, name)!r}, which it has not")
-        if self.kind == "identity" and self.input_shape != self.output_shape:
-            raise ModelError(f"{where}: it maps {self.input_shape} to {self.output_shape}")
-        if self.is_window and not len(self.input_shape) == len(self.output_shape) == 3:
-            raise ModelError(f"{where}: a window slides over rows, columns and channels, not {self.input_shape}")
-
-    @property
-    def n_in(self) -> int:
-        """Number of inputs."""
-        return prod(self.input_shape)
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return prod(self.output_shape)
-
-    @property
-    def is_window(self) -> bool:
-        """Whether the map slides a window over rows and columns."""
-        return self.kind not in ("dense", "identity")
-
-    @property
-    def _without_meaning(self) -> tuple[str, ...]:
-        """The fields that say nothing of a map of this kind."""
-        windows = () if self.is_window else ("kernel_size", "strides", "dilation", "padding")
-        return windows if self.kind == "conv2d" else (*windows, "groups")
-
-    @property
-    def extent(self) -> Pair:
-        """Rows and columns from the start of the first window to the end of the last, with the padding before."""
-        rows, columns = (
-            (n - 1) * stride + dilation * (kernel - 1) + 1
-            for n, stride, dilation, kernel in zip(
-                self.output_shape[:2], self.strides, self.dilation, self.kernel_size, strict=True
-            )
-        )
-        return rows, columns
-
-    @property
-    def weights_shape(self) -> tuple[int, ...] | None:
-        """Shape of the weights that go with this geometry; None for max pooling, which has none."""
-        rows, columns = self.kernel_size
-        if self.kind == "dense":
-            return (self.n_in, self.n_out)
-        if self.kind == "conv2d":
-            return (rows, columns, self.input_shape[2] // self.groups, self.output_shape[2])
-        if self.kind == "depthwise":
-            return (rows, columns, self.input_shape[2], self.output_shape[2] // self.input_shape[2])
-        # An average has one weight per target: at the border its window holds fewer inputs.
-        return None if self.kind == "max_pool" else self.output_shape
 
 
 @dataclass(frozen=True, eq=False)

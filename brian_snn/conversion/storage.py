@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from brian_snn.conversion.archive import Archive
+from brian_snn.conversion.geometry import check_geometry
 from brian_snn.conversion.graph import INPUT, Geometry, LayerPath, Network, Population, Projection
-from brian_snn.conversion.validity import check_geometry, shape_of, shown
+from brian_snn.conversion.validity import shape_of, shown
 from brian_snn.errors import DataError, ModelError, OutputError
 from brian_snn.outputs import whole_file
 
@@ -250,7 +251,7 @@ def _projection(record: dict[str, Any], k: int, archive: Archive) -> Projection:
     source, target, geometry = record.get("source", ""), _entry(record, "target", str), Geometry(**entries)
     shapes = _array_shapes(geometry, f"projection {shown(source)} -> {shown(target)}")
     kept = _entry(record, "arrays", list)
-    if strange := [name for name in kept if name not in shapes]:
+    if strange := [name for name in kept if name not in tuple(shapes)]:
         raise ModelError(f"a {geometry.kind} map has no array {shown(strange[0])}")
     present = {name: archive.read(f"{name}_{k}", shape) for name, shape in shapes.items() if name in kept}
     return Projection(source, target, geometry, present.pop("weights", None), **present)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from brian_snn.errors import ModelError
 
 if TYPE_CHECKING:
-    from brian_snn.conversion.graph import Geometry, Network, Population, Projection
+    from brian_snn.conversion.graph import Network, Population, Projection
 
 # Numbers that are looked at together: a network's are checked in each of its stages, in pieces that a cache holds.
 _CHUNK = 2**15
@@ -31,12 +31,6 @@ MOST_ELEMENTS = 2**31 - 1
 #: Axes of a shape. Arrays have two in front of them, of images and checkpoints, and NumPy has 32 in all.
 MOST_AXES = 16
 
-#: Inputs of a map with the padding between and around them, which are laid out in memory: 1 GiB an image.
-MOST_PADDED = 2**27
-
-#: Windows along an axis times elements of the kernel along it: that many pairs are listed.
-MOST_PAIRS = 2**25
-
 #: Characters of a value that an error shows.
 _SHOWN = 200
 
@@ -45,8 +39,9 @@ _SHOWN = 200
 
 
 def shown(value: object) -> str:
-    """Return a value for an error message, cut off where it is long."""
-    text = repr(value)
+    """Return a value for an error message, in one line, cut off where it is long."""
+    # An array is written in several lines.
+    text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -155,46 +150,6 @@ def neurons(index: Any, n: int, least: int, where: str) -> NDArray[np.int32] | N
 
 
 # --- records --------------------------------------------------------------------------------------------------------
-
-
-def check_geometry(geometry: Geometry, where: str) -> None:
-    """Raise a `ModelError` unless windows and channels of a map fit its input and output, and are not too many."""
-    shape_of(geometry.input_shape, where)
-    shape_of(geometry.output_shape, where)
-    if geometry.is_window:
-        _check_channels(geometry, where)
-        _check_windows(geometry, where)
-    if geometry.weights_shape is not None and math.prod(geometry.weights_shape) > MOST_ELEMENTS:
-        raise ModelError(f"{where}: weights of shape {geometry.weights_shape} are more than 2**31")
-
-
-def _check_channels(geometry: Geometry, where: str) -> None:
-    """Raise unless the channels of the input go into those of the output."""
-    n_in, n_out = geometry.input_shape[2], geometry.output_shape[2]
-    fits = n_in == n_out if geometry.kind in ("average_pool", "max_pool") else n_out % n_in == 0
-    if geometry.kind == "conv2d":
-        fits = n_in % geometry.groups == 0 and n_out % geometry.groups == 0
-    if not fits:
-        raise ModelError(f"{where}: {n_in} channels do not go into {n_out} in {geometry.groups} groups")
-
-
-def _check_windows(geometry: Geometry, where: str) -> None:
-    """Raise unless the windows fit into the padded input, and can be laid out and listed."""
-    for k in (0, 1):
-        n_windows, n_elements = geometry.output_shape[k], geometry.kernel_size[k]
-        padded = geometry.input_shape[k] + sum(geometry.padding[k])
-        if geometry.extent[k] > padded:
-            raise ModelError(f"{where}: {n_windows} windows do not fit into {geometry.input_shape}")
-        if padded > LARGEST or n_windows * n_elements > MOST_PAIRS:
-            raise ModelError(
-                f"{where}: {n_windows} windows of {n_elements} elements along an axis of {padded} are more than "
-                "are simulated: an axis has up to 2**30, windows times elements are up to 2**25"
-            )
-    if math.prod(geometry.extent) * geometry.input_shape[2] > MOST_PADDED:
-        raise ModelError(
-            f"{where}: its windows reach over {geometry.extent} rows and columns of {geometry.input_shape[2]} "
-            "channels; up to 2**27 elements were expected"
-        )
 
 
 def check_network(network: Network) -> None:

@@ -162,7 +162,7 @@ def longest_paths(network):
     """Return the depth of each population: how many membranes lie on its longest path from the image, its own too."""
     depths = {INPUT: 0}
     for population in network.populations:
-        below = max(depths[projection.source] for projection in network.into(population.name))
+        below = max((depths[projection.source] for projection in network.into(population.name)), default=0)
         depths[population.name] = below + (population.kind in ("spiking", "readout"))
     return depths
 
@@ -183,7 +183,9 @@ class Loop:
         for p in network.projections:
             weights = None if p.weights is None else to_grid(self.threshold * p.weights)
             n_source = images[0].size if p.source == INPUT else names[p.source]
-            self.matrices[p.source, p.target] = projection_matrix(p, weights, n_source, names[p.target])
+            matrix, ends = projection_matrix(p, weights, n_source, names[p.target]), (p.source, p.target)
+            others = self.matrices.get(ends, np.zeros_like(matrix))
+            self.matrices[ends] = np.maximum(others, matrix) if weights is None else others + matrix
         for population in network.populations:
             bias, image_map = to_grid(self.threshold * population.bias).ravel(), (INPUT, population.name)
             if image_map in self.matrices:

@@ -148,7 +148,7 @@ def confusions(matrix: pd.DataFrame) -> pd.DataFrame:
 
 
 def choices_over_time(result: Result) -> IntArray:
-    """Return what an image is taken for after each checkpoint, (n_checkpoints, *predictions' shape).
+    """Return what an image is taken for after each checkpoint, of the shape (n_checkpoints, n_images, ...).
 
     Of outputs that have spiked equally often the first is taken; at the end of the run the one with the highest
     potential, as in `Result.predictions`.

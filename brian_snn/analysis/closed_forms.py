@@ -15,7 +15,7 @@ from brian_snn.analysis.equations import steps_to_threshold
 from brian_snn.conversion.graph import FloatArray
 from brian_snn.simulation.settings import Reset
 
-#: Spike counts and final potentials.
+# Spike counts and final potentials.
 Solution = tuple[FloatArray, FloatArray]
 
 

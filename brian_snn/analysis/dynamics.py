@@ -30,10 +30,10 @@ from brian_snn.simulation.result import Result
 from brian_snn.simulation.settings import Settings
 from brian_snn.simulation.topology import crosses_threshold
 
-#: How many images are replayed: a number, all, or as many as a budget of work allows.
+# How many images are replayed: a number, all, or as many as a budget of work allows.
 Replay = int | Literal["auto", "all"]
 
-#: The budget of "auto": synapses times steps, where a step of a neuron counts as much as some synapses.
+#: Budget of ``replay="auto"`` in synapses times steps, where a step of a neuron counts as much as some synapses.
 BUDGET = 2**33
 _SYNAPSES_A_NEURON = 32
 

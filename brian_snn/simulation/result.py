@@ -133,7 +133,7 @@ class Result:
 
     @property
     def logits(self) -> FloatArray:
-        """The estimated output of the ANN before its last activation, (n_images, *output shape).
+        """The estimated output of the ANN before its last activation, ``(n_images, *output shape)``.
 
         Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
         """
@@ -141,7 +141,7 @@ class Result:
 
     @property
     def outputs(self) -> FloatArray:
-        """The estimated output of the ANN itself: the logits put through its last activation, of the same shape.
+        """The estimated output of the ANN, that is the logits put through its last activation; of the same shape.
 
         With the spiking softmax, whose spikes are not the output's own, the logits are those of the potentials.
 

@@ -26,7 +26,7 @@ from brian_snn import __version__
 from brian_snn.commands.setting_options import add_settings
 from brian_snn.errors import BrianSnnError, SettingError
 from brian_snn.escaping import shown
-from brian_snn.limits import FULL, is_thread_limit, remedy
+from brian_snn.limits import FULL, is_thread_limit, remedy, require_memory
 from brian_snn.outputs import sweep_temporary
 from brian_snn.processors import usable_processors
 from brian_snn.quiet_brian import import_brian2
@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         with warnings.catch_warnings():
             _silence_libraries()
+            require_memory()
             import_brian2()
             sweep_temporary()
             code = int(arguments.run(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,9 @@ _REMEDIES = {
     errno.ENOMEM: "end other programs, or let the process have more memory (ulimit -v)",
 }
 
+#: Address space that Python and its libraries need at least, in all and for each processor.
+_LEAST_BYTES, _BYTES_A_PROCESSOR = 320 * 2**20, 64 * 2**20
+
 #: What Python says of a thread that the system does not start.
 _NO_THREAD = "can't start new thread"
 
@@ -32,6 +36,31 @@ def remedy(error: OSError, otherwise: str) -> str:
 def is_thread_limit(error: RuntimeError) -> bool:
     """Whether the system would not start a thread."""
     return _NO_THREAD in str(error)
+
+
+def require_memory() -> None:
+    """Raise if the address space of this process is too small for the libraries that every command loads.
+
+    With less, the OpenBLAS of NumPy, which wants a piece for each processor, asks for memory again and again without an
+    end, and others crash when the process ends.
+
+    Raises
+    ------
+    LimitError
+        Naming what there is and what is needed.
+    """
+    try:
+        import resource
+    except ImportError:
+        # Windows.
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = _LEAST_BYTES + _BYTES_A_PROCESSOR * min(os.cpu_count() or 1, 64)
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        raise LimitError(
+            f"the process may use {allowed >> 20} MB of address space and needs at least {needed >> 20} MB; "
+            f"{_REMEDIES[errno.ENOMEM]}."
+        )
 
 
 def is_limit(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from brian_snn.escaping import shown
 EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
 
 #: What the verification table shows.
-RESIDUAL_NOTE = "in thresholds; - where an equation does not apply; spikes: Eq. (4), of the images replayed"
+RESIDUAL_NOTE = "in thresholds; - does not apply; spikes: Eq. (4), images replayed"
 
 #: Width of the output where no terminal says how wide it is.
 _PIPE_WIDTH = 120

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from brian_snn.errors import LimitError
+from brian_snn.processors import usable_processors
 
 #: What the system says of a disk that is full, of a quota that is used up, and of a file that would pass `ulimit -f`.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,7 +55,7 @@ def require_memory() -> None:
         # Windows.
         return
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
-    needed = _LEAST_BYTES + _BYTES_A_PROCESSOR * min(os.cpu_count() or 1, 64)
+    needed = _LEAST_BYTES + _BYTES_A_PROCESSOR * min(usable_processors(), 64)
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         raise LimitError(
             f"the process may use {allowed >> 20} MB of address space and needs at least {needed >> 20} MB; "

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import socket
 import struct
 import zipfile
@@ -25,8 +26,12 @@ LITTLE = Limits(2**28, cpu_s=20)
 
 def refused(function, path, match, error=DataError):
     """Check that a reader says no in words, soon, and with little memory."""
-    with pytest.raises(error, match=match):
-        run_limited(function, path, limits=LITTLE).unwrap()
+    outcome = run_limited(function, path, limits=LITTLE)
+    # An error that is too deep to be sent comes as its text.
+    kind = (
+        type(outcome.value).__name__ if isinstance(outcome.value, BaseException) else str(outcome.value).split("(")[0]
+    )
+    assert (outcome.kind, kind) == ("raised", error.__name__) and re.search(match, str(outcome.value)), outcome
 
 
 def npy_header(shape, dtype="|u1", order=False):

@@ -157,8 +157,9 @@ def test_the_paper_counts_a_small_cnn_in_closed_form():
     dense = Geometry("dense", (36,), (5,))
     layers = [("conv", conv), ("pool", pool), ("mean", mean), ("depthwise", depthwise), ("grouped", grouped)]
     layers += [("sum", shortcut), ("out", dense)]
-    populations, projections, source = [], [], INPUT
-    for depth, (name, geometry) in enumerate(layers, 1):
+    populations, projections, source, depth = [], [], INPUT, 0
+    for name, geometry in layers:
+        depth += name != "pool"
         kind = "max_pool" if name == "pool" else "readout" if name == "out" else "spiking"
         populations.append(Population(name, kind, geometry.output_shape, np.zeros(geometry.output_shape), depth))
         shape = geometry.weights_shape if geometry.weights_shape is not None else ()

@@ -149,16 +149,16 @@ def get_build(topology: Topology, progress: Progress | None = None) -> Build:
         if whole_manifest(folder):
             return Build(folder, False)
         raise OutputError(
-            f"cannot build in {folder.parent}: {error.strerror or error}; {remedy(error, 'make it writable')} or set "
-            f"BRIAN_SNN_CACHE to a folder that can be written.{_unused(folder)}"
+            f"cannot build in {folder.parent}: {error.strerror or error}{_unused(folder)}; "
+            f"{remedy(error, 'make it writable')} or set BRIAN_SNN_CACHE to a folder that can be written."
         ) from error
 
 
 def _unused(folder: Path) -> str:
-    """Return in a sentence whose build is not run; nothing if there is none."""
+    """Return in brackets why the build that is there is not run; nothing if there is none."""
     with suppress(OSError):
         doubt = build_doubts(folder)
-        return f" The build there is not run, as {doubt}." if doubt else ""
+        return f" (the build there is not run, as {doubt})" if doubt else ""
     return ""
 
 

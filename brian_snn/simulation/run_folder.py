@@ -184,8 +184,12 @@ def _open(
     if not resume or "recording" not in begun:
         raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
     network, _ = read_inputs(path, begun)
-    # An older version may have hashed the same network in another way.
-    differences = list(_differences(begun | {"network_sha256": network_digest(network)}, wanted))
+    # An older version may have hashed the same network in another way, and did not note what its output means.
+    same = job.network
+    if network.output_activation == "unknown":
+        same = dataclasses.replace(same, output_activation="unknown", calibration_range=None)
+    found, expected = ({"network_sha256": network_digest(each)} for each in (network, same))
+    differences = list(_differences(begun | found, wanted | expected))
     if differences:
         raise OutputError(
             f"{path} was begun with {differences[0]}; go on with the same options, name another folder, or delete this "

@@ -177,6 +177,7 @@ def test_a_process_may_be_killed_at_any_moment(folder, images, expected, old, mo
             assert sorted(os.listdir(copy)) == FILES
 
 
+@pytest.mark.campaign
 def test_what_a_killed_process_left_is_finished_only_once(folder, images, expected, monkeypatch):
     """It may be killed again while it finishes, or be deleted instead, and that be cut short too."""
     copies = states(folder, monkeypatch, lambda: simulate(folder, images, NEW))

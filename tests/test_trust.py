@@ -169,7 +169,7 @@ def test_a_build_that_others_could_have_made_is_made_again(filled, intact, made,
         # Nobody can open a folder for writing, not even root.
         (filled / f"{intact.name}.lock").unlink()
         (filled / f"{intact.name}.lock").mkdir()
-        with pytest.raises(OutputError, match=f"The build there is not run, as {path} "):
+        with pytest.raises(OutputError, match=f"the build there is not run, as {path} "):
             get_build(LAYOUT)
         (filled / f"{intact.name}.lock").rmdir()
         assert get_build(LAYOUT).is_new

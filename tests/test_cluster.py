@@ -73,7 +73,7 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(client, netwo
     assert victims[0] not in client.run(os.getpid).values()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_workers_that_die_while_they_compile_leave_it_to_those_that_come_instead(client, build_cache, network, images):
     """All of them: whoever waits for the lock goes with the one that holds it."""
     # Nobody else has built this.

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brian_snn.analysis.verify import verify
-    from brian_snn.conversion.graph import Geometry, Network, Population, Projection
-    from brian_snn.conversion.storage import load_network
+    from brian_snn.conversion.convert import convert
     from brian_snn.errors import BrianSnnError
-    from brian_snn.pipeline import convert
-    from brian_snn.simulation.execution import Execution
-    from brian_snn.simulation.membrane import Membrane
-    from brian_snn.simulation.result import Result
-    from brian_snn.simulation.settings import Recording, Settings
-    from brian_snn.simulation.simulate import simulate, stream
-    from brian_snn.simulation.storage import load_result
+    from brian_snn.network.file import load_network
+    from brian_snn.network.records import Geometry, Network, Population, Projection
+    from brian_snn.neurons.membrane import Membrane
+    from brian_snn.results.result import Result
+    from brian_snn.results.store import load_result
+    from brian_snn.running.execute import Execution
+    from brian_snn.running.simulate import simulate, stream
+    from brian_snn.settings import Recording, Settings
 
 __version__ = "0.1.0"
 
@@ -49,20 +49,20 @@ __all__ = [
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
 _HOMES = {
     "BrianSnnError": "errors",
-    "Geometry": "conversion.graph",
-    "Execution": "simulation.execution",
-    "Membrane": "simulation.membrane",
-    "Network": "conversion.graph",
-    "Population": "conversion.graph",
-    "Projection": "conversion.graph",
-    "Recording": "simulation.settings",
-    "Result": "simulation.result",
-    "Settings": "simulation.settings",
-    "convert": "pipeline",
-    "load_network": "conversion.storage",
-    "load_result": "simulation.storage",
-    "simulate": "simulation.simulate",
-    "stream": "simulation.simulate",
+    "Geometry": "network.records",
+    "Execution": "running.execute",
+    "Membrane": "neurons.membrane",
+    "Network": "network.records",
+    "Population": "network.records",
+    "Projection": "network.records",
+    "Recording": "settings",
+    "Result": "results.result",
+    "Settings": "settings",
+    "convert": "conversion.convert",
+    "load_network": "network.file",
+    "load_result": "results.store",
+    "simulate": "running.simulate",
+    "stream": "running.simulate",
     "verify": "analysis.verify",
 }
 

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from brian_snn import cli
+from brian_snn.cli import main as cli
 from brian_snn.quiet_brian import import_brian2
 from brian_snn.streams import open_streams
 
@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command as `brian_snn.cli.main` does, with what a process of its own needs.
+    """Run one command as `brian_snn.cli.main.main` does, with what a process of its own needs.
 
     It cleans up after SIGTERM and SIGHUP as it does after Ctrl-C, and its standard streams may be closed.
     """

@@ -20,10 +20,10 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from brian_snn.conversion.answers import Answer, class_numbers
-from brian_snn.conversion.graph import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.image_files import Array, Role, is_idx, read_arrays
+from brian_snn.network.answers import Answer, class_numbers
+from brian_snn.network.records import FloatArray
 from brian_snn.pixel_range import Range, finite_range
 
 

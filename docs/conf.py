@@ -17,7 +17,8 @@ from sphinx.application import Sphinx  # noqa: E402
 from sphinx.util.docutils import SphinxDirective  # noqa: E402
 from sphinx.util.nodes import make_refnode  # noqa: E402
 
-from brian_snn import __version__, cli  # noqa: E402
+from brian_snn import __version__  # noqa: E402
+from brian_snn.cli import main as cli  # noqa: E402
 
 project = "brian_snn"
 release = version = __version__

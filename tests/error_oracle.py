@@ -9,7 +9,7 @@ from fractions import Fraction as F
 
 import numpy as np
 
-from brian_snn.conversion.graph import INPUT
+from brian_snn.network.records import INPUT
 from tests.small_network import Loop, projection_matrix
 
 

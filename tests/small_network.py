@@ -11,9 +11,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.simulation.result import Result
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.results.result import Result
+from brian_snn.settings import Settings
 
 GRID = 2.0**-24
 CHECKPOINTS = (5, 12, 30)

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn.conversion.graph import Network, Population
-from brian_snn.conversion.storage import load_network, network_digest, save_network
 from brian_snn.errors import DataError
+from brian_snn.network.file import load_network, network_digest, save_network
+from brian_snn.network.records import Network, Population
 from tests.campaign.limits import Limits, run_limited
 from tests.small_network import GRID, small_network
 from tests.test_storage import rewritten

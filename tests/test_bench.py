@@ -9,7 +9,7 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
-from brian_snn.commands import bench, timing
+from brian_snn.cli import bench, timing
 from brian_snn.datasets import Dataset
 from brian_snn.processors import usable_processors
 from tests.command_line import fails_cleanly
@@ -146,7 +146,7 @@ def test_float32_is_left_out_where_it_is_refused(cli_folder, in_process, capsys)
 
 
 def test_explicit_synapses_are_left_out_where_there_are_too_many(coarse, in_process, capsys, monkeypatch):
-    monkeypatch.setattr("brian_snn.commands.timing.EXPLICIT_LIMIT", 9 * 7 + 7 * 4 - 1)
+    monkeypatch.setattr("brian_snn.cli.timing.EXPLICIT_LIMIT", 9 * 7 + 7 * 4 - 1)
     assert main(command(coarse, "--images", 2, "--rounds", 1, "--workers", 1)) == 0
     assert {call[:2] for call in in_process[0]} == {("shared", "float64"), ("shared", "float32")}
     assert "no rows for explicit synapses" in capsys.readouterr().out

@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 
 from brian_snn import simulate
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.errors import CompilerError, OutputError, SimulationError
-from brian_snn.simulation import build_cache, standalone
-from brian_snn.simulation.build_cache import (
+from brian_snn.backends import build_cache, standalone
+from brian_snn.backends.build_cache import (
     Build,
     cache_folder,
     clear_builds,
@@ -25,9 +23,11 @@ from brian_snn.simulation.build_cache import (
     get_build,
     list_builds,
 )
+from brian_snn.backends.standalone import run_standalone
+from brian_snn.errors import CompilerError, OutputError, SimulationError
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.job import make_job
-from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.standalone import run_standalone
 from brian_snn.simulation.topology import topology
 from tests.small_network import STEPS, constant_network, differences, loop_result, small_images, small_network
 
@@ -360,10 +360,10 @@ def modules_behind(name, root):
 def test_every_module_behind_the_generated_code_is_in_the_key(monkeypatch, tmp_path):
     """Geometry, whose shapes are compiled in, is one; so are all that any of them imports, now and later."""
     package = Path(build_cache.__file__).parent.parent
-    modules = modules_behind("brian_snn.simulation.codegen", package.parent)
-    assert {package / "conversion" / "graph.py", package / "simulation" / "neurons.py"} <= modules
+    modules = modules_behind("brian_snn.backends.codegen", package.parent)
+    assert {package / "network" / "geometry.py", package / "neurons" / "models.py"} <= modules
     copy = shutil.copytree(package, tmp_path / "brian_snn", ignore=shutil.ignore_patterns("data", "__pycache__"))
-    monkeypatch.setattr(build_cache, "__file__", str(copy / "simulation" / "build_cache.py"))
+    monkeypatch.setattr(build_cache, "__file__", str(copy / "backends" / "build_cache.py"))
     digests = {code_digest.__wrapped__()}
     for number, module in enumerate(modules, 2):
         with (copy / module.relative_to(package)).open("a") as file:

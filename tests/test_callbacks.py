@@ -3,8 +3,8 @@
 import pytest
 
 from brian_snn import Execution, Settings, simulate, stream
+from brian_snn.backends import build_cache
 from brian_snn.errors import OutputError
-from brian_snn.simulation import build_cache
 from tests.small_network import STEPS, small_images, small_network
 
 ERRORS = [

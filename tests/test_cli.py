@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import brian_snn
-from brian_snn import cli
 from brian_snn.__main__ import main
 from brian_snn.analysis.bounds import bounds
-from brian_snn.commands import console
-from brian_snn.simulation.settings import Settings
+from brian_snn.cli import console
+from brian_snn.cli import main as cli
+from brian_snn.settings import Settings
 from tests.command_line import simulate_command
 
 COMMANDS = [command.name for command in cli.COMMANDS]

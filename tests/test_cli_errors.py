@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from brian_snn.commands import basic
+from brian_snn.cli import commands as basic
 from brian_snn.errors import BrianSnnError
 from tests.command_line import fails_cleanly, simulate_command
 

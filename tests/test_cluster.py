@@ -9,7 +9,7 @@ import pytest
 
 from brian_snn import simulate
 from brian_snn.errors import CompilerError, OutputError, SettingError, SimulationError
-from brian_snn.simulation import cluster
+from brian_snn.running import cluster
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network
 
 dask = pytest.importorskip("dask")

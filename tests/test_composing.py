@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from brian_snn.conversion.affine import LinearTerm
 from brian_snn.conversion.composing import compose_average, compose_window
-from brian_snn.conversion.graph import Geometry, Projection
-from brian_snn.conversion.linear_maps import apply_map, gather_inputs, output_length
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
+from brian_snn.network.maps import apply_map, gather_inputs, output_length
+from brian_snn.network.records import Geometry, Projection
 
 WINDOWS = settings(max_examples=300, derandomize=True, deadline=None)
 

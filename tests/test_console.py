@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from brian_snn.commands.console import Stages
+from brian_snn.cli.console import Stages
 
 
 @pytest.mark.parametrize(

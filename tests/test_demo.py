@@ -6,7 +6,7 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
-from brian_snn.commands import demo
+from brian_snn.cli import demo
 from brian_snn.datasets import Dataset
 from tests import models
 

@@ -11,8 +11,8 @@ from brian2 import ms
 
 from brian_snn import Settings, load_result, simulate, verify
 from brian_snn.analysis.dynamics import BUDGET, replayed_images
-from brian_snn.conversion.graph import INPUT
 from brian_snn.errors import DataError, SettingError
+from brian_snn.network.records import INPUT
 from tests.small_network import (
     STEPS,
     Loop,

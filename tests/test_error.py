@@ -7,8 +7,8 @@ import pytest
 
 from brian_snn.analysis import batching
 from brian_snn.analysis.error import error_account, error_origins, error_terms, knob
-from brian_snn.conversion.graph import INPUT, Geometry, Projection
 from brian_snn.errors import DataError, SettingError
+from brian_snn.network.records import INPUT, Geometry, Projection
 from tests.error_cases import CASES, simulated, two_depth_pool, uneven_network
 from tests.error_oracle import NeuronAccount, dense_activations
 from tests.small_network import loop_result, projection_matrix, small_images, small_network, to_grid

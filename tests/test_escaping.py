@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brian_snn.commands import console as console_module
-from brian_snn.commands.console import Stages, heading, new_console, table, verdict, verification_rows
-from brian_snn.commands.tables import write_csv
+from brian_snn.analysis.summary import write_csv
+from brian_snn.cli import console as console_module
+from brian_snn.cli.console import Stages, heading, new_console, table, verdict, verification_rows
 from brian_snn.escaping import csv_safe, shown
-from brian_snn.reporting.blocks import Command, Page, Section, Text, cell
-from brian_snn.reporting.blocks import table as report_table
-from brian_snn.reporting.page import render
+from brian_snn.report.blocks import Command, Page, Section, Text, cell
+from brian_snn.report.blocks import table as report_table
+from brian_snn.report.page import render
 from tests.command_line import fails_cleanly
 
 #: What a name may hold, and how it is shown.
@@ -151,8 +151,8 @@ def test_rows_of_the_command_line_are_written_safely(tmp_path):
 )
 def test_what_nobody_foresaw_is_one_line(tmp_path, error):
     code = (
-        "import sys\nfrom brian_snn import cli, commands\nimport brian_snn.commands.basic as basic\n"
-        f"def fail(*_): raise {error}\nbasic.cache = fail\nsys.exit(cli.main(['cache', 'list']))"
+        "import sys\nfrom brian_snn.cli import commands, main\n"
+        f"def fail(*_): raise {error}\ncommands.cache = fail\nsys.exit(main.main(['cache', 'list']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brian_snn import convert, simulate, verify
-from brian_snn.conversion.forward import image_parts, input_currents
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.errors import BrianSnnError, DataError, ModelError, SettingError
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.forward import image_parts, input_currents
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.settings import Settings
 
 GRID = 2.0**-24
 EXTREMES = st.one_of(

@@ -14,13 +14,13 @@ import pytest
 from keras import layers as k
 from PIL import Image
 
-from brian_snn.cli import main
-from brian_snn.conversion import keras_applications
-from brian_snn.conversion.keras_applications import Inception, load_inception, pool_branch_layer
+from brian_snn.cli.main import main
 from brian_snn.errors import DataError, ModelError, OutputError, SettingError
-from brian_snn.figures import s1
+from brian_snn.frontends.keras import applications as keras_applications
+from brian_snn.frontends.keras.applications import Inception, load_inception, pool_branch_layer
 from brian_snn.plotting.figure_s1 import FigureS1, load_data, plot_figure_s1, tile
-from brian_snn.simulation.settings import Settings
+from brian_snn.settings import Settings
+from brian_snn.studies import s1
 from tests.models import trained_like
 
 SIDE, STEPS, CLAMP = 9, 60, 4

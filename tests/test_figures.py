@@ -12,17 +12,17 @@ import brian_snn
 from brian_snn.__main__ import main
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.transients import layer_offsets
-from brian_snn.conversion.keras_reader import reference_activations
-from brian_snn.figures import accuracy, activity, clamp_transients, depth, rate_laws, variants
-from brian_snn.figures.registry import FIGURES
+from brian_snn.cli.figures import FIGURES
+from brian_snn.frontends.keras.reader import reference_activations
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.depth import plot_depth
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.plotting.style import GREY, RESET_COLOURS
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Settings
+from brian_snn.running.execute import Execution
+from brian_snn.settings import Settings
+from brian_snn.studies import accuracy, activity, clamp_transients, depth, rate_laws, variants
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
 

@@ -5,9 +5,9 @@ import pytest
 
 from brian_snn import convert
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.keras_reader import read_model
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.network.forward import forward
 from tests.models import images_for, layers, trained_like
 
 CALCULATIONS = {

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.keras_files import load_model
-from brian_snn.conversion.keras_legacy import is_legacy, modernised, readable_weights
-from brian_snn.conversion.keras_reader import read_model
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.legacy import is_legacy, modernised, readable_weights
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.network.forward import forward
 from tests.models import layers, sequential, trained_like
 
 DATA = Path(__file__).parent / "data"

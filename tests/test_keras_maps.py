@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from brian_snn.analysis.keras_maps import keras_projection
-from brian_snn.conversion.graph import Geometry, Projection
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.maps import keras_projection
+from brian_snn.network.records import Geometry, Projection
 from tests.small_network import projection_matrix, to_grid
 
 GEOMETRIES = {

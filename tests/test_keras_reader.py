@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.graph import INPUT
-from brian_snn.conversion.keras_reader import check_against_keras, read_model, reference_activations
 from brian_snn.conversion.normalise import normalise
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.reader import check_against_keras, read_model, reference_activations
+from brian_snn.network.forward import forward
+from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for, layers, sequential, trained_like
 

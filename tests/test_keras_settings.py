@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brian_snn.conversion.convert import convert
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.keras_files import import_keras, load_model
-from brian_snn.conversion.keras_reader import read_model
 from brian_snn.errors import SettingError
-from brian_snn.pipeline import convert
+from brian_snn.frontends.keras.files import import_keras, load_model
+from brian_snn.frontends.keras.reader import read_model
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for
 

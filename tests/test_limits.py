@@ -9,10 +9,10 @@ import threading
 import pytest
 
 from brian_snn import simulate
+from brian_snn.backends import build_cache, compiler, standalone
 from brian_snn.errors import LimitError, OutputError
 from brian_snn.limits import starting
-from brian_snn.simulation import build_cache, compiler, standalone
-from brian_snn.simulation.settings import Settings
+from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.small_network import small_images, small_network
 

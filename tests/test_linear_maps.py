@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brian_snn.conversion.graph import Geometry, Network, Population, Projection
-from brian_snn.conversion.linear_maps import (
+from brian_snn.errors import ModelError, SettingError
+from brian_snn.network.maps import (
     apply_map,
     fan_out,
     gather_inputs,
@@ -14,8 +14,8 @@ from brian_snn.conversion.linear_maps import (
     scatter_outputs,
     synapses,
 )
-from brian_snn.errors import ModelError, SettingError
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.records import Geometry, Network, Population, Projection
+from brian_snn.settings import Settings
 from brian_snn.simulation.topology import uses_shared_kernels
 
 # Size, kernel, strides, dilation, padding: uneven in every direction; the last one has unread rows at the end.

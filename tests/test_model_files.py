@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from brian_snn.conversion.keras_reader import load_model
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.reader import load_model
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for, layers, sequential
 
@@ -176,7 +176,7 @@ def test_loading_says_nothing(tmp_path):
     model.compile("adam", "sparse_categorical_crossentropy")
     model.save(tmp_path / "model.h5")
     script = (
-        "import sys; from brian_snn.conversion.keras_reader import load_model, read_model; "
+        "import sys; from brian_snn.frontends.keras.reader import load_model, read_model; "
         "print(len(read_model(load_model(sys.argv[1])).nodes))"
     )
     command = [sys.executable, "-c", script, tmp_path / "model.h5"]

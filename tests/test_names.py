@@ -9,11 +9,11 @@ import pytest
 from keras import layers as k
 
 from brian_snn import convert, load_network, load_result, simulate, verify
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.graph import INPUT, LayerPath
-from brian_snn.conversion.keras_reader import read_model
-from brian_snn.conversion.storage import network_digest, read_network
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.network.file import network_digest, read_network
+from brian_snn.network.forward import forward
+from brian_snn.network.records import INPUT, LayerPath
 from tests.models import images_for, trained_like
 from tests.test_storage import rewritten
 

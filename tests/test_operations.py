@@ -13,8 +13,8 @@ from brian_snn.analysis.operations import (
     snn_operations,
     uneven_fan_out,
 )
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import DataError, SettingError
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
 from tests.small_network import CHECKPOINTS, loop_result, projection_matrix, small_images, small_network
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import brian_snn
-from brian_snn.conversion.answers import activate
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.keras_reader import read_model, reference_activations
-from brian_snn.conversion.storage import network_digest, read_network
 from brian_snn.errors import DataError, ModelError
+from brian_snn.frontends.keras.reader import read_model, reference_activations
+from brian_snn.network.answers import activate
+from brian_snn.network.file import network_digest, read_network
+from brian_snn.network.forward import forward
 from tests.models import images_for, layers, trained_like
 
 ACTIVATIONS = ["linear", "softmax", "log_softmax", "sigmoid", "tanh"]

@@ -7,9 +7,9 @@ import tempfile
 
 import pytest
 
-from brian_snn import outputs
+from brian_snn import files as outputs
 from brian_snn.errors import OutputError
-from brian_snn.outputs import (
+from brian_snn.files import (
     MANIFEST,
     check_target,
     files_in,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from brian_snn.errors import OutputError
-from brian_snn.simulation import storage
-from brian_snn.simulation.run_folder import discard
+from brian_snn.results import store as storage
+from brian_snn.results.folder import discard
 from tests.folder_runs import N_IMAGES, differences, loop_of, run
 from tests.small_network import small_images, small_network
 
@@ -126,12 +126,12 @@ def test_files_of_these_names_that_no_simulation_wrote_are_kept(network, images,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
-@pytest.mark.parametrize("target", ["storage.save_network", "storage.write_rows", "run_folder.write_description"])
+@pytest.mark.parametrize("target", ["store.save_network", "store.write_rows", "folder.write_description"])
 def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, target, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(f"brian_snn.simulation.{target}", fail)
+    monkeypatch.setattr(f"brian_snn.results.{target}", fail)
     with pytest.raises((KeyboardInterrupt, OutputError)):
         run(network, images, output=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn import pipeline
+from brian_snn.conversion import convert as pipeline
+from brian_snn.conversion.convert import convert
 from brian_snn.errors import DataError, ModelError
-from brian_snn.pipeline import convert
 from tests import models
 
 

@@ -13,7 +13,7 @@ from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.datasets import check_image_array
 from brian_snn.errors import DataError
 from brian_snn.pixel_range import is_far_outside
-from brian_snn.simulation.simulate import simulate_settings
+from brian_snn.running.simulate import simulate_settings
 from tests.command_line import fails_cleanly
 from tests.small_network import small_images, small_network
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from brian_snn.analysis.transients import pearson
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.digits import plot_images
@@ -26,8 +26,8 @@ from brian_snn.plotting.style import (
     sample,
     save_figure,
 )
-from brian_snn.simulation.result import Result
-from brian_snn.simulation.settings import Settings
+from brian_snn.results.result import Result
+from brian_snn.settings import Settings
 
 GRID = 2.0**-24
 

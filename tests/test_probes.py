@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn import pipeline
-from brian_snn.conversion.forward import forward
+from brian_snn.conversion import convert as pipeline
+from brian_snn.conversion.convert import convert
 from brian_snn.conversion.probes import probe_images
 from brian_snn.errors import ModelError
-from brian_snn.pipeline import convert
+from brian_snn.network.forward import forward
 from tests.models import layers, sequential
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from brian_snn import processors
-from brian_snn.simulation import compiler
+from brian_snn.backends import compiler
 
 QUOTAS = {
     "version 2": ({"box/job/cpu.max": "150000 100000"}, "0::/box/job", 1.5),

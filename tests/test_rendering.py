@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from brian_snn import load_network, simulate
-from brian_snn.conversion.graph import Geometry, LayerPath
-from brian_snn.conversion.storage import save_network
+from brian_snn.backends.build_cache import _generate
+from brian_snn.backends.rendering import rendered
 from brian_snn.errors import CompilerError, ModelError
-from brian_snn.simulation.build_cache import _generate
-from brian_snn.simulation.rendering import rendered
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.file import save_network
+from brian_snn.network.records import Geometry, LayerPath
+from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.simulation_cases import as_settings
 from tests.small_network import STEPS, small_images, small_network

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brian_snn import Execution, Recording, Settings, cli, load_result
-from brian_snn.commands import console
+from brian_snn import Execution, Recording, Settings, load_result
+from brian_snn.cli import console
+from brian_snn.cli import main as cli
 from brian_snn.errors import CompilerError, OutputError, SettingError
-from brian_snn.simulation import execution, own_folder, run_folder
-from brian_snn.simulation.run_folder import discard
-from brian_snn.simulation.simulate import simulate_settings
+from brian_snn.results import folder as run_folder
+from brian_snn.results import own_folder
+from brian_snn.results.folder import discard
+from brian_snn.running import execute as execution
+from brian_snn.running.simulate import simulate_settings
 from tests.command_line import simulate_command
 from tests.folder_runs import N_IMAGES
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network

@@ -15,13 +15,13 @@ from brian_snn.__main__ import main
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.error import error_account, error_origins
 from brian_snn.analysis.operations import ann_operations, operations_by_population
+from brian_snn.analysis.summary import population_rows
 from brian_snn.analysis.verify import compare_with_ann
-from brian_snn.commands.tables import population_rows
-from brian_snn.conversion.forward import forward
 from brian_snn.errors import DataError
-from brian_snn.reporting import explained, gather, measured, provenance
-from brian_snn.reporting import page as page_module
-from brian_snn.simulation.result import choose_images
+from brian_snn.network.forward import forward
+from brian_snn.report import explained, gather, measured, provenance
+from brian_snn.report import page as page_module
+from brian_snn.results.result import choose_images
 from tests.error_cases import wild_network
 from tests.error_oracle import dense_activations
 from tests.oracles import wilson_by_roots

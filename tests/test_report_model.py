@@ -5,9 +5,9 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
-from brian_snn.conversion.forward import forward
 from brian_snn.errors import DataError
-from brian_snn.reporting import explained, gather, measured, provenance
+from brian_snn.network.forward import forward
+from brian_snn.report import explained, gather, measured, provenance
 from tests import models
 from tests.report_reading import prose, table_of, texts
 

@@ -12,9 +12,10 @@ import pytest
 from brian2 import Hz
 
 from brian_snn import Network, Result, Settings, load_result
-from brian_snn.conversion.graph import INPUT
 from brian_snn.errors import DataError, OutputError
-from brian_snn.simulation import run_folder, storage
+from brian_snn.network.records import INPUT
+from brian_snn.results import folder as run_folder
+from brian_snn.results import store as storage
 from tests.small_network import loop_result, projection_matrix, small_images, small_network
 
 

@@ -5,10 +5,10 @@ from dataclasses import fields
 
 import pytest
 
-from brian_snn import cli
 from brian_snn.__main__ import main
-from brian_snn.commands.setting_options import SETTING_HELP, option_name, settings_from, settings_options
-from brian_snn.simulation.settings import Settings
+from brian_snn.cli import main as cli
+from brian_snn.setting_options import SETTING_HELP, option_name, settings_from, settings_options
+from brian_snn.settings import Settings
 
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)

@@ -7,7 +7,7 @@ import pytest
 
 from brian_snn import Recording, Settings
 from brian_snn.errors import SettingError
-from brian_snn.simulation.execution import Execution
+from brian_snn.running.execute import Execution
 
 NO_WHOLE_NUMBERS = (None, "10", math.nan, math.inf, -math.inf, 2.5, True, [3], 1j)
 NO_NUMBERS = (None, "1", False, [1.0], 1j)

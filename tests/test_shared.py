@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from brian_snn import simulate
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.conversion.linear_maps import output_length
-from brian_snn.simulation.shared import input_of_source
+from brian_snn.backends.shared_kernel import input_of_source
+from brian_snn.network.maps import output_length
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
 from brian_snn.simulation.topology import Link
 from tests.small_network import GRID, differences, to_grid
 

@@ -11,9 +11,10 @@ from brian2 import DimensionMismatchError, ms, mV
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from brian_snn import Execution, simulate, stream
+from brian_snn.backends import standalone
 from brian_snn.errors import DataError, SettingError
-from brian_snn.simulation import job, standalone
-from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.settings import Recording, Settings
+from brian_snn.simulation import job
 from tests.simulation_cases import HISTORY, RECORDED, RUNS
 from tests.small_network import FINAL, STEPS, differences, loop_result, small_images, small_network
 

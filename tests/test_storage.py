@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.keras_reader import read_model
 from brian_snn.conversion.normalise import normalise, round_to_grid
-from brian_snn.conversion.storage import load_network, network_digest, save_network
 from brian_snn.errors import DataError, OutputError
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.network.file import load_network, network_digest, save_network
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for
 

@@ -6,8 +6,8 @@ import pytest
 
 import brian_snn
 from brian_snn.analysis.operations import ann_operations, snn_operations
-from brian_snn.cli import main
-from brian_snn.commands import sweep
+from brian_snn.cli import sweep
+from brian_snn.cli.main import main
 from brian_snn.errors import SettingError
 from tests.models import mlp
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from brian_snn.analysis.transients import layer_offsets, offsets_over_time
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
 from brian_snn.errors import DataError
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.simulation.result import Result
-from brian_snn.simulation.settings import Settings
+from brian_snn.results.result import Result
+from brian_snn.settings import Settings
 from tests.small_network import CHECKPOINTS, loop_result, small_images, small_network
 
 SHAPE, SCALE, STEPS, CLAMP = (2, 3, 4), 2.5, 80, 8

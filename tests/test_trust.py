@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from brian_snn import simulate
+from brian_snn.backends import build_cache
+from brian_snn.backends.build_cache import get_build
+from brian_snn.backends.trust import TRUST
 from brian_snn.errors import OutputError, SettingError
-from brian_snn.simulation import build_cache
-from brian_snn.simulation.build_cache import get_build
-from brian_snn.simulation.trust import TRUST
 from tests.test_build_cache import LAYOUT, tiny
 
 #: A user who is neither root nor the one who runs the tests.

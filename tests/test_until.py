@@ -6,9 +6,9 @@ import pytest
 from keras import layers as k
 
 from brian_snn import convert, simulate
-from brian_snn.cli import main
-from brian_snn.conversion.forward import forward
+from brian_snn.cli.main import main
 from brian_snn.errors import ModelError
+from brian_snn.network.forward import forward
 from tests import models
 from tests.models import HAND_PICKED, images_for, trained_like
 

@@ -10,7 +10,7 @@ from brian_snn.analysis.early_stopping import earliest_certain_step
 from brian_snn.analysis.error import error_account, error_origins, error_terms, knob
 from brian_snn.errors import SettingError
 from brian_snn.plotting.error_account import TERM_STYLES
-from brian_snn.simulation.settings import Settings
+from brian_snn.settings import Settings
 from tests.error_cases import wild_network
 from tests.error_oracle import dense_activations
 from tests.small_network import STEPS, small_images

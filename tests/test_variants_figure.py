@@ -6,13 +6,13 @@ import pytest
 
 import brian_snn
 from brian_snn.analysis.operations import snn_operations
-from brian_snn.conversion.keras_reader import reference_activations
-from brian_snn.figures import variants
+from brian_snn.frontends.keras.reader import reference_activations
 from brian_snn.plotting.style import INK
 from brian_snn.plotting.variants import plot_variants
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Settings
-from brian_snn.simulation.simulate import simulate_settings
+from brian_snn.running.execute import Execution
+from brian_snn.running.simulate import simulate_settings
+from brian_snn.settings import Settings
+from brian_snn.studies import variants
 from tests import models
 
 CURVES = (("plain", "plain neurons", 0), ("leak", "slow", 5), ("leak", "fast", 8), ("output", "other", 1))

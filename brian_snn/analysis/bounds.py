@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.envelopes import envelopes
 from brian_snn.analysis.error_terms import Measured
-from brian_snn.conversion.forward import forward
-from brian_snn.conversion.graph import FloatArray, Network, Population
-from brian_snn.simulation.result import Result, window_start
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.forward import forward
+from brian_snn.network.records import FloatArray, Network, Population
+from brian_snn.results.result import Result, window_start
+from brian_snn.settings import Settings
 from brian_snn.simulation.topology import has_spikes
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import image_batches
-from brian_snn.conversion.answers import answer_of
-from brian_snn.conversion.forward import iterate_forward
-from brian_snn.conversion.graph import IntArray, Network
 from brian_snn.errors import DataError
-from brian_snn.simulation.result import Result
+from brian_snn.network.answers import answer_of
+from brian_snn.network.forward import iterate_forward
+from brian_snn.network.records import IntArray, Network
+from brian_snn.results.result import Result
 
 #: So many standard deviations on either side of the mean hold 95 % of a normal distribution.
 _DEVIATIONS = 1.959963984540054

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from brian_snn.analysis.equations import steps_to_threshold
-from brian_snn.conversion.graph import FloatArray
-from brian_snn.simulation.settings import Reset
+from brian_snn.network.records import FloatArray
+from brian_snn.settings import Reset
 
 # Spike counts and final potentials.
 Solution = tuple[FloatArray, FloatArray]

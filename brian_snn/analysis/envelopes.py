@@ -53,12 +53,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.analysis.equations import steps_to_threshold
-from brian_snn.conversion.graph import INPUT, FloatArray, Network, Population, Projection
-from brian_snn.conversion.linear_maps import apply_map, gather_inputs, scatter_outputs
 from brian_snn.errors import SettingError
-from brian_snn.simulation.parameters import Parameters, input_currents, scaled_parameters
-from brian_snn.simulation.result import window_start
-from brian_snn.simulation.settings import Reset, Settings
+from brian_snn.network.maps import apply_map, gather_inputs, scatter_outputs
+from brian_snn.network.parameters import Parameters, input_currents, scaled_parameters
+from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.results.result import window_start
+from brian_snn.settings import Reset, Settings
 from brian_snn.simulation.topology import has_spikes
 
 _EPSILON = 2.0**-52

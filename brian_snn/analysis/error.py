@@ -18,10 +18,10 @@ import pandas as pd
 
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.error_terms import TERMS, Activations, Measured, Split, splitter
-from brian_snn.conversion.graph import FloatArray, Network, Population
 from brian_snn.errors import SettingError
-from brian_snn.simulation.result import Result
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.records import FloatArray, Network, Population
+from brian_snn.results.result import Result
+from brian_snn.settings import Settings
 
 
 def error_terms(result: Result, activations: Activations, name: str) -> dict[str, FloatArray]:

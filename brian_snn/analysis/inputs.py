@@ -1,7 +1,7 @@
 """What arrives at a population, computed by Keras from images, spike counts and spikes.
 
-The weights of the network are put into Keras' own layers (`brian_snn.analysis.keras_maps`), so nothing here shares code
-with what connects the simulated neurons.
+The weights of the network are put into Keras' own layers (`brian_snn.frontends.keras.maps`), so nothing here shares
+code with what connects the simulated neurons.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.analysis.keras_maps import Map, keras_projection
-from brian_snn.conversion.forward import image_parts
-from brian_snn.conversion.graph import INPUT, FloatArray, Population, Projection
-from brian_snn.simulation.parameters import Parameters, on_grid
-from brian_snn.simulation.result import Result
+from brian_snn.frontends.keras.maps import Map, keras_projection
+from brian_snn.network.forward import image_parts
+from brian_snn.network.parameters import Parameters, on_grid
+from brian_snn.network.records import INPUT, FloatArray, Population, Projection
+from brian_snn.results.result import Result
 
 
 class Inputs:

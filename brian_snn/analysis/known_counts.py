@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import batches
-from brian_snn.conversion.graph import FloatArray
-from brian_snn.simulation.result import Result
+from brian_snn.network.records import FloatArray
+from brian_snn.results.result import Result
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22

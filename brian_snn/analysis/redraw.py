@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from brian_snn.conversion.graph import FloatArray, Population
-from brian_snn.simulation.parameters import on_grid
-from brian_snn.simulation.randomness import Purpose, stream_keys, uniform
-from brian_snn.simulation.result import Result
-from brian_snn.simulation.softmax import generator_spikes
+from brian_snn.backends.competition import generator_spikes
+from brian_snn.network.parameters import on_grid
+from brian_snn.network.records import FloatArray, Population
+from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
+from brian_snn.results.result import Result
 
 # Draws held at a time.
 _BATCH_DRAWS = 2**22

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, IntArray, LayerPath
 from brian_snn.errors import ModelError
+from brian_snn.network.records import INPUT, FloatArray, Geometry, IntArray, LayerPath
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from brian_snn.conversion.affine import LinearTerm, source_index
-from brian_snn.conversion.graph import FloatArray, Geometry, IntArray, Pair
-from brian_snn.conversion.linear_maps import synapses
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
+from brian_snn.network.maps import synapses
+from brian_snn.network.records import FloatArray, Geometry, IntArray, Pair
 
 # Products that are held at a time when a map is multiplied into a dense matrix.
 _CHUNK_PRODUCTS = 2**22

@@ -24,12 +24,12 @@ from brian_snn.conversion.affine import (
 )
 from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
-from brian_snn.conversion.graph import INPUT, OUTPUT_ACTIVATIONS, FloatArray, Geometry, GeometryKind, IntArray, Network
-from brian_snn.conversion.layer_graph import LayerGraph, LayerNode
-from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
 from brian_snn.errors import ModelError, no_rate_coded_form
+from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
+from brian_snn.network.maps import apply_map
+from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, FloatArray, Geometry, GeometryKind, IntArray, Network
 
 
 def fold(graph: LayerGraph) -> Network:
@@ -38,7 +38,7 @@ def fold(graph: LayerGraph) -> Network:
     Parameters
     ----------
     graph : LayerGraph
-        The model, from `brian_snn.conversion.keras_reader.read_model`.
+        The model, from `brian_snn.frontends.keras.reader.read_model`.
 
     Returns
     -------

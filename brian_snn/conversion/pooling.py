@@ -22,11 +22,11 @@ from brian_snn.conversion.affine import (
 )
 from brian_snn.conversion.composing import compose_average, compose_mean
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
-from brian_snn.conversion.graph import INPUT, FloatArray, Geometry, LayerPath
-from brian_snn.conversion.layer_graph import LayerNode
-from brian_snn.conversion.linear_maps import apply_map
 from brian_snn.conversion.projecting import project_window, window_geometry
 from brian_snn.errors import ModelError
+from brian_snn.frontends.layer_graph import LayerNode
+from brian_snn.network.maps import apply_map
+from brian_snn.network.records import INPUT, FloatArray, Geometry, LayerPath
 
 # Operations after which a ReLU does what it does before them.
 _COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "concatenate", "max_pool")

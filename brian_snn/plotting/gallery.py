@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.equations import residual_s9, residual_s11
-from brian_snn.conversion.graph import INPUT, FloatArray
+from brian_snn.network.parameters import input_currents, scaled_parameters
+from brian_snn.network.records import INPUT, FloatArray
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.raster import plot_raster
 from brian_snn.plotting.rate_law import RateLaw, plot_rate_laws
 from brian_snn.plotting.style import RESET_COLOURS, RESET_LABELS
-from brian_snn.simulation.parameters import input_currents, scaled_parameters
-from brian_snn.simulation.result import Result
+from brian_snn.results.result import Result
 
 _MS_PER_S = 1e3
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, FloatArray, Network
-from brian_snn.conversion.input_layer import with_input_population, without_input_population
-from brian_snn.simulation.parameters import (
+from brian_snn.backends.competition import require_competition, softmax_noise
+from brian_snn.network.input_layer import with_input_population, without_input_population
+from brian_snn.network.parameters import (
     Parameters,
     check_range,
     constants,
@@ -23,12 +23,12 @@ from brian_snn.simulation.parameters import (
     on_grid,
     scaled_parameters,
 )
-from brian_snn.simulation.randomness import Purpose, stream_keys
+from brian_snn.network.records import INPUT, FloatArray, Network
+from brian_snn.neurons.randomness import Purpose, stream_keys
+from brian_snn.results.result import Result, window_start
+from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
-from brian_snn.simulation.result import Result, window_start
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
-from brian_snn.simulation.settings import Recording, Settings
-from brian_snn.simulation.softmax import require_competition, softmax_noise
 from brian_snn.simulation.topology import Topology, topology
 
 #: What is recorded of a shard and its noise take about this much memory, and its images are at most this many.

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.graph import INPUT, Network
 from brian_snn.errors import SettingError
-from brian_snn.simulation.neurons import CHARGES
-from brian_snn.simulation.parameters import Parameters
-from brian_snn.simulation.result import estimate_logits, heard_steps, window_start
-from brian_snn.simulation.settings import Recording, Settings
+from brian_snn.network.parameters import Parameters
+from brian_snn.network.records import INPUT, Network
+from brian_snn.neurons.models import CHARGES
+from brian_snn.results.result import estimate_logits, heard_steps, window_start
+from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.topology import Layer, Topology, has_spikes
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brian_snn.simulation.settings import Schedule
+from brian_snn.settings import Schedule
 
 #: Brian2's own slots. They stay in every schedule, since Brian2's objects use them.
 BRIAN2_SLOTS = ("start", "groups", "thresholds", "synapses", "resets", "end")

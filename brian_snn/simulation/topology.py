@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brian_snn.conversion.graph import INPUT, Geometry, IntArray, Network, Population, Projection
-from brian_snn.conversion.linear_maps import n_synapses
-from brian_snn.conversion.validity import MOST_ELEMENTS
 from brian_snn.errors import SettingError
-from brian_snn.simulation.neurons import (
+from brian_snn.network.maps import n_synapses
+from brian_snn.network.records import INPUT, Geometry, IntArray, Network, Population, Projection
+from brian_snn.network.validity import MOST_ELEMENTS
+from brian_snn.neurons.models import (
     NeuronModel,
     exact_max_pool,
     gated_max_pool,
@@ -27,7 +27,7 @@ from brian_snn.simulation.neurons import (
     softmax_readout,
     with_axon,
 )
-from brian_snn.simulation.settings import FloatType, Schedule, Settings
+from brian_snn.settings import FloatType, Schedule, Settings
 
 #: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
 AUTO_LIMIT = 100_000

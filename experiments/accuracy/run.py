@@ -16,13 +16,13 @@ from typing import Any, get_args
 import pandas as pd
 from fashion import DEBIAN_FOLDER, calibration_images, load_fashion, train
 
-from brian_snn.conversion.graph import FloatArray
-from brian_snn.conversion.keras_reader import load_model
+from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.figures.accuracy import checkpoints_up_to, measure, trained_network
-from brian_snn.pipeline import convert
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Reset, Settings
+from brian_snn.frontends.keras.reader import load_model
+from brian_snn.network.records import FloatArray
+from brian_snn.running.execute import Execution
+from brian_snn.settings import Reset, Settings
+from brian_snn.studies.accuracy import checkpoints_up_to, measure, trained_network
 
 HERE = Path(__file__).resolve().parent
 

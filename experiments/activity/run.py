@@ -14,14 +14,14 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from brian_snn.conversion.graph import FloatArray, Network
-from brian_snn.conversion.keras_reader import reference_activations
-from brian_snn.figures.activity import activation_tables, rate_tables
-from brian_snn.figures.drawing import demo_subject
-from brian_snn.figures.s1 import prepare
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Reset, Settings
-from brian_snn.simulation.simulate import simulate_settings
+from brian_snn.frontends.keras.reader import reference_activations
+from brian_snn.network.records import FloatArray, Network
+from brian_snn.running.execute import Execution
+from brian_snn.running.simulate import simulate_settings
+from brian_snn.settings import Reset, Settings
+from brian_snn.studies.activity import activation_tables, rate_tables
+from brian_snn.studies.drawing import demo_subject
+from brian_snn.studies.s1 import prepare
 
 HERE = Path(__file__).resolve().parent
 

@@ -18,11 +18,11 @@ from typing import Any
 import pandas as pd
 
 from brian_snn.analysis.transients import pearson
-from brian_snn.conversion.forward import forward
-from brian_snn.figures.clamp_transients import sweep
-from brian_snn.figures.s1 import Subject, prepare
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Settings
+from brian_snn.network.forward import forward
+from brian_snn.running.execute import Execution
+from brian_snn.settings import Settings
+from brian_snn.studies.clamp_transients import sweep
+from brian_snn.studies.s1 import Subject, prepare
 
 HERE = Path(__file__).resolve().parent
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.commands.console import holds
-from brian_snn.figures.depth import Subject, demo_digits, measure, random_subject
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Settings
+from brian_snn.cli.console import holds
+from brian_snn.running.execute import Execution
+from brian_snn.settings import Settings
+from brian_snn.studies.depth import Subject, demo_digits, measure, random_subject
 
 HERE = Path(__file__).resolve().parent
 

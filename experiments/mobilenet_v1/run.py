@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.forward import iterate_forward
-from brian_snn.conversion.graph import FloatArray, Network
-from brian_snn.conversion.keras_reader import check_against_keras, read_model
 from brian_snn.conversion.normalise import normalise, round_to_grid
+from brian_snn.frontends.keras.reader import check_against_keras, read_model
+from brian_snn.network.forward import iterate_forward
+from brian_snn.network.records import FloatArray, Network
 from brian_snn.photos import photo_files, read_photo
-from brian_snn.simulation.simulate import simulate
+from brian_snn.running.simulate import simulate
 
 HERE = Path(__file__).resolve().parent
 N_CLASSES = 1001

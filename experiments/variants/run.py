@@ -15,14 +15,14 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.commands.console import holds
-from brian_snn.conversion.graph import FloatArray, Network
-from brian_snn.conversion.keras_reader import load_model, reference_activations
+from brian_snn.cli.console import holds
+from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.figures.variants import VARIANTS, measure
-from brian_snn.pipeline import convert
-from brian_snn.simulation.execution import Execution
-from brian_snn.simulation.settings import Settings
+from brian_snn.frontends.keras.reader import load_model, reference_activations
+from brian_snn.network.records import FloatArray, Network
+from brian_snn.running.execute import Execution
+from brian_snn.settings import Settings
+from brian_snn.studies.variants import VARIANTS, measure
 
 HERE = Path(__file__).resolve().parent
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from brian_snn import cli, load_result
-from brian_snn.simulation import build_cache
-from brian_snn.simulation.result import ARRAYS_BY_NAME
-from brian_snn.simulation.settings import Settings
+from brian_snn import load_result
+from brian_snn.backends import build_cache
+from brian_snn.cli import main as cli
+from brian_snn.results.result import ARRAYS_BY_NAME
+from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.campaign.limits import run_limited
 from tests.small_network import small_images, small_network

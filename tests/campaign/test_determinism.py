@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from brian_snn import load_network, load_result, simulate
-from brian_snn.conversion.storage import network_digest
 from brian_snn.datasets import load_demo
-from brian_snn.simulation.result import Result
+from brian_snn.network.file import network_digest
+from brian_snn.results.result import Result
 from tests.campaign.limits import Limits, run_limited
 from tests.small_network import CHECKPOINTS, STEPS, differences, loop_result, small_images, small_network
 

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from brian_snn import simulate
-from brian_snn.conversion.graph import INPUT, Geometry, Network, Population, Projection
-from brian_snn.conversion.linear_maps import output_length
-from brian_snn.conversion.storage import load_network, save_network
+from brian_snn.backends import compiler
 from brian_snn.errors import BrianSnnError, DataError, ModelError, SimulationError
-from brian_snn.simulation import compiler, topology
+from brian_snn.network.file import load_network, save_network
+from brian_snn.network.maps import output_length
+from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.simulation import topology
 from tests.small_network import GRID, STEPS, differences, loop_result, to_grid
 
 FIELDS = ("kernel_size", "strides", "dilation", "padding", "groups", "input_shape", "output_shape")

@@ -5,7 +5,7 @@ import pytest
 
 from brian_snn import simulate
 from brian_snn.analysis import equations
-from brian_snn.simulation.parameters import input_currents, scaled_parameters
+from brian_snn.network.parameters import input_currents, scaled_parameters
 from tests.small_network import small_images, small_network
 
 STEPS = 60

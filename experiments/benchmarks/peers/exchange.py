@@ -38,7 +38,7 @@ class Layer:
     padding : list of list of int
         Zeros above and below, left and right; an average leaves them out.
     weights : float array, or None
-        As in `brian_snn.conversion.graph.Geometry.weights_shape`: normalised, on the grid.
+        As in `brian_snn.network.records.Geometry.weights_shape`: normalised, on the grid.
     bias : (channels,) float array, or None
     """
 

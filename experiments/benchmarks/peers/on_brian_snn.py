@@ -19,8 +19,8 @@ from exchange import Workload, parser, read_workload, write_measured
 import brian_snn
 from brian_snn.conversion.normalise import round_to_grid
 from brian_snn.errors import SettingError
+from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.job import make_job, run_inputs
-from brian_snn.simulation.settings import Recording, Settings
 
 Simulate = Callable[..., brian_snn.Result]
 

@@ -1,0 +1,143 @@
+"""Build the Brian2 objects of a topology, for whichever device is active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from brian2 import Clock, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, ms
+from brian2 import Network as BrianNetwork
+from brian2.devices.device import RuntimeDevice
+
+from brian_snn.backends.code_object import TemplateCodeObject
+from brian_snn.backends.competition import RuntimeCompetition, SoftmaxCompetition
+from brian_snn.backends.connectivity import connect
+from brian_snn.backends.functions import FUNCTIONS
+from brian_snn.backends.rendering import rendered
+from brian_snn.backends.shared_kernel import RuntimeKernel, SharedProjection
+from brian_snn.neurons.models import CHARGES
+from brian_snn.simulation.schedule import network_schedule, population_slots
+from brian_snn.simulation.topology import Layer, Link, Topology
+
+
+@dataclass(frozen=True, eq=False)
+class BrianObjects:
+    """The live objects of a network, in the order of the topology's layers and links.
+
+    A link is `Synapses`, or a shared kernel: `SharedProjection` in C++, `RuntimeKernel` in process. Competitions and
+    monitors are kept by position of the layer.
+    """
+
+    network: BrianNetwork
+    clock: Clock
+    groups: tuple[NeuronGroup, ...]
+    links: tuple[Synapses | SharedProjection | RuntimeKernel, ...]
+    competitions: dict[int, SoftmaxCompetition | RuntimeCompetition]
+    spike_monitors: dict[int, SpikeMonitor]
+    state_monitors: dict[int, StateMonitor]
+
+
+def brian_network(topology: Topology) -> BrianObjects:
+    """Return a Brian2 network of `NeuronGroup`s and what connects them, all parameters zero.
+
+    The dynamics has no time constant: it counts steps, and the clock's 1 ms is a name for one of them.
+    """
+    clock = Clock(dt=1 * ms, name="snn_clock")
+    groups = tuple(_group(topology, position, clock) for position in range(len(topology.layers)))
+    links = tuple(_carrier(topology, link, groups, clock) for link in topology.links)
+    competitions = {
+        position: _competition(topology, position, groups, clock)
+        for position, layer in enumerate(topology.layers)
+        if layer.model.competes
+    }
+    spikes = {
+        position: SpikeMonitor(groups[position], name=f"spikes_{position}", when="end")
+        for position, layer in enumerate(topology.layers)
+        if layer.record_spikes
+    }
+    states = {
+        position: StateMonitor(groups[position], "v", record=True, clock=clock, name=f"trace_{position}", when="end")
+        for position, layer in enumerate(topology.layers)
+        if layer.record_potentials
+    }
+    monitors = [*spikes.values(), *states.values()]
+    network = BrianNetwork(groups, links, list(competitions.values()), monitors, name="snn")
+    network.schedule = network_schedule(len(topology.layers), topology.schedule)
+    return BrianObjects(network, clock, groups, links, competitions, spikes, states)
+
+
+def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
+    """Make the neurons of one layer. Names are looked up in the group itself, and functions among ours."""
+    layer: Layer = topology.layers[position]
+    slots = population_slots(position, topology.schedule)
+    model = layer.model
+    group = NeuronGroup(
+        rendered(layer.size),
+        model.equations,
+        threshold=model.threshold or None,
+        reset=model.reset or None,
+        events={"arrival": model.arrival} if model.arrival else {},
+        clock=clock,
+        dtype=dict.fromkeys(CHARGES, np.dtype(layer.float_type).type) if layer.has_membrane else None,
+        namespace=dict(FUNCTIONS),
+        name=rendered(f"population_{position}"),
+    )
+    if model.threshold:
+        group.thresholder["spike"].when = slots.threshold
+        if not isinstance(get_device(), RuntimeDevice):
+            group.thresholder["spike"].codeobj_class = TemplateCodeObject
+        group.resetter["spike"].when = slots.reset
+    if model.arrival:
+        group.run_on_event("arrival", "n_arrived += 1", when=slots.reset, order=2)
+        group.set_event_schedule("arrival", when=slots.reset, order=1)
+    if model.integrate:
+        group.run_regularly(model.integrate, clock=clock, when=slots.integrate)
+    return group
+
+
+def _carrier(
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> Synapses | SharedProjection | RuntimeKernel:
+    """Make what carries the spikes of one link."""
+    # Brian2's NumPy code has no maximum over synapses: it would warn and loop over them in Python.
+    takes_maximum = "lead" in groups[link.target].variables and isinstance(get_device(), RuntimeDevice)
+    return (_shared if link.shared or takes_maximum else _synapses)(topology, link, groups, clock)
+
+
+def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock) -> Synapses:
+    """Make the explicit synapses of one link."""
+    model = topology.layers[link.target].model
+    synapses = Synapses(
+        groups[link.source],
+        groups[link.target],
+        "w : 1 (constant)" if model.has_weights else "",
+        on_pre=model.on_spike_from,
+        on_event="arrival" if "arrival" in groups[link.source].events else "spike",
+        clock=clock,
+        dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
+        namespace=rendered({"first_source": link.first_source, "n_neurons": link.n_neurons}),
+        name=rendered(f"projection_{link.index}"),
+    )
+    synapses.pre.when = population_slots(link.target, topology.schedule).receive
+    connect(synapses, link, topology.layers[link.source].size)
+    return synapses
+
+
+def _shared(
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> SharedProjection | RuntimeKernel:
+    """Make the shared kernel of one link, in the form that the active device runs."""
+    source, target = groups[link.source], groups[link.target]
+    when = population_slots(link.target, topology.schedule).receive
+    if isinstance(get_device(), RuntimeDevice):
+        return RuntimeKernel(link, source, target, topology.schedule, clock, when)
+    has_weights = topology.layers[link.target].model.has_weights
+    return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
+
+
+def _competition(
+    topology: Topology, position: int, groups: tuple[NeuronGroup, ...], clock: Clock
+) -> SoftmaxCompetition | RuntimeCompetition:
+    """Make the softmax of an output layer, in the form that the active device runs."""
+    competition = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else SoftmaxCompetition
+    return competition(groups[position], clock, population_slots(position, topology.schedule).integrate)

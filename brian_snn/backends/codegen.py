@@ -1,0 +1,120 @@
+"""Generate the C++ project of a topology with Brian2's standalone device.
+
+Runs in a process of its own (`main`, started by `brian_snn.backends.build_cache`, the pickled topology on standard
+input), so that devices, preferences and clocks of the caller's Brian2 are never touched. The pickle comes from the
+parent process through a pipe; nothing from a file is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+from brian2 import get_device, ms, prefs, set_device
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.core.variables import Variable
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+
+from brian_snn.backends.brian_objects import BrianObjects, brian_network
+from brian_snn.backends.competition import SoftmaxCompetition
+from brian_snn.backends.rendering import rendered
+from brian_snn.neurons.models import STARTS_AT_ZERO
+from brian_snn.simulation.topology import Layer, Topology
+
+
+def generate(topology: Topology, folder: str) -> None:
+    """Write the C++ sources of a topology into `folder`; nothing is compiled."""
+    set_device("cpp_standalone", build_on_run=False)
+    prefs.core.network.default_schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
+    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>"]
+    objects = brian_network(topology)
+    # A run of no steps registers the code objects; the loop over images then drives the network itself.
+    objects.network.run(0 * ms, namespace={})
+    device = get_device()
+    device.insert_code("before_start", _template("complaints.cpp").render())
+    device.insert_code("main", main_loop(topology, objects, device))
+    device.build(directory=folder, compile=False, run=False, with_output=False)
+
+
+def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDevice) -> str:
+    """Render the loop over images."""
+
+    def array(owner: Any, name: str) -> str:
+        """Return the C++ name of a plain array."""
+        return str(device.get_array_name(owner.variables[name]))
+
+    layers = [_layer_context(position, layer, objects, device) for position, layer in enumerate(topology.layers)]
+    output = layers[-1]
+    return _template("main_loop.cpp").render(
+        layers=layers,
+        readout=[(name, output["size"], kind) for name, kind in output["outputs"] if name in output["readout"]],
+        network=objects.network.name,
+        dt=array(objects.clock, "dt"),
+        timestep=array(objects.clock, "timestep"),
+        time=array(objects.clock, "t"),
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    """Return one of our C++ templates."""
+    source = resources.files("brian_snn.backends").joinpath("templates", name).read_text("utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, finalize=rendered)
+    return environment.from_string(source)
+
+
+def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice) -> dict[str, Any]:
+    """Collect the C++ names of one layer's arrays."""
+    variables: dict[str, Variable] = objects.groups[position].variables
+
+    def name(variable: str) -> str | None:
+        return str(device.get_array_name(variables[variable])) if variable in variables else None
+
+    def arrays_of(monitors: dict[int, Any], variables: dict[str, str]) -> dict[str, str] | None:
+        # A monitor must not be tested for truth: that asks for its length, which is not known yet.
+        if position not in monitors:
+            return None
+        found = monitors[position].variables
+        return {key: str(device.get_array_name(found[v], access_data=False)) for key, v in variables.items()}
+
+    zeroed = [name(v) for v in STARTS_AT_ZERO if v in variables]
+    return {
+        "position": position,
+        "size": layer.size,
+        "sees_image": layer.sees_image,
+        "zeroed": zeroed,
+        "n_spikes": name("n_spikes"),
+        "v": name("v"),
+        "v_start": name("v_start"),
+        "current": name("current"),
+        **_noise_context(position, layer, objects, device),
+        "outputs": [(name(v), c_data_type(variables[v].dtype)) for v in layer.model.outputs],
+        "float_type": c_data_type(np.dtype(layer.float_type)),
+        "readout": [name(v) for v in ("n_spikes", "v") if v in layer.model.outputs],
+        "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N"}),
+        "state_monitor": arrays_of(objects.state_monitors, {"v": "v", "t": "t", "n": "N"}),
+    }
+
+
+def _noise_context(
+    position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice
+) -> dict[str, str | None]:
+    """Name the vector or the array that a layer's random input goes to: a row of numbers a step, or one an image."""
+    if position in objects.competitions:
+        competition = objects.competitions[position]
+        assert isinstance(competition, SoftmaxCompetition), "the standalone device makes the compiled form"
+        return {
+            "noise_vector": str(device.get_array_name(competition.variables["noise"], access_data=False)),
+            "stream": None,
+        }
+    variables = objects.groups[position].variables
+    stream = str(device.get_array_name(variables["stream"])) if "stream" in variables else None
+    return {"noise_vector": None, "stream": stream}
+
+
+def main(folder: str) -> None:
+    """Do the work of the process."""
+    generate(pickle.load(sys.stdin.buffer), folder)

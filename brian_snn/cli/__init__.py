@@ -1,0 +1,1 @@
+"""The command line: a module a command, and how it is shown on a terminal."""

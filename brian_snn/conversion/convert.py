@@ -1,0 +1,107 @@
+"""From a trained model to a spiking network: the stages of the conversion, in order.
+
+=======================  =================================================  ===========================================
+stage                    takes                                              gives
+=======================  =================================================  ===========================================
+`load_model`             path of a ``.keras`` or ``.h5`` file               Keras model
+`read_model`             Keras model                                        `LayerGraph`, a record of every layer
+`fold`                   `LayerGraph`                                       `Network`, linear layers folded, lambda = 1
+`check_images`           calibration images, shape of the model's input     the same as float64, finite, of that shape
+`normalise`              `Network`, images, percentile, normalisation       `Network`, rates at most about r_max
+`check_against_keras`    Keras model, `Network`, images                     nothing; raises where the two disagree
+`round_to_grid`          `Network`, grid                                    `Network` whose sums are exact in float64
+=======================  =================================================  ===========================================
+
+`convert` calls them and adds the provenance. No stage changes what it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from brian_snn import __version__
+from brian_snn.conversion.fold import fold
+from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, require_finite, round_to_grid
+from brian_snn.datasets import check_images, load_images
+from brian_snn.escaping import shown
+from brian_snn.frontends.keras.reader import check_against_keras, load_model, read_model
+from brian_snn.network.records import Network
+
+
+def convert(
+    model: Any,
+    calibration_images: ArrayLike | str | Path,
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    grid: float = 2**-24,
+    until: str | None = None,
+) -> Network:
+    """Convert a trained Keras model to a network of spiking neurons.
+
+    The scale lambda of a population is a percentile of its positive activations over the calibration images; weights
+    become ``W lambda_source / lambda``, biases ``b / lambda``, and both are rounded to multiples of `grid`. Before the
+    rounding every population is compared with what Keras computes for the calibration images.
+
+    Parameters
+    ----------
+    model : keras.Model, str or Path
+        A model, or the file of one.
+    calibration_images : (n_images, *input_shape) array_like, str or Path
+        Images like those that the model was trained on, or a file or folder of them that
+        `brian_snn.datasets.load_images` reads.
+    percentile : float
+        Of the positive activations that becomes lambda, in per cent.
+    normalisation : str
+        ``layer``: one lambda per population; ``channel``: one per channel.
+    grid : float
+        Weights, biases and currents become multiples of this power of two.
+    until : str, optional
+        Convert only what this layer of the model needs (``outer/inner`` for a layer of a nested model). The batch norm
+        and the ReLU that follow it belong to it. Its neurons, which spike, are the output; what comes after it may be
+        of any kind.
+
+    Returns
+    -------
+    network : Network
+        The spiking network, ready for `brian_snn.simulate`.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be read, a layer has no spiking form or there is no layer `until`, or if the result
+        disagrees with Keras.
+    DataError
+        If the calibration images are not finite numbers of the model's input shape.
+    SettingError
+        If percentile, normalisation or grid is outside its range.
+    """
+    check_scaling(percentile, normalisation)
+    check_grid(grid)
+    path = Path(model) if isinstance(model, str | Path) else None
+    if path:
+        model = load_model(path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        folded = fold(read_model(model, until))
+    require_finite(folded, "when its linear layers are folded into one")
+    if isinstance(calibration_images, str | Path):
+        images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
+    else:
+        images = check_images(calibration_images, folded.input_shape, "calibration images")
+    network = normalise(folded, images, percentile, normalisation)
+    check_against_keras(model, network, images)
+    return replace(round_to_grid(network, grid), provenance=_provenance(model, path, until))
+
+
+def _provenance(model: Any, path: Path | None, until: str | None) -> dict[str, str]:
+    """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
+    versions = {"brian_snn": __version__, "keras": version("keras"), "numpy": np.__version__}
+    source = {"file": shown(path.name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
+    part = {} if until is None else {"until": until}
+    return {"model": shown(str(model.name)), **part, **source, **versions}

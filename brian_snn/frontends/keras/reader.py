@@ -1,0 +1,82 @@
+"""Read a Keras model into neutral records, `brian_snn.frontends.layer_graph`.
+
+This module and its siblings ``keras_*`` are the only ones that import Keras, and only when they are called.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from brian_snn.frontends.keras.files import import_keras, load_model
+from brian_snn.frontends.keras.layers import Operations, read_layer
+from brian_snn.frontends.keras.reference import check_against_keras, reference_activations
+from brian_snn.frontends.keras.until import cut
+from brian_snn.frontends.keras.walk import Step, walk
+from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
+from brian_snn.frontends.sizes import check_sizes
+
+__all__ = ["check_against_keras", "load_model", "read_model", "reference_activations"]
+
+
+def read_model(model: Any, until: str | None = None) -> LayerGraph:
+    """Read a Keras model, or what a layer of it needs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential, with one input and one output; nested models are laid open. It is not changed.
+    until : str, optional
+        The layer at which to stop, ``outer/inner`` for nested models; the batch norm and the ReLU that follow it belong
+        to it. What comes after it is not read and may hold anything.
+
+    Returns
+    -------
+    graph : LayerGraph
+        Its layers as records of numbers and arrays.
+
+    Raises
+    ------
+    ModelError
+        If a layer or the model cannot be converted, or is too large; the message names the layer and its class.
+    """
+    import_keras()
+    steps, target = walk(model), None
+    if until is not None:
+        steps, target = cut(steps, until, partial(_operation_names, steps))
+    nodes = [LayerNode("input", "InputLayer", steps[0].path, "input", output_shape=steps[0].output_shape)]
+    last_node = [0]
+    for step in steps[1:]:
+        inputs = tuple(last_node[i] for i in step.inputs)
+        nodes += _nodes_of(step, _operations(steps, step), inputs, len(nodes))
+        last_node.append(len(nodes) - 1)
+    check_sizes(nodes)
+    return LayerGraph(model.name, tuple(nodes), None if target is None else last_node[target])
+
+
+def _operation_names(steps: list[Step], step: Step) -> list[str]:
+    """Return what one call of a layer does, without the numbers."""
+    return [name for name, _ in _operations(steps, step)]
+
+
+def _operations(steps: list[Step], step: Step) -> Operations:
+    """Return what one call of a layer does; `steps` holds its inputs."""
+    label = f"layer {str(step.path)!r} ({type(step.layer).__name__})"
+    return read_layer(step.layer, [steps[i].output_shape for i in step.inputs], label)
+
+
+def _nodes_of(step: Step, operations: Operations, inputs: tuple[int, ...], first: int) -> list[LayerNode]:
+    """Return the records of one call of a layer; each reads the one before it."""
+    class_name = type(step.layer).__name__
+    return [
+        LayerNode(
+            step.layer.name,
+            class_name,
+            step.path,
+            operation,
+            parameters,
+            (first + k - 1,) if k else inputs,
+            step.output_shape,
+        )
+        for k, (operation, parameters) in enumerate(operations)
+    ]

@@ -1,0 +1,241 @@
+"""What Keras itself computes for every population, and the proof that the folded network agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.probes import probe_images
+from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.files import import_keras
+from brian_snn.frontends.keras.layers import has_output_activation
+from brian_snn.frontends.keras.walk import Step, ending_in, walk
+from brian_snn.network.forward import forward
+from brian_snn.network.maps import gather_inputs
+from brian_snn.network.records import FloatArray, LayerPath, Network, Population, Projection
+
+
+def reference_activations(
+    model: Any, network: Network, images: NDArray[np.generic], batch_size: int = 32, dtype: str | None = None
+) -> dict[str, FloatArray]:
+    """Return what Keras computes for every population: after the ReLU, for the readout before its activation.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model that was converted. Its layers are called one by one; it is not changed.
+    network : Network
+        What it was folded into.
+    images : (n_images, *input_shape) array
+        Pixels as the model takes them.
+    batch_size : int
+        Images that go through the model at a time.
+    dtype : str, optional
+        Precision in which copies of the layers compute, such as ``float64``; by default the model's own.
+
+    Returns
+    -------
+    activations : dict of (n_images, *shape) float array
+        By population name, in the units of the model.
+    """
+    parts = list(_reference_batches(model, network, _batches(images, batch_size), dtype))
+    return {
+        population.name: np.concatenate([part[population.name] for part in parts]) for population in network.populations
+    }
+
+
+def _batches(images: NDArray[np.generic], batch_size: int) -> Iterator[NDArray[np.generic]]:
+    """Yield the images in batches."""
+    for start in range(0, len(images), batch_size):
+        yield images[start : start + batch_size]
+
+
+def _reference_batches(
+    model: Any, network: Network, batches: Iterable[NDArray[np.generic]], dtype: str | None
+) -> Iterator[dict[str, FloatArray]]:
+    """Yield the reference activations of one batch after the other."""
+    keras = import_keras()
+    wanted = {path for population in network.populations for path in population.reference}
+    steps = walk(model)
+    steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
+    layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
+    _open_readout(keras, steps, layers, dtype)
+    for batch in batches:
+        yield _reference_batch(keras, steps, layers, network, batch, dtype)
+
+
+def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
+    """Return the layer itself, or a copy of it in another precision or with other settings."""
+    if not hasattr(layer, "get_config") or not hasattr(layer, "weights") or (dtype is None and not changes):
+        return layer
+    config = layer.get_config()
+    if callable(getattr(layer, "activation", None)):
+        # In the config it has a name, under which Keras may know another function or none.
+        config["activation"] = _inference_copy(layer.activation, dtype)
+    config |= changes
+    if dtype is not None:
+        config["dtype"] = dtype
+    copy = type(layer).from_config(config)
+    if layer.weights:
+        copy.build(layer.get_build_config()["input_shape"])
+        copy.set_weights(layer.get_weights())
+    if hasattr(copy, "finalize_state"):
+        # A Normalization that was adapted computes with what it derives from its weights.
+        copy.finalize_state()
+    return copy
+
+
+def _open_readout(keras: Any, steps: list[Step], layers: list[Any], dtype: str | None) -> None:
+    """Replace the layer with the activation of the output by a copy without, an activation alone by nothing."""
+    for i, step in enumerate(steps):
+        if step.layer is not None and has_output_activation(step.layer, step.output_shape):
+            fused = hasattr(step.layer, "activation")
+            layers[i] = _inference_copy(step.layer, dtype, activation="linear") if fused else keras.layers.Identity()
+
+
+def _reference_batch(
+    keras: Any, steps: list[Step], layers: list[Any], network: Network, images: NDArray[np.generic], dtype: str | None
+) -> dict[str, FloatArray]:
+    """Run one batch through the layers, keeping what the populations refer to."""
+    wanted = {population.reference for population in network.populations}
+    layer_of = {step.path: layer for step, layer in zip(steps, layers, strict=True)}
+    outputs: dict[tuple[LayerPath, ...], FloatArray] = {}
+    for step, tensor in _tensors(keras, steps, layers, np.asarray(images, dtype or "float32")):
+        for path in wanted:
+            if path[:1] == (step.path,):
+                values = reduce(lambda values, other: layer_of[other](values, training=False), path[1:], tensor)
+                outputs[path] = np.asarray(keras.ops.convert_to_numpy(values), dtype=np.float64)
+    activations: dict[str, FloatArray] = {}
+    for population in network.populations:
+        if population.reference:
+            values = outputs[population.reference].reshape(-1, *population.shape)
+            activations[population.name] = _activation(network, population, values)
+        else:
+            activations[population.name] = _pooled(keras, network, population, activations)
+    return activations
+
+
+def _activation(network: Network, population: Population, values: FloatArray) -> FloatArray:
+    """Apply the ReLU and the ceiling of a population."""
+    if population.kind == "readout":
+        return values
+    ceilings = [population.ceiling]
+    if population.kind == "max_pool":
+        # Keras may pool first and rectify then; what is pooled here has the ceiling already.
+        ceilings = [network[projection.sender].ceiling for projection in network.into(population.name)]
+    known = [ceiling for ceiling in ceilings if ceiling is not None]
+    return np.clip(values, 0.0, max(known) if known and len(known) == len(ceilings) else None)
+
+
+def _tensors(
+    keras: Any, steps: list[Step], layers: list[Any], images: NDArray[np.generic]
+) -> Iterator[tuple[Step, Any]]:
+    """Yield every step with its output, the image first; a tensor is dropped after its last reader."""
+    last_reader = {source: i for i, step in enumerate(steps) for source in step.inputs}
+    tensors: dict[int, Any] = {0: keras.ops.convert_to_tensor(images)}
+    yield steps[0], tensors[0]
+    for i, step in enumerate(steps[1:], start=1):
+        inputs = [tensors[source] for source in step.inputs]
+        if not isinstance(layers[i], keras.Layer):
+            tensors[i] = layers[i](*inputs)
+        else:
+            tensors[i] = layers[i](inputs if len(inputs) > 1 else inputs[0], training=False)
+        yield step, tensors[i]
+        tensors = {k: tensor for k, tensor in tensors.items() if last_reader.get(k, -1) > i}
+
+
+def _pooled(keras: Any, network: Network, population: Population, activations: dict[str, FloatArray]) -> FloatArray:
+    """Pool the sources' own activations with Keras, where its layer pools them scaled by a batch norm."""
+    n_images = len(next(iter(activations.values())))
+    pooled = np.zeros((n_images, population.size))
+    for projection in network.into(population.name):
+        # In the network's units, in which its weights are.
+        activity = activations[projection.sender] / network[projection.sender].scale
+        values = _pool_inputs(keras, projection, gather_inputs(projection, activity))
+        where = slice(None) if projection.target_index is None else projection.target_index
+        if population.kind == "max_pool":
+            pooled[:, where] = np.maximum(pooled[:, where], values)
+        else:
+            assert projection.weights is not None, "an average has weights"
+            pooled[:, where] += values * projection.weights.ravel()
+    return pooled.reshape(n_images, *population.shape) * population.scale
+
+
+def _pool_inputs(keras: Any, projection: Projection, inputs: FloatArray) -> FloatArray:
+    """Return the maximum or the sum of each window, (n_images, n_out)."""
+    geometry = projection.geometry
+    # Activations are not negative, so padding with zeros leaves a maximum as it is.
+    padded = keras.ops.convert_to_tensor(np.pad(inputs, ((0, 0), *geometry.padding, (0, 0))), dtype="float64")
+    pool = keras.ops.max_pool if geometry.kind == "max_pool" else keras.ops.average_pool
+    pooled = keras.ops.convert_to_numpy(pool(padded, geometry.kernel_size, geometry.strides, "valid", "channels_last"))
+    if geometry.kind == "average_pool":
+        pooled = pooled * np.prod(geometry.kernel_size)
+    return np.asarray(pooled, dtype=np.float64).reshape(len(inputs), -1)
+
+
+def check_against_keras(
+    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5, batch_size: int = 32
+) -> dict[str, float]:
+    """Compare every population of the network with what Keras computes for it, in float64.
+
+    A few random images around the range of those given (`brian_snn.conversion.probes`) are compared as well, since a
+    pixel that is always black, or a neuron that is always silent, hides the weights behind it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model that was converted.
+    network : Network
+        Folded, normalised or not, not yet rounded.
+    images : (n_images, *input_shape) array
+        On which to compare; at least one.
+    tolerance : float
+        Largest difference allowed, relative to the largest activation of the population on images of the same kind:
+        those given, or a pair of random ones.
+    batch_size : int
+        Images that are compared at a time.
+
+    Returns
+    -------
+    errors : dict of str to float
+        Largest difference of each population, relative to its largest activation.
+
+    Raises
+    ------
+    ModelError
+        If a population differs by more; the message names it.
+    """
+    compared = [*((0, batch) for batch in _batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
+    kinds, batches = zip(*compared, strict=True)
+    largest = {population.name: np.zeros(kinds[-1] + 1) for population in network.populations}
+    differences = {name: np.zeros(kinds[-1] + 1) for name in largest}
+    references = _reference_batches(model, network, batches, "float64")
+    for kind, batch, reference in zip(kinds, batches, references, strict=True):
+        for name, values in forward(network, batch).items():
+            if kind and not np.isfinite(reference[name]).all():
+                # So far from the images that numbers overflow, Keras has nothing to compare with.
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                error = np.abs(values * network[name].scale - reference[name]).max()
+            # Unlike the built-in, this maximum keeps a NaN.
+            differences[name][kind] = np.maximum(differences[name][kind], error)
+            largest[name][kind] = np.maximum(largest[name][kind], np.abs(reference[name]).max())
+    relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
+    for name, of_kinds in relative.items():
+        if not np.all(of_kinds <= tolerance):
+            raise ModelError(_disagreement(name, of_kinds, tolerance))
+    return {name: float(of_kinds.max()) for name, of_kinds in relative.items()}
+
+
+def _disagreement(name: str, errors: FloatArray, tolerance: float) -> str:
+    """Return the message about a population that differs, on the images given or, after those, on random ones."""
+    first = int(np.argmin(errors <= tolerance))
+    where = "random images" if first else "the images"
+    return (
+        f"population {name!r}: it differs from what Keras computes by {errors[first]:.2g} of its largest activation on "
+        f"{where}, more than {tolerance:g}; the layer is not converted faithfully."
+    )

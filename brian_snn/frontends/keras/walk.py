@@ -1,0 +1,169 @@
+"""Walk through a Keras model: its layers in the order in which they are called, nested models laid open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.functions import as_layer
+from brian_snn.frontends.keras.layers import READERS, unsupported
+from brian_snn.network.records import LayerPath
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of a layer.
+
+    Parameters
+    ----------
+    layer : keras.Operation, or None
+        None for the image.
+    path : LayerPath
+        Unlike that of any other step.
+    inputs : tuple of int
+        The steps whose outputs it takes.
+    output_shape : tuple of int
+        Without the batch axis.
+    """
+
+    layer: Any
+    path: LayerPath
+    inputs: tuple[int, ...]
+    output_shape: Shape
+
+
+@dataclass(eq=False)
+class _Walk:
+    steps: list[Step]
+    uses: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def call(self, layer: Any, inputs: list[int], outer: tuple[str, ...]) -> int:
+        """Enter a call of a layer or of a nested model; return the step of its output."""
+        names = (*outer, layer.name)
+        if _is_model(layer):
+            return _walk_model(self, layer, inputs, names)
+        path = LayerPath(names, self.uses[names])
+        self.uses[names] += 1
+        shape = _output_shape(layer, [self.steps[i].output_shape for i in inputs], path)
+        self.steps.append(Step(layer, path, tuple(inputs), shape))
+        return len(self.steps) - 1
+
+
+def walk(model: Any) -> list[Step]:
+    """Return the calls that lead from the image to the output of a model; the last step is the output.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential, built, with one input and one output.
+
+    Raises
+    ------
+    ModelError
+        If the model is of another kind or its shapes are not fixed.
+    """
+    if not _is_model(model):
+        raise ModelError(
+            f"model {getattr(model, 'name', '?')!r} ({type(model).__name__}): only functional and Sequential Keras "
+            "models can be converted; rebuild it with keras.Model(inputs, outputs)."
+        )
+    if not model.built or not model.inputs:
+        raise ModelError(f"model {model.name!r}: it has no input shape yet; build it with keras.Input(shape).")
+    for tensors, what in ((model.inputs, "inputs"), (model.outputs, "outputs")):
+        if len(tensors) != 1:
+            raise ModelError(f"model {model.name!r}: it has {len(tensors)} {what}; only one can be converted.")
+    image = Step(None, LayerPath(()), (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
+    state = _Walk([image])
+    output = _walk_model(state, model, [0], ())
+    return ending_in(state.steps, {output})
+
+
+def ending_in(steps: list[Step], outputs: set[int]) -> list[Step]:
+    """Return the image and the steps that lead to some of them, in the same order."""
+    needed = {*outputs, 0}
+    for i in range(max(needed), 0, -1):
+        if i in needed:
+            needed.update(steps[i].inputs)
+    kept = sorted(needed)
+    return [_moved(steps[i], kept) for i in kept]
+
+
+def _moved(step: Step, kept: list[int]) -> Step:
+    return Step(step.layer, step.path, tuple(kept.index(i) for i in step.inputs), step.output_shape)
+
+
+def _is_model(layer: Any) -> bool:
+    """Whether a layer is a model whose graph says all that it does."""
+    import keras
+    from keras.src.models.functional import Functional
+
+    # A subclass with its own call() may do anything.
+    return any(isinstance(layer, known) and type(layer).call is known.call for known in (keras.Sequential, Functional))
+
+
+def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, ...]) -> int:
+    """Enter all calls inside a model; return the step of its output."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        current = inputs[0]
+        for layer in model.layers:
+            current = state.call(layer, [current], names)
+        return current
+    if len(inputs) != len(model.inputs) or len(model.outputs) != 1:
+        raise ModelError(
+            f"model {'/'.join(names)!r}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a "
+            "nested model must have one output."
+        )
+    known = {id(tensor): step for tensor, step in zip(model.inputs, inputs, strict=True)}
+    pending = [model.outputs[0]]
+    while pending:
+        operation, node = _origin(pending[-1])
+        missing = [tensor for tensor in node.input_tensors if id(tensor) not in known]
+        if id(pending[-1]) not in known and missing:
+            pending += reversed(missing)
+            continue
+        tensor = pending.pop()
+        if id(tensor) not in known:
+            layer = as_layer(operation, node.arguments.args)
+            known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], names)
+    return known[id(model.outputs[0])]
+
+
+def _origin(tensor: Any) -> tuple[Any, Any]:
+    """Return the operation that made a symbolic tensor, and the call in which it did."""
+    history = tensor._keras_history
+    return history.operation, history.operation._inbound_nodes[history.node_index]
+
+
+def _output_shape(layer: Any, input_shapes: list[Shape], path: LayerPath) -> Shape:
+    """Return what Keras says is the shape of a layer's output."""
+    import keras
+
+    label = f"layer {str(path)!r} ({type(layer).__name__})"
+    inputs = [keras.KerasTensor((None, *shape)) for shape in input_shapes]
+    several = len(inputs) > 1
+    try:
+        if isinstance(layer, keras.Layer):
+            shape = layer.compute_output_shape([t.shape for t in inputs] if several else inputs[0].shape)
+        else:
+            shape = layer.compute_output_spec(*inputs).shape
+    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        if isinstance(layer, keras.Layer) and type(layer).__name__ not in READERS:
+            raise unsupported(label, type(layer).__name__) from error
+        raise ModelError(
+            f"{label}: it cannot be called on {len(inputs)} tensors alone; write what it does as a layer of "
+            "keras.layers (Rescaling, Normalization, Concatenate ...)."
+        ) from error
+    return _fixed(shape[1:], f"{label}: its output")
+
+
+def _fixed(shape: Any, what: str) -> Shape:
+    """Return a shape as plain integers."""
+    if any(not isinstance(length, int) for length in shape):
+        raise ModelError(f"{what} has shape {tuple(shape)}; build the model with a fixed input shape.")
+    return tuple(int(length) for length in shape)

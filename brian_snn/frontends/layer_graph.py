@@ -1,0 +1,93 @@
+"""A Keras model as neutral records: what `keras_reader.read_model` returns and `fold.fold` takes.
+
+A layer with a fused activation is two nodes. Shapes and axes leave out the batch axis; kernels have the layouts of
+`brian_snn.network.records`. The operations and their parameters:
+
+=============== ====================================================================================================
+input
+dense           kernel, bias
+conv2d          kernel, bias, strides, padding ("same" or "valid"), dilation, groups
+depthwise       kernel, bias, strides, padding, dilation
+affine          gain, shift: arrays that broadcast to the input's shape
+relu            ceiling (None if there is none)
+softmax         and log_softmax, sigmoid, tanh: at the end of a model
+max_pool        pool_size (None for all rows and columns), strides, padding
+average_pool    the same
+reshape         the new shape is `LayerNode.output_shape`
+permute         axes
+pad, crop       margins: (before, after) per axis
+concatenate     axis
+add             coefficients, one per input
+identity
+=============== ====================================================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from brian_snn.network.records import LayerPath
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNode:
+    """One operation of a model.
+
+    Parameters
+    ----------
+    name, class_name : str
+        Of the Keras layer.
+    path : LayerPath
+        Where the layer is called.
+    operation : str
+        What it does, from the table above.
+    parameters : dict
+        Numbers and float64 arrays, from the table above.
+    inputs : tuple of int
+        Positions of the nodes that it reads, in `LayerGraph.nodes`.
+    output_shape : tuple of int
+        Without the batch axis.
+    """
+
+    name: str
+    class_name: str
+    path: LayerPath
+    operation: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The layer as error messages call it."""
+        return f"layer {str(self.path)!r} ({self.class_name})" if self.path.names else "the image"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGraph:
+    """A model with one input and one output.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    nodes : tuple of LayerNode
+        In topological order; the first is the image, the last the output.
+    until : int, or None
+        Position of the node whose neurons are the output, where only a part of a model was read; the nodes behind it
+        lead to its ReLU. None for a whole model.
+    """
+
+    name: str
+    nodes: tuple[LayerNode, ...]
+    until: int | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one image."""
+        return self.nodes[0].output_shape
+
+    def consumers(self, node: int) -> list[int]:
+        """Return the positions of the nodes that read a node."""
+        return [i for i, other in enumerate(self.nodes) if node in other.inputs]

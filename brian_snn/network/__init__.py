@@ -1,0 +1,1 @@
+"""The graph of populations and projections: records that check themselves, linear maps, the grid, the file format."""

@@ -1,0 +1,194 @@
+"""The numbers that a simulation runs on: weights, biases and currents for one threshold, on the network's grid.
+
+A threshold other than 1 scales every weight, bias and current (z = V_thr a), so that the rates stay those of the ANN.
+All of them are rounded to the grid, after which every sum in the simulation is exact in float64 as long as no
+potential passes 2**29; `check_range` proves that before the first step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.errors import DataError, ModelError, SettingError
+from brian_snn.network import forward
+from brian_snn.network.maps import apply_map
+from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.settings import Settings
+from brian_snn.simulation.topology import float_type
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Everything numeric that a simulation needs besides the images, scaled by the threshold and on the grid.
+
+    Parameters
+    ----------
+    network : Network
+        The network with weights and biases as charges and currents: times V_thr.
+    threshold, v_init : float
+        V_thr and V(0).
+    """
+
+    network: Network
+    threshold: float
+    v_init: float
+
+
+def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
+    """Return the multiples of `grid` nearest to `values`; infinity where float64 holds none."""
+    with np.errstate(over="ignore"):
+        return np.round(np.asarray(values, np.float64) / grid) * grid
+
+
+def scaled_parameters(network: Network, settings: Settings) -> Parameters:
+    """Scale weights and biases by the threshold and round everything to the network's grid.
+
+    Raises
+    ------
+    ModelError
+        If the network is on no grid.
+    SettingError
+        If the threshold is so small that it rounds to zero, or if it, V(0) or a weight or bias times the threshold is
+        so large that float64 does not hold it on the grid; names the population.
+    """
+    grid = network.grid
+    if grid == 0:
+        raise ModelError(
+            "the network's weights are on no grid (grid is 0), so sums would not be exact; make it with "
+            "brian_snn.convert, or call brian_snn.conversion.normalise.round_to_grid(network, 2**-24)."
+        )
+    threshold, v_init = float(on_grid(settings.threshold, grid)), float(on_grid(settings.v_init, grid))
+    if not threshold > 0:
+        raise SettingError(f"threshold is {settings.threshold!r}; it must be at least the grid, {grid!r}.")
+    for name, value in (("threshold", threshold), ("v_init", v_init)):
+        if not math.isfinite(value):
+            raise SettingError(
+                f"{name} is {getattr(settings, name)!r}; float64 holds none so large on a grid of {grid!r}."
+            )
+
+    def scaled(values: FloatArray, name: str) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = on_grid(threshold * values, grid)
+        if not np.isfinite(product).all():
+            raise SettingError(
+                f"population {name!r}: its weights or biases, up to {np.abs(values).max():.3g}, times the threshold, "
+                f"{threshold!r}, are more than float64 holds on a grid of {grid!r}; check both."
+            )
+        return product
+
+    populations = tuple(replace(p, bias=scaled(p.bias, p.name)) for p in network.populations)
+    projections = tuple(
+        p if p.weights is None else replace(p, weights=scaled(p.weights, p.target)) for p in network.projections
+    )
+    return Parameters(replace(network, populations=populations, projections=projections), threshold, v_init)
+
+
+def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[str, FloatArray]:
+    """Return z of the populations that see the image: V_thr (W x + b), rounded to the grid.
+
+    Parameters
+    ----------
+    images : (n_images, *input_shape) array
+
+    Returns
+    -------
+    currents : dict of (n_images, *shape) float array
+        One entry per population with a projection from the image; its bias is included.
+    """
+    currents = forward.input_currents(parameters.network, images)
+    return {name: on_grid(current, parameters.network.grid) for name, current in currents.items()}
+
+
+def require_rates(images: NDArray[np.generic]) -> None:
+    """Raise a DataError unless every pixel is a rate over r_max, in [0, 1]."""
+    low, high = float(np.min(images)), float(np.max(images))
+    if not (low >= 0 and high <= 1):
+        raise DataError(
+            f"images have pixels from {low:g} to {high:g}; Poisson input needs 0 to 1, since a pixel is a firing rate "
+            "over r_max. Scale the images, and convert a model that takes them so."
+        )
+
+
+def constants(network: Network, settings: Settings) -> dict[str, float]:
+    """Return the numbers that neuron models name as their run-time constants.
+
+    ``leak_rate`` is 1 - exp(-dt / tau_m) over the grid: times V it is the leak in multiples of the grid.
+    """
+    return {
+        "leak_rate": -math.expm1(-settings.dt_s / settings.tau_m_s) / network.grid,
+        "grid": network.grid,
+        "refractory_steps": settings.refractory_steps,
+        "arrival_bit": 2.0**settings.delay_steps,
+    }
+
+
+def largest_drives(parameters: Parameters) -> dict[str, float]:
+    """Return the largest charge that spikes can bring to a neuron of each population in a step.
+
+    The worst case: every source spikes, and all of it has the same sign.
+    """
+    drives = dict.fromkeys((population.name for population in parameters.network.populations), 0.0)
+    for projection in parameters.network.projections:
+        if projection.source != INPUT and projection.weights is not None:
+            drives[projection.target] += _largest_drive(projection, projection.weights)
+    return drives
+
+
+def check_range(
+    parameters: Parameters, drives: dict[str, float], currents: dict[str, FloatArray], settings: Settings
+) -> None:
+    """Prove that no potential and no sum of charges can leave the range in which its type is exact.
+
+    The bound holds for what leaks away or is missed too: a leak takes no more than there is, and a spike leaves no more
+    than there was.
+
+    Parameters
+    ----------
+    drives : dict of str to float
+        From `largest_drives`.
+    currents : dict of str to (n_images, *shape) float array
+        From `input_currents`.
+
+    Raises
+    ------
+    SettingError
+        Naming the population whose charge could pass the limit.
+    """
+    bounds, grid = {}, parameters.network.grid
+    for population in parameters.network.populations:
+        current = np.abs(currents.get(population.name, population.bias)).max(initial=0.0)
+        with np.errstate(over="ignore"):
+            bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
+    # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
+    worst = max(bounds, key=lambda p: bounds[p] / _limit(p, settings, grid) if math.isfinite(bounds[p]) else math.inf)
+    limit = _limit(worst, settings, grid)
+    if not bounds[worst] < limit:
+        kind = float_type(worst, settings)
+        raise SettingError(
+            f"population {worst.name!r} could gather a charge of {bounds[worst]:.3g} in {settings.steps} steps; sums "
+            f"in {kind} are exact below {limit:.3g} only. {_advice(kind, bounds[worst])}"
+        )
+
+
+def _limit(population: Population, settings: Settings, grid: float) -> float:
+    """Return where sums of grid multiples end to be exact: 53 bits, 2**29 on the default grid, or 24, which is 1."""
+    return grid * 2.0 ** (np.finfo(float_type(population, settings)).nmant + 1)
+
+
+def _advice(kind: str, bound: float) -> str:
+    """Return what to do about a charge that could pass the limit."""
+    if kind == "float64" or not math.isfinite(bound):
+        return "Simulate fewer steps or check the weights."
+    exponent = math.floor(math.log2(bound)) + 1 - (np.finfo(kind).nmant + 1)
+    return f"Convert with a grid of 2**{exponent} or coarser, simulate fewer steps, or use float64."
+
+
+def _largest_drive(projection: Projection, weights: FloatArray) -> float:
+    """Return the largest charge that one neuron can receive in a step: the row sums of |W|."""
+    ones = np.ones((1, *projection.geometry.input_shape))
+    with np.errstate(over="ignore"):
+        return float(apply_map(projection.geometry, np.abs(weights), ones).max(initial=0.0))

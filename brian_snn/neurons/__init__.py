@@ -1,0 +1,1 @@
+"""The neuron models, and the random numbers that some of them draw."""

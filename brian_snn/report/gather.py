@@ -1,0 +1,179 @@
+"""What the report of a run needs: the result, its labels, its verification, and the activations that it stands for.
+
+A run may be larger than memory. It is read part by part, all of its images are verified, and what compares rates with
+activations uses a sample of images, evenly spread, that fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from brian_snn.analysis.classification import trained_answers
+from brian_snn.analysis.dynamics import Replay
+from brian_snn.analysis.verify import verify
+from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.frontends.keras.reader import load_model, reference_activations
+from brian_snn.frontends.keras.walk import walk
+from brian_snn.network.answers import answer_of
+from brian_snn.network.forward import forward
+from brian_snn.network.input_layer import without_input_population
+from brian_snn.network.records import FloatArray, IntArray, Network
+from brian_snn.results.result import Result, choose_images
+from brian_snn.results.store import LABELS, load_result, read_description
+
+# Neurons times images of the sample: some 100 MB of counts, potentials and charges.
+_SAMPLE_NUMBERS = 2**21
+
+# The float32 of Keras shifts activations by less than a thousandth of the largest, a coarse grid by some of its
+# steps (7 of 2**-11 in the demo network); another model's are off by all of it.
+_TOLERANCE, _GRID_STEPS = 1e-3, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The images whose rates are compared with activations.
+
+    Parameters
+    ----------
+    result : Result
+        In memory.
+    numbers : (n_sample,) int array
+        Of the images, counted from 0 in the run.
+    activations : dict of (n_sample, *shape) float array
+        By population, in the units of the trained network.
+    ann : str
+        What computed them, in two or three words.
+    origin : str
+        The same in a sentence.
+    is_keras : bool
+        Whether it was the Keras model.
+    """
+
+    result: Result
+    numbers: IntArray
+    activations: Mapping[str, FloatArray]
+    ann: str
+    origin: str
+    is_keras: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder, and what was found out about it.
+
+    ``labels`` is None where it has none, ``trained``, what the network without spikes says of all images, where the
+    output means numbers.
+    """
+
+    folder: Path
+    description: Mapping[str, Any]
+    result: Result
+    labels: NDArray[np.int64] | None
+    trained: IntArray | None
+    verification: pd.DataFrame
+    sample: Sample
+
+
+def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> Run:
+    """Read a run, verify it, and ask for the activations that its rates stand for.
+
+    Parameters
+    ----------
+    folder : Path
+        As `brian_snn.simulate` or ``brian-snn simulate`` wrote it.
+    model : Path, optional
+        File of the Keras model that was converted; without it the activations are those of the converted network.
+    replay : "auto", "all" or int
+        Images whose dynamics `brian_snn.verify` replays.
+
+    Raises
+    ------
+    DataError
+        If the folder is no complete result, its labels do not fit, or the model is another one than was converted.
+    ModelError
+        If the model cannot be read.
+    """
+    result, description = load_result(folder), read_description(folder)
+    labels = _labels(folder, result)
+    sample = _sample(result, model)
+    trained = trained_answers(result.network, result.images) if answer_of(result.network).names_classes else None
+    return Run(folder, description, result, labels, trained, verify(result, replay), sample)
+
+
+def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:
+    """Return the labels of a run folder, if it has any that its network's output can be compared with."""
+    path = folder / LABELS
+    if not path.is_file():
+        return None
+    try:
+        labels = np.load(path, allow_pickle=False)
+    except READ_ERRORS as error:
+        raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(f"{path} holds labels of type {kind}; whole numbers were expected, one for each answer.")
+    return answer_of(result.network).labels(labels, len(result.images), str(path))
+
+
+def _sample(result: Result, model: Path | None) -> Sample:
+    """Return as many images as may be held in memory, evenly spread, with their activations."""
+    fits = max(1, _SAMPLE_NUMBERS // sum(p.size for p in result.network.populations))
+    n_images = len(result.images)
+    numbers = np.linspace(0, n_images - 1, min(fits, n_images)).round().astype(np.int32)
+    chosen = choose_images(result, numbers.tolist())
+    network = result.network
+    own = {name: values * network[name].scale for name, values in forward(network, chosen.images).items()}
+    if model is None:
+        origin = (
+            "The activations are those of the converted network itself: its own forward pass without spikes, in "
+            "float64. Give the Keras model with --model to compare with Keras."
+        )
+        return Sample(chosen, numbers, own, "network without spikes", origin)
+    activations = _keras_activations(model, network, chosen.images)
+    difference = _largest_difference(model, own, activations, _TOLERANCE + _GRID_STEPS * network.grid)
+    origin = (
+        f"The activations are those that Keras computes with {model.name}. They differ from those of the converted "
+        f"network without spikes by at most {difference:.2g} of the largest activation of a layer."
+    )
+    return Sample(chosen, numbers, activations, "trained network (Keras)", origin, True)
+
+
+def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:
+    """Return what the model computes; a pixel that is coded as spikes is its own activation."""
+    model, converted = load_model(path), without_input_population(network)
+    steps = walk(model)
+    if steps[0].output_shape != network.input_shape:
+        raise DataError(
+            f"{path.name} takes images of shape {steps[0].output_shape}, the simulated network {network.input_shape}; "
+            "name the model that was converted."
+        )
+    missing = {path for p in converted.populations for path in p.reference} - {step.path for step in steps}
+    if missing:
+        raise DataError(f"{path.name} has no layer {str(min(missing))!r}; name the model that was converted.")
+    activations = reference_activations(model, converted, images)
+    coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.kind == "poisson"}
+    return coded | activations
+
+
+def _largest_difference(
+    model: Path, own: Mapping[str, FloatArray], activations: Mapping[str, FloatArray], limit: float
+) -> float:
+    """Return the largest difference, relative to the largest activation of its population; refuse one above `limit`."""
+    largest = 0.0
+    for name, expected in own.items():
+        given = activations[name]
+        difference = float(np.abs(given - expected).max() / (np.abs(expected).max() or 1.0))
+        if not difference <= limit:
+            raise DataError(
+                f"{model.name} is not the model that was converted: in {name!r} its activations differ by "
+                f"{difference:.2g} of the largest one."
+            )
+        largest = max(largest, difference)
+    return largest

@@ -1,0 +1,1 @@
+"""What a simulation measured: `Result`, and how it lies on the disk."""

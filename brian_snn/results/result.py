@@ -1,0 +1,311 @@
+"""What a simulation measured: counts, potentials and charges of every neuron, for every image.
+
+`Result` is what `brian_snn.simulate` returns and `brian_snn.verify` takes. It holds the network and the images too, so
+that a saved result can be verified on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, second
+from numpy.typing import NDArray
+
+from brian_snn.network.answers import activate, answer_of
+from brian_snn.network.maps import total_fan_out
+from brian_snn.network.parameters import on_grid
+from brian_snn.network.records import FloatArray, IntArray, Network, Population
+from brian_snn.settings import Settings
+from brian_snn.simulation.topology import crosses_threshold, has_spikes
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything measured in one call of `brian_snn.simulate`.
+
+    A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to
+    ``settings.steps``. Counts, charge and surplus are sums over it.
+
+    Parameters
+    ----------
+    network : Network
+        The network as converted, on its grid, for a threshold of 1.
+    settings : Settings
+        How it was simulated.
+    images : (n_images, *input_shape) array
+        As given.
+    spike_counts : dict of (n_images, *shape) int array
+        Spikes N of each neuron in the population's window.
+    potentials : dict of (n_images, *shape) float array
+        V(T); zeros for max pooling, which has no membrane.
+    charge : dict of (n_images, *shape) float array
+        q = sum of z(t) over the window, summed step by step inside the simulation; zeros for max pooling.
+    surplus : dict of (n_images, *shape) float array
+        e = sum over spikes of u - V_thr that a reset to zero threw away; zeros for reset by subtraction.
+    leaked : dict of (n_images, *shape) float array
+        What the leak took, the sum of l(t) over the window, of every population that leaks.
+    missed : dict of (n_images, *shape) float array
+        Charge that arrived while a neuron was refractory, of every population with a refractory period.
+    early_counts : dict of (name, step) to (n_images, *shape) int array
+        Spikes of a source up to and including `step`: the last before a target listens (clamp), or the last that it
+        hears (delay).
+    checkpoints : (n_checkpoints,) int array
+        The steps at which `count_history` and `output_history` were taken.
+    output_history : (n_checkpoints, n_images, *output shape) float array
+        Estimated logits after that many steps.
+    count_history : dict of (n_checkpoints, n_images, *shape) int array
+        Spike counts since the start of the run, for the populations asked for.
+    total_counts : dict of (n_checkpoints, n_images) int array
+        Spikes of a whole population since the start of the run.
+    spike_trains : dict of (n_spikes, 3) int array
+        Columns image, step (1 is the first), neuron (flat), for the populations asked for; sorted.
+    potential_traces : dict of (n_images, steps, *shape) float array
+        V(t) for t = 1..T, for the populations asked for.
+    first_image : int
+        Number of the first image in the whole simulation; the random numbers of an image depend on its number.
+    timings_s : dict of str to float
+        Seconds spent in each stage.
+    pieces : tuple of Result
+        The shards of a result on disk; see `parts`.
+    """
+
+    network: Network
+    settings: Settings
+    images: NDArray[np.generic]
+    spike_counts: Mapping[str, IntArray]
+    potentials: Mapping[str, FloatArray]
+    charge: Mapping[str, FloatArray]
+    surplus: Mapping[str, FloatArray]
+    leaked: Mapping[str, FloatArray] = field(default_factory=dict)
+    missed: Mapping[str, FloatArray] = field(default_factory=dict)
+    early_counts: Mapping[tuple[str, int], IntArray] = field(default_factory=dict)
+    checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
+    output_history: FloatArray | None = None
+    count_history: Mapping[str, IntArray] = field(default_factory=dict)
+    total_counts: Mapping[str, IntArray] = field(default_factory=dict)
+    spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
+    potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
+    first_image: int = 0
+    timings_s: dict[str, float] = field(default_factory=dict)
+    pieces: tuple[Result, ...] = ()
+
+    def parts(self) -> tuple[Result, ...]:
+        """Return the result in pieces of a few images each, in order, so that memory need not hold all of it.
+
+        A result that `brian_snn.load_result` opened, or that `simulate` wrote into a folder, has a part for each of its
+        shards; any other is its own only part. Arrays of a part are read when they are asked for.
+        """
+        return self.pieces or (self,)
+
+    def window_start(self, name: str) -> int:
+        """Return the number of steps during which the population was clamped."""
+        return window_start(self.network[name], self.settings)
+
+    def window_steps(self, name: str) -> int:
+        """Return T' / dt, the number of steps of the population's window."""
+        return self.settings.steps - self.window_start(name)
+
+    def counts_in_window(self, source: str, target: str) -> IntArray:
+        """Return the spikes of `source` that arrive during the window of `target`, ``(n_images, *source shape)``."""
+        first, last = heard_steps(self.network[target], self.settings)
+        return self._counts_until(source, last) - self._counts_until(source, first)
+
+    def arrived_counts(self, source: str) -> IntArray:
+        """Return the spikes of `source` that have reached their targets by the end, ``(n_images, *source shape)``."""
+        return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
+
+    def _counts_until(self, source: str, step: int) -> IntArray:
+        """Return the spikes of a source up to and including a step of `heard_steps`."""
+        # Before its own window a source is silent.
+        if step <= self.window_start(source):
+            return np.zeros_like(self.spike_counts[source])
+        return self.spike_counts[source] if step == self.settings.steps else self.early_counts[source, step]
+
+    def rates(self, name: str) -> Quantity:
+        """Return the firing rates of a population over its window, ``(n_images, *shape)`` in Hz."""
+        if not self.window_steps(name):
+            return np.zeros(self.spike_counts[name].shape) / second
+        return self.spike_counts[name] / (self.window_steps(name) * self.settings.dt_s * second)
+
+    @property
+    def logits(self) -> FloatArray:
+        """The estimated output of the ANN before its last activation, ``(n_images, *output shape)``.
+
+        Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
+        """
+        return self._logits(from_spikes=has_spikes(self.network.output, self.settings))
+
+    @property
+    def outputs(self) -> FloatArray:
+        """The estimated output of the ANN, that is the logits put through its last activation; of the same shape.
+
+        With the spiking softmax, whose spikes are not the output's own, the logits are those of the potentials.
+
+        Raises
+        ------
+        DataError
+            If the network's file is of an older format, which does not say what activation that is.
+        """
+        return activate(self.network, self._logits(from_spikes=crosses_threshold(self.network.output, self.settings)))
+
+    def _logits(self, from_spikes: bool) -> FloatArray:
+        """Return the logits by the output's spikes or by its potentials."""
+        output, threshold = self.network.output, float(on_grid(self.settings.threshold, self.network.grid))
+        v_init = float(on_grid(self.settings.v_init, self.network.grid))
+        spikes = self.spike_counts[output.name] if from_spikes else None
+        potentials = self.potentials[output.name]
+        return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)
+
+    @property
+    def predictions(self) -> IntArray | None:
+        """What the network says of each image; None where its output means numbers, as one linear unit does.
+
+        Of a vector of classes the one with the largest logit, (n_images,); of an image the same for each pixel,
+        (n_images, height, width); a tie goes to the higher potential. Of sigmoids, each on its own, 1 where the logit
+        is positive: (n_images,) of a single one, (n_images, n) of several.
+        """
+        answer = answer_of(self.network)
+        return answer.of(self.logits, self.potentials[self.network.output.name]) if answer.names_classes else None
+
+    @property
+    def synaptic_events(self) -> NDArray[np.int64]:
+        """Spikes times fan-out, summed over all synapses for each image, (n_images,)."""
+        events = (events_of(self, population.name) for population in self.network.populations)
+        return sum(events, start=np.zeros(len(self.images), np.int64))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the result, its network and its images into a new folder; `brian_snn.load_result` reads it back.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and is not empty, is being written by another process, or cannot be written.
+        """
+        from brian_snn.results.folder import save_result
+
+        save_result(self, Path(folder))
+
+
+def events_of(result: Result, name: str) -> NDArray[np.int64]:
+    """Return the spikes of a population times their fan-out, for each image."""
+    fan = total_fan_out(result.network, name)
+    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
+    return np.concatenate(parts).astype(np.int64)
+
+
+#: Fields that hold an array for each population, or each (population, step).
+ARRAYS_BY_NAME = (
+    "spike_counts",
+    "potentials",
+    "charge",
+    "surplus",
+    "leaked",
+    "missed",
+    "early_counts",
+    "count_history",
+    "total_counts",
+    "spike_trains",
+    "potential_traces",
+)
+
+_NOTHING_OVER_TIME: dict[str, Any] = {
+    "checkpoints": np.zeros(0, np.int32),
+    "output_history": None,
+    **{name: {} for name in ("count_history", "total_counts", "spike_trains", "potential_traces")},
+    "pieces": (),
+}
+
+_AXIS_OF_IMAGES = {"count_history": 1, "total_counts": 1, "output_history": 1}
+
+
+def join_arrays(field_name: str, arrays: Sequence[NDArray[Any]], first_images: Sequence[int]) -> NDArray[Any]:
+    """Return one field of consecutive images from that of its pieces.
+
+    Parameters
+    ----------
+    field_name : str
+        The field of `Result`.
+    arrays : sequence of array
+        One for each piece.
+    first_images : sequence of int
+        Number of the first image of each piece; spikes say which image they belong to.
+    """
+    if field_name == "spike_trains":
+        arrays = [
+            train + np.array([first, 0, 0], train.dtype) for train, first in zip(arrays, first_images, strict=True)
+        ]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=_AXIS_OF_IMAGES.get(field_name, 0))
+
+
+def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
+    """Put the results of consecutive images together in memory."""
+    firsts = np.cumsum([0, *(len(part.images) for part in parts[:-1])]).tolist()
+    fields: dict[str, Any] = {
+        name: {
+            key: join_arrays(name, [getattr(part, name)[key] for part in parts], firsts)
+            for key in getattr(parts[0], name)
+        }
+        for name in ARRAYS_BY_NAME
+    }
+    if parts[0].output_history is not None:
+        fields["output_history"] = join_arrays("output_history", [_history(part) for part in parts], firsts)
+    return replace(parts[0], images=images, timings_s=timings_s, **fields)
+
+
+def choose_images(result: Result, numbers: Sequence[int]) -> Result:
+    """Return what was measured of some images, in memory, without recordings over time.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Ascending, counted from 0 within the result.
+    """
+    chosen, parts, first = np.asarray(numbers), [], 0
+    kept = ("spike_counts", "potentials", "charge", "surplus", "leaked", "missed", "early_counts")
+    for part in result.parts():
+        rows = chosen[(chosen >= first) & (chosen < first + len(part.images))] - first
+        first += len(part.images)
+        if rows.size:
+            fields: dict[str, Any] = {name: {k: v[rows] for k, v in getattr(part, name).items()} for name in kept}
+            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **fields))
+    return join(parts, np.concatenate([part.images for part in parts]), {})
+
+
+def _history(part: Result) -> FloatArray:
+    """Return the output at the checkpoints of a part that has some."""
+    assert part.output_history is not None, "all parts of a result have the same recordings"
+    return part.output_history
+
+
+def estimate_logits(
+    output: Population,
+    settings: Settings,
+    v_init: float,
+    threshold: float,
+    step: int,
+    spike_counts: NDArray[np.generic] | None,
+    potentials: NDArray[np.generic] | None,
+) -> FloatArray:
+    """Return the ANN's output as estimated after `step` steps, of the shape of the counts or potentials."""
+    measured = spike_counts if spike_counts is not None else potentials
+    assert measured is not None, "an output neither spikes nor integrates"
+    n_steps = step - window_start(output, settings)
+    if n_steps <= 0:
+        return np.zeros(np.shape(measured))
+    if spike_counts is not None:
+        return np.asarray(spike_counts, np.float64) / n_steps * output.scale
+    return (np.asarray(potentials, np.float64) - v_init) / (threshold * n_steps)
+
+
+def window_start(population: Population, settings: Settings) -> int:
+    """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
+    return min(settings.steps, settings.clamp * max(population.depth - 1, 0))
+
+
+def heard_steps(target: Population, settings: Settings) -> tuple[int, int]:
+    """Return the last step whose spikes a target does not hear yet, and the last whose spikes it hears."""
+    return window_start(target, settings) - settings.delay_steps, settings.steps - settings.delay_steps

@@ -1,0 +1,266 @@
+"""Results on disk: the files of a result folder, written one by one and read back as a `Result`.
+
+A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
+timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
+first and with a ``shard.json`` that says which images of which run they are, and ``labels.npy`` if the images came with
+labels. Nothing in it is ever unpickled. Only the reading of files is guarded against what damaged ones come to: an
+error behind it is our own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn import __version__
+from brian_snn.errors import DataError, SettingError
+from brian_snn.files import whole_file
+from brian_snn.network.file import read_network, save_network
+from brian_snn.network.records import Network
+from brian_snn.reading import check_plain_file, parsed_json, read_text
+from brian_snn.results.result import ARRAYS_BY_NAME, Result, join_arrays
+from brian_snn.results.shards import AGAIN, ShardFile, StoredArrays, array_names, checking, damaged, reading
+from brian_snn.results.stored_arrays import Expected, HeldArrays
+from brian_snn.settings import Settings
+
+FORMAT = 3
+DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
+
+#: What `result.json` holds besides the format, and what of it need not be there.
+_ENTRIES = {
+    "settings": dict,
+    "shard_size": int,
+    "network_sha256": str,
+    "images_sha256": str,
+    "recording": dict,
+    "timings_s": dict,
+    "first_image": int,
+    "versions": dict,
+}
+_OPTIONAL = ("recording", "timings_s", "first_image")
+
+#: What tells one simulation from another; every shard carries a hash of it.
+_IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
+
+
+def write_inputs(
+    folder: Path, network: Network, images: NDArray[np.generic], labels: NDArray[np.integer] | None = None
+) -> None:
+    """Write what was simulated, and the labels of the images if there are some."""
+    save_network(network, folder / NETWORK)
+    write_rows(folder / IMAGES, images)
+    if labels is not None:
+        write_rows(folder / LABELS, labels)
+
+
+def write_rows(path: Path, array: NDArray[np.generic]) -> None:
+    """Write an array of numbers as ``.npy``, row by row; the file is there whole or not at all."""
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    with whole_file(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        # np.save hides from Python why a write fails: a full disk becomes a pair of numbers.
+        for row in array:
+            file.write(np.ascontiguousarray(row).data)
+
+
+def write_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write ``result.json``, replacing it in one step."""
+    versions = {"brian_snn": __version__, "brian2": version("brian2"), "numpy": np.__version__}
+    # JSON has no infinity.
+    settings = {name: None if value == math.inf else value for name, value in description["settings"].items()}
+    whole = {"format": FORMAT, "versions": versions} | description | {"settings": settings}
+    with whole_file(folder / DESCRIPTION) as file:
+        file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
+
+
+def shard_files(folder: Path, description: dict[str, Any], n_images: int) -> list[ShardFile]:
+    """Return the shards of a folder, whether they are there or not."""
+    identity = json.dumps([description.get(name) for name in _IDENTITY], sort_keys=True)
+    run_sha256 = hashlib.sha256(identity.encode()).hexdigest()
+    # Shards are read when they are asked for, wherever the program has gone meanwhile.
+    size, folder = description["shard_size"], folder.absolute()
+    shards = (range(first, min(first + size, n_images)) for first in range(0, n_images, size))
+    return [ShardFile(folder / SHARDS / f"{shard.start:09d}.npz", shard, run_sha256) for shard in shards]
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read ``result.json``.
+
+    Raises
+    ------
+    DataError
+        If the folder is not a result, is damaged, or was written by a version with another format.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        raise DataError(
+            f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."
+        )
+    path = folder / DESCRIPTION
+    with reading(path):
+        description = parsed_json(read_text(path, str(path), DataError))
+    if not isinstance(description, dict) or type(description.get("format")) is not int:
+        raise damaged(path, "it names no format")
+    if description["format"] > FORMAT:
+        raise DataError(
+            f"{folder} was written by a newer brian_snn: it has result format {description['format']}, this version "
+            f"reads {FORMAT}; upgrade brian_snn, or simulate again."
+        )
+    if description["format"] < FORMAT:
+        raise DataError(
+            f"{folder} has result format {description['format']}; this version reads {FORMAT}. Simulate again."
+        )
+    _check_entries(path, description)
+    settings = description["settings"]
+    return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
+
+
+def _check_entries(path: Path, description: dict[str, Any]) -> None:
+    """Raise DataError unless a description holds what it should, of the right types."""
+    for name, kind in _ENTRIES.items():
+        if name not in description and name in _OPTIONAL:
+            continue
+        # To Python a truth value is a whole number.
+        if not isinstance(description.get(name), kind) or isinstance(description[name], bool):
+            raise damaged(path, f"{name} is {description.get(name)!r}, of no use as {kind.__name__}")
+    if description["shard_size"] < 1:
+        raise damaged(path, f"shard_size is {description['shard_size']}; at least 1 was expected")
+    if description.get("first_image", 0) < 0:
+        raise damaged(path, f"first_image is {description['first_image']}; at least 0 was expected")
+    for name, seconds in description.get("timings_s", {}).items():
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise damaged(path, f"timings_s has {seconds!r} for {name}; seconds were expected")
+    for name, number in description["versions"].items():
+        if not isinstance(number, str):
+            raise damaged(path, f"versions has {number!r} for {name}; a text was expected")
+
+
+def load_result(folder: str | Path) -> Result:
+    """Read a result that `Result.save` or ``simulate(output=...)`` wrote.
+
+    One that is a single shard is read into memory. The arrays of any other are read when they are asked for, and cannot
+    be written to; see `Result.parts`.
+
+    Raises
+    ------
+    DataError
+        If the folder is not a result, is damaged, or lacks shards; the message names the file.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    network, images = read_inputs(folder, description)
+    settings = _settings(folder / DESCRIPTION, description)
+    files = shard_files(folder, description, len(images))
+    n_missing = sum(not file.path.is_file() for file in files)
+    if n_missing and "recording" in description:
+        raise DataError(
+            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
+            "options and output to complete it."
+        )
+    for file in files:
+        file.check()
+    first_image = description.get("first_image", 0)
+    whole = _result(network, settings, images, files, first_image)
+    whole = replace(whole, timings_s=description.get("timings_s", {}))
+    if len(files) == 1:
+        return _in_memory(whole)
+    parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
+    return replace(whole, pieces=parts)
+
+
+def _settings(path: Path, description: dict[str, Any]) -> Settings:
+    """Return the settings of a description."""
+    known, given = {field.name for field in fields(Settings)}, description["settings"]
+    if unknown := sorted(set(given) - known):
+        raise DataError(
+            f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
+            "to which you may upgrade."
+        )
+    try:
+        return Settings(**given)
+    except SettingError as error:
+        raise damaged(path, str(error)) from error
+
+
+def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDArray[np.generic]]:
+    """Read what was simulated, in one pass to make sure that it is the same still; the images are a memory map.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, damaged, or not that of the description.
+    """
+    if not (folder / NETWORK).is_file():
+        raise DataError(f"{folder / NETWORK} is missing; put it back, or {AGAIN}.")
+    # An older version may have written it in another way, of which the description has the hash.
+    network, sha256 = read_network(folder / NETWORK)
+    _require(folder / NETWORK, sha256, description["network_sha256"])
+    with reading(folder / IMAGES):
+        if (folder / IMAGES).exists():
+            check_plain_file(folder / IMAGES, str(folder / IMAGES), DataError)
+        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+    if not isinstance(images, np.ndarray):
+        raise damaged(folder / IMAGES, "it is no array")
+    _require(folder / IMAGES, images_digest(images), description["images_sha256"])
+    return network, images
+
+
+def _require(path: Path, sha256: str, expected: str) -> None:
+    """Raise DataError unless two hashes are the same."""
+    if sha256 != expected:
+        reason = f"its SHA-256 is {sha256[:8]}..., that of what was simulated is {expected[:8]}..."
+        raise damaged(path, reason)
+
+
+def images_digest(images: NDArray[np.generic]) -> str:
+    """Return a hash of images, of their type and of their shape."""
+    digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def _in_memory(result: Result) -> Result:
+    """Return a result whose arrays have been read, each a writable one."""
+    fields: dict[str, Any] = {}
+    for name in ARRAYS_BY_NAME:
+        stored = getattr(result, name)
+        fields[name] = HeldArrays({key: np.array(values) for key, values in stored.items()}, stored.missing)
+    return replace(result, images=np.array(result.images), **fields)
+
+
+def _result(
+    network: Network,
+    settings: Settings,
+    images: NDArray[np.generic],
+    files: Sequence[ShardFile],
+    first_image: int,
+) -> Result:
+    """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
+    path, stored = files[0].path, files[0].names()
+    keys = array_names(path, stored, network, settings)
+    firsts = [file.shard.start - files[0].shard.start for file in files]
+    checkpoints = files[0].read("checkpoints")
+    expected = Expected(network, settings, sum(len(file.shard) for file in files), len(np.atleast_1d(checkpoints)))
+    with checking(path, "checkpoints"):
+        expected.check_checkpoints(checkpoints)
+    history = None
+    if "output_history" in stored:
+        with checking(path, "output_history"):
+            histories = [file.read("output_history") for file in files]
+            for file, part in zip(files, histories, strict=True):
+                replace(expected, n_images=len(file.shard)).check_history(part)
+            history = join_arrays("output_history", histories, firsts)
+    fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
+    number = first_image + files[0].shard.start
+    return Result(
+        network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 
+from brian_snn.version import __version__ as __version__
+
 # What `typing` calls so, which need not be imported: see `brian_snn.__main__`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,15 +19,14 @@ if TYPE_CHECKING:
     from brian_snn.conversion.convert import convert
     from brian_snn.errors import BrianSnnError
     from brian_snn.network.file import load_network
-    from brian_snn.network.records import Geometry, Network, Population, Projection
+    from brian_snn.network.network import Network
+    from brian_snn.network.records import Geometry, Population, Projection
     from brian_snn.neurons.membrane import Membrane
+    from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
-    from brian_snn.results.store import load_result
     from brian_snn.running.execute import Execution
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.settings import Recording, Settings
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BrianSnnError",
@@ -52,7 +53,7 @@ _HOMES = {
     "Geometry": "network.records",
     "Execution": "running.execute",
     "Membrane": "neurons.membrane",
-    "Network": "network.records",
+    "Network": "network.network",
     "Population": "network.records",
     "Projection": "network.records",
     "Recording": "settings",
@@ -60,7 +61,7 @@ _HOMES = {
     "Settings": "settings",
     "convert": "conversion.convert",
     "load_network": "network.file",
-    "load_result": "results.store",
+    "load_result": "results.load",
     "simulate": "running.simulate",
     "stream": "running.simulate",
     "verify": "analysis.verify",

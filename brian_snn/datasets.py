@@ -20,10 +20,10 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from brian_snn.errors import DataError
+from brian_snn.answers import Answer, class_numbers
+from brian_snn.arrays import FloatArray
+from brian_snn.errors import DataError, SettingError
 from brian_snn.image_files import Array, Role, is_idx, read_arrays
-from brian_snn.network.answers import Answer, class_numbers
-from brian_snn.network.records import FloatArray
 from brian_snn.pixel_range import Range, finite_range
 
 
@@ -190,3 +190,12 @@ def _fit_last_axis(images: Array, input_shape: tuple[int, ...]) -> Array:
     if (*shape, 1) == tuple(input_shape):
         return images[..., np.newaxis]
     return images[..., 0] if shape == (*input_shape, 1) else images
+
+
+def first_images(data: Dataset, n_images: int | None) -> Dataset:
+    """Return the first `n_images` of the data with their labels, or all of it for None."""
+    if n_images is None:
+        return data
+    if n_images < 1:
+        raise SettingError(f"--images is {n_images}; it must be at least 1.")
+    return Dataset(data.images[:n_images], None if data.labels is None else data.labels[:n_images], data.source)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import READ_ERRORS, DataError
-from brian_snn.network.records import FloatArray
 from brian_snn.reading import check_plain_file
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.error_oracle import dense_activations
 from tests.small_network import loop_result, small_images, small_network, to_grid
 

@@ -11,7 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 

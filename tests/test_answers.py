@@ -18,9 +18,10 @@ from brian_snn.analysis.classification import (
 from brian_snn.analysis.early_stopping import earliest_certain_step, settled_step
 from brian_snn.analysis.operations import saturated_share
 from brian_snn.errors import DataError, SettingError
-from brian_snn.network.answers import answer_of
 from brian_snn.network.forward import forward
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.models import images_for, trained_like
 from tests.oracles import wilson_by_roots
 from tests.report_reading import HtmlPage

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from brian_snn.errors import DataError
-from brian_snn.network.file import load_network, network_digest, save_network
-from brian_snn.network.records import Network, Population
+from brian_snn.network.file import load_network
+from brian_snn.network.network import Network
+from brian_snn.network.records import Population
 from tests.campaign.limits import Limits, run_limited
 from tests.small_network import GRID, small_network
 from tests.test_storage import rewritten
@@ -24,7 +25,7 @@ LIMITS = Limits(2**28, cpu_s=20)
 @pytest.fixture
 def path(tmp_path):
     """Return a network file."""
-    save_network(small_network(), tmp_path / "net.npz")
+    small_network().save(tmp_path / "net.npz")
     return tmp_path / "net.npz"
 
 
@@ -56,7 +57,7 @@ def refused(path, match="damaged"):
 
 
 def loaded_digest(path):
-    return network_digest(load_network(path))
+    return load_network(path).digest()
 
 
 @pytest.mark.parametrize("name", ["unused.npy", "unused.txt", "weights_99.npy"])
@@ -64,7 +65,7 @@ def test_what_the_structure_does_not_name_is_not_read(path, name):
     put(path, name, header((2**26,)), 2**29)
     assert path.stat().st_size < 2**20
     start = time.process_time()
-    assert run_limited(loaded_digest, path, limits=LIMITS).unwrap() == network_digest(small_network())
+    assert run_limited(loaded_digest, path, limits=LIMITS).unwrap() == small_network().digest()
     assert time.process_time() - start < 10
 
 
@@ -126,9 +127,9 @@ def constant(n_neurons):
 
 
 def test_a_network_that_shrinks_a_thousandfold_is_read_up_to_a_size(tmp_path):
-    save_network(constant(2**20), tmp_path / "net.npz")
+    constant(2**20).save(tmp_path / "net.npz")
     assert load_network(tmp_path / "net.npz").output.size == 2**20
-    save_network(small_network(), tmp_path / "large.npz")
+    small_network().save(tmp_path / "large.npz")
 
     def many(structure, arrays):
         structure["populations"][0]["shape"] = [5, 4, 2**23]
@@ -211,7 +212,7 @@ def test_as_many_bytes_as_weights_take_are_free(tmp_path):
     network, rng = small_network(), np.random.default_rng(0)
     weights = np.round(rng.normal(size=network.projections[0].weights.shape) / GRID) * GRID
     network = replace(network, projections=(replace(network.projections[0], weights=weights), *network.projections[1:]))
-    save_network(network, tmp_path / "net.npz")
+    network.save(tmp_path / "net.npz")
     with zipfile.ZipFile(tmp_path / "net.npz") as archive:
         member = archive.getinfo("weights_0.npy")
     assert member.file_size < 4 * member.compress_size

@@ -12,7 +12,8 @@ from brian_snn.analysis import batching
 from brian_snn.analysis.bounds import bounds, rate_bounds
 from brian_snn.analysis.envelopes import Envelope, delayed_envelope, envelopes, spike_envelope, staircase_envelope
 from brian_snn.errors import SettingError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Settings
 from tests.error_cases import CASES, simulated, two_depth_pool, uneven_network, wild_network
 from tests.small_network import loop_result, small_images, small_network, to_grid

@@ -25,7 +25,8 @@ from brian_snn.backends.build_cache import (
 )
 from brian_snn.backends.standalone import run_standalone
 from brian_snn.errors import CompilerError, OutputError, SimulationError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.topology import topology

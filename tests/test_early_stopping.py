@@ -10,7 +10,8 @@ import pytest
 import brian_snn
 from brian_snn.analysis.early_stopping import earliest_certain_step, settled_step
 from brian_snn.errors import DataError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.small_network import to_grid
 
 STEPS = 40

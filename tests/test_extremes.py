@@ -14,7 +14,8 @@ from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.errors import BrianSnnError, DataError, ModelError, SettingError
 from brian_snn.network.forward import image_parts, input_currents
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Settings
 
 GRID = 2.0**-24

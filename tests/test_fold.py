@@ -7,7 +7,8 @@ from brian_snn.conversion.fold import fold
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import forward
-from brian_snn.network.records import INPUT, Network
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for, layers, trained_like
 

@@ -8,7 +8,8 @@ from brian_snn.conversion.normalise import round_to_grid
 from brian_snn.errors import DataError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import forward, input_currents
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.conversion_cases import CASES
 from tests.models import images_for
 

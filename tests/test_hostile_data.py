@@ -17,7 +17,7 @@ from brian_snn.cli.sweep import read_sweep
 from brian_snn.datasets import load_images
 from brian_snn.errors import DataError, SettingError
 from brian_snn.photos import read_photo
-from brian_snn.results.store import load_result
+from brian_snn.results.load import load_result
 from tests.campaign.limits import Limits, run_limited
 
 #: What a reader may take before it must have said no.

@@ -14,7 +14,8 @@ import pytest
 import tests.hostile as hostile
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.applications import load_inception
-from brian_snn.frontends.keras.reader import load_model, read_model
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reader import read_model
 from tests.command_line import fails_cleanly
 from tests.models import HAND_PICKED, layers, sequential
 

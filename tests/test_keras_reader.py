@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise
 from brian_snn.errors import ModelError
-from brian_snn.frontends.keras.reader import check_against_keras, read_model, reference_activations
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES

@@ -4,19 +4,12 @@ import numpy as np
 import pytest
 
 from brian_snn.errors import ModelError, SettingError
-from brian_snn.network.maps import (
-    apply_map,
-    fan_out,
-    gather_inputs,
-    n_synapses,
-    output_length,
-    same_padding,
-    scatter_outputs,
-    synapses,
-)
-from brian_snn.network.records import Geometry, Network, Population, Projection
+from brian_snn.network.maps import apply_map, gather_inputs, output_length, same_padding, scatter_outputs
+from brian_snn.network.network import Network
+from brian_snn.network.records import Geometry, Population, Projection
+from brian_snn.network.roles import uses_shared_kernels
+from brian_snn.network.synapses import fan_out, n_synapses, synapses
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import uses_shared_kernels
 
 # Size, kernel, strides, dilation, padding: uneven in every direction; the last one has unread rows at the end.
 WINDOWS = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brian_snn.errors import ModelError
-from brian_snn.frontends.keras.reader import load_model
+from brian_snn.frontends.keras.files import load_model
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for, layers, sequential
 

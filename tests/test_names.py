@@ -11,7 +11,7 @@ from keras import layers as k
 from brian_snn import convert, load_network, load_result, simulate, verify
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
-from brian_snn.network.file import network_digest, read_network
+from brian_snn.network.file import read_network
 from brian_snn.network.forward import forward
 from brian_snn.network.records import INPUT, LayerPath
 from tests.models import images_for, trained_like
@@ -61,7 +61,7 @@ def test_whatever_layers_are_called_they_convert_simulate_and_verify(plain, name
     images, expected = plain
     network = convert(model_of(names), images)
     network.save(tmp_path / "net.npz")
-    assert network_digest(load_network(tmp_path / "net.npz")) == network_digest(network)
+    assert load_network(tmp_path / "net.npz").digest() == network.digest()
     simulate(network, images, 20, backend="runtime", input_coding="poisson", output=tmp_path / "run", shard_size=2)
     result = load_result(tmp_path / "run")
     assert len({p.name for p in result.network.populations}) == len(expected.network.populations)
@@ -128,7 +128,7 @@ def test_a_network_of_an_older_version_is_read(tmp_path):
         structure = json.loads(file["structure"].tobytes())
     texts = [population["reference"] for population in structure["populations"]]
     assert {"c > norm", "inner/conv:1"} <= set(texts)
-    assert network_digest(load_network(tmp_path / "net.npz")) == network_digest(without_meaning(network))
+    assert load_network(tmp_path / "net.npz").digest() == without_meaning(network).digest()
 
 
 def without_meaning(network):
@@ -144,10 +144,10 @@ def test_a_result_of_an_older_version_is_read_and_gone_on_with(plain, tmp_path):
     rewritten(tmp_path / "run" / "network.npz", as_version_1)
     description = json.loads((tmp_path / "run" / "result.json").read_text())
     old = read_network(tmp_path / "run" / "network.npz")[1]
-    assert old != network_digest(network)
+    assert old != network.digest()
     (tmp_path / "run" / "result.json").write_text(json.dumps(description | {"network_sha256": old}))
     for shard in (tmp_path / "run" / "shards").iterdir():
         shard.unlink()
     result = simulate(network, images, **options)
-    assert network_digest(result.network) == network_digest(without_meaning(network))
-    assert network_digest(load_result(tmp_path / "run").network) == network_digest(without_meaning(network))
+    assert result.network.digest() == without_meaning(network).digest()
+    assert load_result(tmp_path / "run").network.digest() == without_meaning(network).digest()

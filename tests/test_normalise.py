@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.errors import DataError, ModelError, SettingError
-from brian_snn.frontends.keras.reader import check_against_keras, read_model
+from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import forward
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for

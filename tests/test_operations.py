@@ -14,7 +14,8 @@ from brian_snn.analysis.operations import (
     uneven_fan_out,
 )
 from brian_snn.errors import DataError, SettingError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.small_network import CHECKPOINTS, loop_result, projection_matrix, small_images, small_network
 
 

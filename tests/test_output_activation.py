@@ -9,10 +9,11 @@ import pytest
 import brian_snn
 from brian_snn.conversion.fold import fold
 from brian_snn.errors import DataError, ModelError
-from brian_snn.frontends.keras.reader import read_model, reference_activations
-from brian_snn.network.answers import activate
-from brian_snn.network.file import network_digest, read_network
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.file import read_network
 from brian_snn.network.forward import forward
+from brian_snn.network.output import activate
 from tests.models import images_for, layers, trained_like
 
 ACTIVATIONS = ["linear", "softmax", "log_softmax", "sigmoid", "tanh"]
@@ -217,7 +218,7 @@ def test_a_file_of_the_format_before_is_read_and_keeps_its_hash(tmp_path):
     old.save(tmp_path / "again.npz")
     again = brian_snn.load_network(tmp_path / "again.npz")
     assert again.output_activation == "unknown"
-    assert network_digest(again) == network_digest(old) != network_digest(network)
+    assert again.digest() == old.digest() != network.digest()
 
 
 def test_the_hash_of_the_format_before_is_that_which_it_had(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from brian_snn.errors import OutputError
+from brian_snn.network.network import Network
 from brian_snn.results import store as storage
 from brian_snn.results.folder import discard
 from tests.folder_runs import N_IMAGES, differences, loop_of, run
@@ -79,9 +80,9 @@ class _Snapshots:
         self.folder, self.copies = folder, []
         replace_file = Path.replace
         monkeypatch.setattr(Path, "replace", lambda *paths: self._around(replace_file, *paths))
-        for name in ("save_network", "write_rows"):
-            write = getattr(storage, name)
-            monkeypatch.setattr(storage, name, lambda *args, write=write: self._around(write, *args))
+        for place, name in ((Network, "save"), (storage, "write_rows")):
+            write = getattr(place, name)
+            monkeypatch.setattr(place, name, lambda *args, write=write: self._around(write, *args))
 
     def _around(self, write, *args):
         self._copy()
@@ -126,7 +127,7 @@ def test_files_of_these_names_that_no_simulation_wrote_are_kept(network, images,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
-@pytest.mark.parametrize("target", ["store.save_network", "store.write_rows", "folder.write_description"])
+@pytest.mark.parametrize("target", ["folder.write_inputs", "store.write_rows", "folder.write_description"])
 def test_a_beginning_that_fails_leaves_nothing(network, images, tmp_path, monkeypatch, target, error):
     def fail(*_):
         raise error

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from brian_snn.analysis.transients import pearson
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.digits import plot_images

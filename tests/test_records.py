@@ -12,8 +12,10 @@ from brian_snn.conversion.normalise import round_to_grid
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import forward
-from brian_snn.network.maps import apply_map, fan_out, synapses
-from brian_snn.network.records import INPUT, Geometry, LayerPath, Network, Population, Projection
+from brian_snn.network.maps import apply_map
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, LayerPath, Population, Projection
+from brian_snn.network.synapses import fan_out, synapses
 from tests.models import HAND_PICKED
 from tests.small_network import GRID, STEPS, differences, loop_result, small_images, small_network
 

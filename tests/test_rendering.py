@@ -12,7 +12,6 @@ from brian_snn import load_network, simulate
 from brian_snn.backends.build_cache import _generate
 from brian_snn.backends.rendering import rendered
 from brian_snn.errors import CompilerError, ModelError
-from brian_snn.network.file import save_network
 from brian_snn.network.records import Geometry, LayerPath
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
@@ -109,7 +108,7 @@ def marked_network(path):
         projections=tuple(replace(p, source=names[p.source], target=names[p.target]) for p in small.projections),
         provenance={"file": f"../{MARKER}", f"{MARKER};": f"$({MARKER})"},
     )
-    save_network(network, path)
+    network.save(path)
     with np.load(path) as file:
         structure = json.loads(file["structure"].tobytes())
     assert json.dumps(structure).count(MARKER) > 20

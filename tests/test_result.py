@@ -15,6 +15,7 @@ from brian_snn import Network, Result, Settings, load_result
 from brian_snn.errors import DataError, OutputError
 from brian_snn.network.records import INPUT
 from brian_snn.results import folder as run_folder
+from brian_snn.results import load
 from brian_snn.results import store as storage
 from tests.small_network import loop_result, projection_matrix, small_images, small_network
 
@@ -232,16 +233,17 @@ OURS = [TypeError("ours"), AttributeError("ours"), KeyError("ours"), IndexError(
 
 @pytest.mark.parametrize("error", OURS, ids=repr)
 @pytest.mark.parametrize(
-    "place", ["Settings.__post_init__", "images_digest", "shard_files", "Network.__post_init__", "Result.__init__"]
+    "place",
+    ["Settings.__post_init__", "store.images_digest", "load.shard_files", "Network.__post_init__", "Result.__init__"],
 )
 def test_a_mistake_of_ours_is_no_damage(result, tmp_path, monkeypatch, place, error):
     def fail(*_, **__):
         raise error
 
     result.save(tmp_path / "run")
-    modules = {"Settings": Settings, "Network": Network, "Result": Result}
+    owners = {"Settings": Settings, "Network": Network, "Result": Result, "store": storage, "load": load}
     owner, _, name = place.rpartition(".")
-    monkeypatch.setattr(modules.get(owner, storage), name, fail)
+    monkeypatch.setattr(owners[owner], name, fail)
     with pytest.raises(type(error)) as raised:
         load_result(tmp_path / "run")
     assert raised.value is error

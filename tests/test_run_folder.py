@@ -13,7 +13,7 @@ import pytest
 from brian_snn import Execution, Recording, Settings, load_result, stream, verify
 from brian_snn.backends import standalone
 from brian_snn.errors import CompilerError, DataError, OutputError, SettingError, SimulationError
-from brian_snn.results.result import ARRAYS_BY_NAME
+from brian_snn.results.arrays import ARRAYS_BY_NAME
 from brian_snn.running import execute as execution
 from tests.folder_runs import N_IMAGES, differences, loop_of, run
 from tests.small_network import STEPS, small_images, small_network

@@ -6,7 +6,8 @@ import pytest
 from brian_snn import simulate
 from brian_snn.backends.shared_kernel import input_of_source
 from brian_snn.network.maps import output_length
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation.topology import Link
 from tests.small_network import GRID, differences, to_grid
 

@@ -7,7 +7,8 @@ import pytest
 from brian_snn import simulate, verify
 from brian_snn.analysis.verify import compare_with_ann
 from brian_snn.errors import SettingError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.small_network import GRID, STEPS, small_images, small_network, to_grid
 
 

@@ -10,7 +10,7 @@ from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.errors import DataError, OutputError
 from brian_snn.frontends.keras.reader import read_model
-from brian_snn.network.file import load_network, network_digest, save_network
+from brian_snn.network.file import load_network
 from tests.conversion_cases import CASES
 from tests.models import HAND_PICKED, images_for
 
@@ -43,7 +43,7 @@ def same(a, b):
 )
 def test_every_field_comes_back(tmp_path, name, normalisation):
     network = converted(name, normalisation)
-    save_network(network, tmp_path / "net.npz")
+    network.save(tmp_path / "net.npz")
     loaded = load_network(tmp_path / "net.npz")
     pairs = [
         (network, loaded),
@@ -56,18 +56,18 @@ def test_every_field_comes_back(tmp_path, name, normalisation):
 
 
 def test_the_file_is_the_only_one_left(tmp_path, network):
-    save_network(network, tmp_path / "net.npz")
+    network.save(tmp_path / "net.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
 
 
 def test_the_file_gets_the_name_asked_for(tmp_path, network):
-    save_network(network, tmp_path / "network")
+    network.save(tmp_path / "network")
     assert load_network(str(tmp_path / "network")).input_shape == network.input_shape
 
 
 def test_a_missing_folder_is_named(tmp_path, network):
     with pytest.raises(OutputError, match=r"nowhere/net.npz: it cannot be written"):
-        save_network(network, tmp_path / "nowhere" / "net.npz")
+        network.save(tmp_path / "nowhere" / "net.npz")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, network, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, network, monkeypatch):
 
     monkeypatch.setattr(np, "savez_compressed", disk_full)
     with pytest.raises(OutputError, match="No space left"):
-        save_network(network, path)
+        network.save(path)
     assert [p.name for p in tmp_path.iterdir()] == ["net.npz"]
     assert path.read_bytes() == b"old"
 
@@ -105,7 +105,7 @@ def test_an_array_of_another_kind(tmp_path):
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.99])
 def test_a_truncated_file(tmp_path, network, part):
     path = tmp_path / "net.npz"
-    save_network(network, path)
+    network.save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(DataError, match="damaged"):
@@ -149,7 +149,7 @@ def rewritten(path, change):
 )
 def test_a_changed_file(tmp_path, network, change, message):
     path = tmp_path / "net.npz"
-    save_network(network, path)
+    network.save(path)
     rewritten(path, change)
     with pytest.raises(DataError, match=message):
         load_network(path)
@@ -158,8 +158,8 @@ def test_a_changed_file(tmp_path, network, change, message):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_conversion_holds_what_is_asked_of_a_file(tmp_path, name):
     network = converted(name)
-    save_network(network, tmp_path / "net.npz")
-    assert network_digest(load_network(tmp_path / "net.npz")) == network_digest(network)
+    network.save(tmp_path / "net.npz")
+    assert load_network(tmp_path / "net.npz").digest() == network.digest()
 
 
 def set_first(field, value):
@@ -235,7 +235,7 @@ CHANGES = {
 @pytest.mark.parametrize("change, message", CHANGES.values(), ids=CHANGES)
 def test_what_no_conversion_makes_is_refused(tmp_path, network, change, message):
     path = tmp_path / "net.npz"
-    save_network(network, path)
+    network.save(path)
     rewritten(path, change)
     with pytest.raises(DataError, match=f"network file .*net.npz: it is damaged .*{message}"):
         load_network(path)
@@ -246,7 +246,7 @@ def test_an_index_outside_its_population_is_refused(tmp_path):
     k = next(k for k, p in enumerate(network.projections) if p.source_index is not None)
     for value, message in ((10**6, "neurons from 0 to"), (-2, "neurons from 0 to")):
         path = tmp_path / f"{value}.npz"
-        save_network(network, path)
+        network.save(path)
         rewritten(path, set_first(f"source_index_{k}", value))
         with pytest.raises(DataError, match=message):
             load_network(path)
@@ -255,12 +255,12 @@ def test_an_index_outside_its_population_is_refused(tmp_path):
 @pytest.mark.parametrize("seed", range(40))
 def test_a_file_with_random_bytes_in_it_is_refused_or_the_same(tmp_path, network, seed):
     path, rng = tmp_path / "net.npz", np.random.default_rng(seed)
-    save_network(network, path)
+    network.save(path)
     content = bytearray(path.read_bytes())
     start = int(rng.integers(len(content) - 64))
     content[start : start + 64] = rng.bytes(64)
     path.write_bytes(content)
     try:
-        assert network_digest(load_network(path)) == network_digest(network)
+        assert load_network(path).digest() == network.digest()
     except DataError as error:
         assert "net.npz" in str(error)

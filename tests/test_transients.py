@@ -8,7 +8,8 @@ import pytest
 
 from brian_snn.analysis.transients import layer_offsets, offsets_over_time
 from brian_snn.errors import DataError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.transients import plot_transients
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings

@@ -6,7 +6,8 @@ from brian2 import DimensionMismatchError, ms, mV, second
 
 from brian_snn import Settings, load_result, simulate, verify
 from brian_snn.errors import SettingError
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation.topology import topology
 from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS, as_settings
 from tests.small_network import (

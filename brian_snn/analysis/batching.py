@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brian_snn.network.records import Network
+from brian_snn.network.network import Network
 
 # Numbers held at a time for one array of the largest population: 8 MiB of float64.
 _IMAGE_NUMBERS = 2**20

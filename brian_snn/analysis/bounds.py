@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.envelopes import envelopes
 from brian_snn.analysis.error_terms import Measured
+from brian_snn.arrays import FloatArray
 from brian_snn.network.forward import forward
-from brian_snn.network.records import FloatArray, Network, Population
-from brian_snn.results.result import Result, window_start
+from brian_snn.network.network import Network
+from brian_snn.network.records import Population
+from brian_snn.network.roles import has_spikes, window_start
+from brian_snn.results.result import Result
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import has_spikes
 
 
 def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None = None) -> pd.DataFrame:

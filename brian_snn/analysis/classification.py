@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import image_batches
+from brian_snn.arrays import IntArray
 from brian_snn.errors import DataError
-from brian_snn.network.answers import answer_of
 from brian_snn.network.forward import iterate_forward
-from brian_snn.network.records import IntArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
 from brian_snn.results.result import Result
 
 #: So many standard deviations on either side of the mean hold 95 % of a normal distribution.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from brian_snn.analysis.equations import steps_to_threshold
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.settings import Reset
 
 # Spike counts and final potentials.

@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from brian_snn.analysis.batching import batches
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.stepping import Run, Shown, Spikes, Stepper
+from brian_snn.arrays import FloatArray
 from brian_snn.checks import whole_number
 from brian_snn.errors import SettingError
-from brian_snn.network.maps import n_synapses
+from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
-from brian_snn.network.records import INPUT, FloatArray, Network, Population
+from brian_snn.network.records import INPUT, Population
+from brian_snn.network.roles import crosses_threshold
+from brian_snn.network.synapses import n_synapses
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import crosses_threshold
 
 # How many images are replayed: a number, all, or as many as a budget of work allows.
 Replay = int | Literal["auto", "all"]

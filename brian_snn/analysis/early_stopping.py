@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.bounds import rate_bounds
 from brian_snn.analysis.envelopes import require_covered
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
-from brian_snn.network.answers import answer_of
-from brian_snn.network.maps import synapses
+from brian_snn.network.output import answer_of
 from brian_snn.network.parameters import input_currents, scaled_parameters
-from brian_snn.network.records import INPUT, FloatArray
+from brian_snn.network.records import INPUT
+from brian_snn.network.roles import has_spikes
+from brian_snn.network.synapses import synapses
 from brian_snn.results.result import Result
-from brian_snn.simulation.topology import has_spikes
 
 # More than the rounding of a few operations, relative to their operands.
 _ROUNDING = 2.0**-40

@@ -53,13 +53,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.analysis.equations import steps_to_threshold
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.maps import apply_map, gather_inputs, scatter_outputs
+from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters, input_currents, scaled_parameters
-from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
-from brian_snn.results.result import window_start
+from brian_snn.network.records import INPUT, Population, Projection
+from brian_snn.network.roles import has_spikes, window_start
 from brian_snn.settings import Reset, Settings
-from brian_snn.simulation.topology import has_spikes
 
 _EPSILON = 2.0**-52
 

@@ -21,9 +21,8 @@ from brian2 import Quantity, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import ArrayLike, NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

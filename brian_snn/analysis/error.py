@@ -18,8 +18,10 @@ import pandas as pd
 
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.error_terms import TERMS, Activations, Measured, Split, splitter
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
-from brian_snn.network.records import FloatArray, Network, Population
+from brian_snn.network.network import Network
+from brian_snn.network.records import Population
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 

@@ -63,13 +63,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.frontends.keras.maps import Map, keras_projection
-from brian_snn.network.maps import synapses
 from brian_snn.network.parameters import input_currents, scaled_parameters
-from brian_snn.network.records import INPUT, FloatArray, IntArray, Population
+from brian_snn.network.records import INPUT, Population
+from brian_snn.network.roles import crosses_threshold
+from brian_snn.network.synapses import synapses
 from brian_snn.results.result import Result
-from brian_snn.simulation.topology import crosses_threshold
 
 Activations = Mapping[str, NDArray[np.generic]]
 

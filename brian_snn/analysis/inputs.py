@@ -11,10 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.frontends.keras.maps import Map, keras_projection
 from brian_snn.network.forward import image_parts
-from brian_snn.network.parameters import Parameters, on_grid
-from brian_snn.network.records import INPUT, FloatArray, Population, Projection
+from brian_snn.network.grid import on_grid
+from brian_snn.network.parameters import Parameters
+from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.results.result import Result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import batches
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.results.result import Result
 
 # Numbers held at a time for one population: 32 MiB of float64.

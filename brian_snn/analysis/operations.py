@@ -27,10 +27,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.errors import DataError, SettingError
-from brian_snn.network.maps import n_synapses, total_fan_out
-from brian_snn.network.records import INPUT, Network, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Projection
+from brian_snn.network.roles import crosses_threshold
+from brian_snn.network.synapses import n_synapses, total_fan_out
 from brian_snn.results.result import Result, events_of
-from brian_snn.simulation.topology import crosses_threshold
 
 Count = Literal["synapses", "paper"]
 

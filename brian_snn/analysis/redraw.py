@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from brian_snn.backends.competition import generator_spikes
-from brian_snn.network.parameters import on_grid
-from brian_snn.network.records import FloatArray, Population
+from brian_snn.arrays import FloatArray
+from brian_snn.network.grid import on_grid
+from brian_snn.network.records import Population
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
+from brian_snn.neurons.softmax import generator_spikes
 from brian_snn.results.result import Result
 
 # Draws held at a time.

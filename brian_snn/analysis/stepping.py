@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import batches
 from brian_snn.analysis.inputs import Inputs
-from brian_snn.backends.competition import softmax_noise
-from brian_snn.network.parameters import Parameters, constants, on_grid
-from brian_snn.network.records import FloatArray, Network, Population
+from brian_snn.arrays import FloatArray
+from brian_snn.network.grid import on_grid
+from brian_snn.network.network import Network
+from brian_snn.network.parameters import Parameters, constants
+from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold, window_start
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
-from brian_snn.results.result import window_start
+from brian_snn.neurons.softmax import softmax_noise
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import crosses_threshold
 
 Spikes = NDArray[np.bool_]
 

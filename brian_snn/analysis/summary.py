@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import accuracy, choices_over_time, trained_answers
 from brian_snn.analysis.operations import COUNT_NAMES, saturated_share, snn_operations
+from brian_snn.arrays import FloatArray
 from brian_snn.escaping import csv_safe
-from brian_snn.network.maps import n_synapses
-from brian_snn.network.records import INPUT, FloatArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT
+from brian_snn.network.roles import AUTO_LIMIT, uses_shared_kernels
+from brian_snn.network.synapses import n_synapses
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import AUTO_LIMIT, uses_shared_kernels
 
 Row = Mapping[str, object]
 

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
-from brian_snn.network.records import FloatArray, Population
+from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold
 from brian_snn.results.result import Result
-from brian_snn.simulation.topology import crosses_threshold
 
 Activations = Mapping[str, NDArray[np.generic]]
 

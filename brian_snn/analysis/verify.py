@@ -34,11 +34,12 @@ from brian_snn.analysis.known_counts import count_batches
 from brian_snn.analysis.redraw import competes, poisson_surplus, softmax_surplus
 from brian_snn.analysis.stepping import Stepper
 from brian_snn.analysis.transients import pearson
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
-from brian_snn.network.records import FloatArray, Population
+from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold
 from brian_snn.results.result import Result
-from brian_snn.simulation.topology import crosses_threshold
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22

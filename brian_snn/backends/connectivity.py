@@ -1,6 +1,6 @@
 """Explicit synapses: which neuron reaches which, and the weight of each synapse.
 
-The enumeration itself is `brian_snn.network.maps.synapses`, pure NumPy; here it meets Brian2. A synapse's
+The enumeration itself is `brian_snn.network.synapses.synapses`, pure NumPy; here it meets Brian2. A synapse's
 number is its place in the enumeration, so weights can be replaced at run time without touching the connectivity.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from brian2 import Synapses
 from numpy.typing import NDArray
 
-from brian_snn.network.maps import synapses as enumerate_synapses
+from brian_snn.network.synapses import synapses as enumerate_synapses
 from brian_snn.simulation.topology import Link
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from brian2 import Function
 from numpy.typing import ArrayLike
 
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.neurons.randomness import UNIFORM_CPP, uniform
 
 

@@ -13,10 +13,10 @@ from brian2 import NetworkOperation, SpikeMonitor, get_device, ms, prefs, set_de
 from brian2.devices.device import reset_device, runtime_device
 from numpy.typing import NDArray
 
+from brian_snn.arrays import IntArray
 from brian_snn.backends.brian_objects import BrianObjects, brian_network
 from brian_snn.backends.connectivity import synaptic_weights
 from brian_snn.backends.shared_kernel import RuntimeKernel
-from brian_snn.network.records import IntArray
 from brian_snn.neurons.models import STARTS_AT_ZERO
 from brian_snn.simulation.records import Plan, Stop, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs

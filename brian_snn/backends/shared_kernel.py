@@ -17,10 +17,11 @@ from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.backends.code_object import TemplateCodeObject
 from brian_snn.backends.rendering import rendered
 from brian_snn.network.maps import apply_map, gather_inputs, grouped, scatter_outputs
-from brian_snn.network.records import FloatArray, Geometry, IntArray
+from brian_snn.network.records import Geometry
 from brian_snn.settings import Schedule
 from brian_snn.simulation.topology import Link
 

@@ -29,8 +29,9 @@ from brian_snn.backends.shared_kernel import input_of_source, weights_by_target
 from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
 from brian_snn.files import require_room, temporary_folder
 from brian_snn.limits import remedy, starting
+from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
-from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
+from brian_snn.simulation.job import Job, run_inputs, shard_result
 from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.topology import Link, Topology

@@ -16,18 +16,17 @@ from rich.text import Text
 
 from brian_snn import load_network
 from brian_snn.checks import whole_number
-from brian_snn.cli.commands import first_images
 from brian_snn.cli.console import Stages, new_console, table
-from brian_snn.cli.main import FAILED
+from brian_snn.cli.options import FAILED
 from brian_snn.cli.timing import Call, Configuration, Workload, configurations, measure
 from brian_snn.conversion.convert import convert
-from brian_snn.datasets import load_demo, load_images
+from brian_snn.datasets import first_images, load_demo, load_images
 from brian_snn.errors import SettingError
 from brian_snn.escaping import csv_safe, shown
 from brian_snn.files import check_target, staged_file
-from brian_snn.network.answers import answer_of
-from brian_snn.network.maps import n_synapses
+from brian_snn.network.output import answer_of
 from brian_snn.network.records import INPUT
+from brian_snn.network.synapses import n_synapses
 from brian_snn.processors import usable_processors
 from brian_snn.setting_options import settings_from, settings_options
 from brian_snn.settings import Recording, Settings

@@ -17,24 +17,16 @@ from brian_snn import load_network, load_result
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.dynamics import parse_replay
 from brian_snn.analysis.summary import accuracy_rows, activity_rows, population_rows, projection_note
+from brian_snn.analysis.verdict import holds
 from brian_snn.analysis.verify import verify as verify_result
 from brian_snn.backends.build_cache import CachedBuild, cache_folder, clear_builds, list_builds
-from brian_snn.cli.console import (
-    RESIDUAL_NOTE,
-    Stages,
-    heading,
-    holds,
-    new_console,
-    table,
-    verdict,
-    verification_rows,
-)
-from brian_snn.cli.main import FAILED
+from brian_snn.cli.console import RESIDUAL_NOTE, Stages, heading, new_console, table, verdict, verification_rows
+from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert as convert_model
-from brian_snn.datasets import Dataset, load_images
+from brian_snn.datasets import first_images, load_images
 from brian_snn.errors import Interrupted, SettingError
 from brian_snn.files import check_target, staged_file
-from brian_snn.network.answers import answer_of
+from brian_snn.network.output import answer_of
 from brian_snn.results.own_folder import check_replaceable
 from brian_snn.results.result import Result, choose_images
 from brian_snn.results.store import DESCRIPTION, SHARDS, read_description
@@ -203,12 +195,3 @@ def _cache_row(build: CachedBuild) -> dict[str, object]:
 def _megabytes(n_bytes: int) -> str:
     """Return a number of bytes in MB."""
     return f"{n_bytes / 1e6:.1f} MB"
-
-
-def first_images(data: Dataset, n_images: int | None) -> Dataset:
-    """Return the first `n_images` of the data with their labels, or all of it for None."""
-    if n_images is None:
-        return data
-    if n_images < 1:
-        raise SettingError(f"--images is {n_images}; it must be at least 1.")
-    return Dataset(data.images[:n_images], None if data.labels is None else data.labels[:n_images], data.source)

@@ -15,6 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from brian_snn.analysis import verdict as analysis_verdict
 from brian_snn.escaping import shown
 
 #: Equations in the order of the columns of the verification table; others of a report come behind them.
@@ -66,7 +67,7 @@ def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
     for population, group in report.groupby("population", sort=False):
         cells = {str(row["equation"]): _residual(row) for _, row in group.iterrows()}
         neurons = f"{int(group['neurons'].max()):,}"
-        n_replayed, n_images = _replayed(group)
+        n_replayed, n_images = analysis_verdict.replayed(group)
         rows.append(
             {"population": population, "neurons x images": neurons}
             | {e: cells.get(e, Text("-")) for e in equations}
@@ -75,42 +76,9 @@ def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
     return rows
 
 
-def holds(report: pd.DataFrame) -> bool:
-    """Return whether every equation holds wherever it applies."""
-    return bool(report["holds"].all())
-
-
 def verdict(report: pd.DataFrame) -> Text:
-    """Return one line: green if all holds, with what was compared; red with what fails."""
-    if holds(report):
-        return Text(f"verified: {compared(report)}", style="bold green")
-    failed = ", ".join(
-        shown(f"{row['equation']} in {row['population']}") for _, row in report[~report["holds"]].iterrows()
-    )
-    return Text(f"VERIFICATION FAILED: {failed}", style="bold red")
-
-
-def compared(report: pd.DataFrame) -> str:
-    """Return in words of how many images the books balance, and of how many the dynamics was replayed.
-
-    Parameters
-    ----------
-    report : DataFrame
-        Of `brian_snn.verify`, or several of them for different images, one below the other.
-    """
-    numbers = [_replayed(group) for _, group in report.groupby("population", sort=False)]
-    n_images = max(n for _, n in numbers)
-    fewest, most = min(n for n, _ in numbers), max(n for n, _ in numbers)
-    books = f"books of all {n_images:,} images" if n_images > 1 else "books of the one image"
-    if fewest == most:
-        return f"{books}, dynamics of {fewest:,} of {n_images:,}"
-    return f"{books}, dynamics of {fewest:,} of {n_images:,} (of {most:,} where the input is constant)"
-
-
-def _replayed(group: pd.DataFrame) -> tuple[int, int]:
-    """Return for how many images the dynamics of a population was replayed, and how many there are."""
-    by_equation = group.groupby("equation")["images"].sum()
-    return int(by_equation.get("spikes", 0)), int(by_equation.max())
+    """Return what a report comes to as one line, green if all holds and red if anything fails."""
+    return Text(analysis_verdict.verdict(report), style="bold green" if analysis_verdict.holds(report) else "bold red")
 
 
 def _residual(row: pd.Series) -> Text:

@@ -20,26 +20,19 @@ from rich.console import Console
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.summary import Row, accuracy_over_time, population_rows, projection_note, write_csv
+from brian_snn.analysis.verdict import holds
 from brian_snn.analysis.verify import compare_with_ann, verify
-from brian_snn.cli.commands import first_images
-from brian_snn.cli.console import (
-    RESIDUAL_NOTE,
-    Stages,
-    heading,
-    holds,
-    new_console,
-    table,
-    verdict,
-    verification_rows,
-)
-from brian_snn.cli.main import FAILED
+from brian_snn.arrays import FloatArray
+from brian_snn.cli.console import RESIDUAL_NOTE, Stages, heading, new_console, table, verdict, verification_rows
+from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
-from brian_snn.datasets import Dataset, load_demo
+from brian_snn.datasets import Dataset, first_images, load_demo
 from brian_snn.escaping import csv_safe
 from brian_snn.files import check_target, files_in, staged_folder
-from brian_snn.frontends.keras.reader import load_model, reference_activations
-from brian_snn.network.answers import answer_of
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure

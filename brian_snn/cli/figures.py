@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from brian_snn.cli.main import PERCENTILE_HELP, add_output
+from brian_snn.cli.options import PERCENTILE_HELP, add_output
 from brian_snn.setting_options import SETTING_HELP, add_settings, settings_from
 
 

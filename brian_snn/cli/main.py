@@ -22,7 +22,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from brian_snn import __version__
+from brian_snn.cli.options import (
+    BAD_INPUT,
+    DATA_HELP,
+    PERCENTILE_HELP,
+    SCHEDULER_HELP,
+    add_any_range,
+    add_output,
+    add_replay,
+    add_workers,
+)
 from brian_snn.errors import BrianSnnError, SettingError
 from brian_snn.escaping import shown
 from brian_snn.files import sweep_temporary
@@ -31,8 +40,7 @@ from brian_snn.processors import usable_processors
 from brian_snn.quiet_brian import import_brian2
 from brian_snn.setting_options import add_settings
 from brian_snn.settings import Settings
-
-FAILED, BAD_INPUT = 1, 2
+from brian_snn.version import __version__
 
 
 class _HelpFormatter(ArgumentDefaultsHelpFormatter):
@@ -128,41 +136,10 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def _add_workers(parser: ArgumentParser, default: int) -> None:
-    """Add the options that say on how many images and processes to run."""
-    parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
-    parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
-
-
-def _add_any_range(parser: ArgumentParser) -> None:
-    """Add the option that lets images of another range pass."""
-    parser.add_argument(
-        "--any-range",
-        action="store_true",
-        help="take images whose pixels are far from the range of the calibration images",
-    )
-
-
-def add_output(parser: ArgumentParser, kind: str, default: Path | None = None, optional: bool = False) -> None:
-    """Add the option that says where the output goes; without a default it must be given, or may be if `optional`."""
-    required = default is None and not optional
-    text = f"{kind} to write (required)" if required else f"{kind} to write"
-    parser.add_argument("-o", "--output", type=Path, default=default, required=required, metavar="PATH", help=text)
-    parser.add_argument("--force", action="store_true", help=f"replace a {kind} that an earlier run wrote")
-
-
-def _add_replay(parser: ArgumentParser) -> None:
-    """Add the option that says how many images are stepped through outside Brian2."""
-    text = "images to replay by Eq. (4) and compare spike by spike: a number, all, or as many as take a few seconds"
-    parser.add_argument("--replay", default="auto", metavar="N|all|auto", help=text)
-
-
 def _convert_options(parser: ArgumentParser) -> None:
     """Add the options of ``convert``."""
     parser.add_argument("model", type=Path, help="a .keras or .h5 file")
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("calibration images")
-    )
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("calibration images"))
     parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=PERCENTILE_HELP)
     parser.add_argument(
         "--normalisation", default="layer", metavar="layer|channel", help="one lambda per layer or channel"
@@ -179,10 +156,10 @@ def _convert_options(parser: ArgumentParser) -> None:
 def _simulate_options(parser: ArgumentParser) -> None:
     """Add the options of ``simulate``."""
     parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=_DATA_HELP.format("images to show"))
-    _add_any_range(parser)
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("images to show"))
+    add_any_range(parser)
     add_settings(parser)
-    _add_workers(parser, default=1)
+    add_workers(parser, default=1)
     for what, text in (("spikes", "spike trains"), ("potentials", "potential V(t)")):
         parser.add_argument(
             f"--record-{what}", nargs="+", default=(), metavar="LAYER", help=f"layers to record the {text} of"
@@ -193,7 +170,7 @@ def _simulate_options(parser: ArgumentParser) -> None:
         metavar="N",
         help="images to simulate and write at a time; some 64 MB worth by default",
     )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER_HELP)
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER_HELP)
     parser.add_argument(
         "--resume",
         action=BooleanOptionalAction,
@@ -209,9 +186,9 @@ def _simulate_options(parser: ArgumentParser) -> None:
 def _sweep_options(parser: ArgumentParser) -> None:
     """Add the options of ``sweep``."""
     parser.add_argument("sweep", type=Path, help="TOML file: what stays the same, and in [grid] lists of what does not")
-    _add_any_range(parser)
+    add_any_range(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes to run side by side")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER_HELP)
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER_HELP)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="folder of the table; a sweep goes on in it"
     )
@@ -225,7 +202,7 @@ def _cache_options(parser: ArgumentParser) -> None:
 def _verify_options(parser: ArgumentParser) -> None:
     """Add the options of ``verify``."""
     parser.add_argument("result", type=Path, help="folder that brian-snn simulate wrote")
-    _add_replay(parser)
+    add_replay(parser)
     text = "also prove bounds of all rates of the first N images, and show how tight they are"
     parser.add_argument("--bounds", type=int, metavar="N", help=text)
 
@@ -239,14 +216,14 @@ def _report_options(parser: ArgumentParser) -> None:
         metavar="PATH",
         help="the Keras model that was converted, to compare rates with Keras; else with the network without spikes",
     )
-    _add_replay(parser)
+    add_replay(parser)
     add_output(parser, "file", Path("report.html"))
 
 
 def _demo_options(parser: ArgumentParser) -> None:
     """Add the options of ``demo``."""
     add_settings(parser, only=("steps", "threshold", "backend"))
-    _add_workers(parser, default=min(usable_processors(), 4))
+    add_workers(parser, default=min(usable_processors(), 4))
     add_output(parser, "folder", Path("brian-snn-demo"))
 
 
@@ -255,8 +232,8 @@ def _bench_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "network", type=Path, nargs="?", help="file that brian-snn convert wrote; that of the demo by default"
     )
-    parser.add_argument("--data", type=Path, metavar="PATH", help=_DATA_HELP.format("images to show"))
-    _add_any_range(parser)
+    parser.add_argument("--data", type=Path, metavar="PATH", help=DATA_HELP.format("images to show"))
+    add_any_range(parser)
     parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times that every row is measured")
     parser.add_argument(
@@ -339,10 +316,6 @@ def _fail(message: str) -> int:
         sys.stderr.write(f"brian-snn: error: {shown(line)}\n")
     return BAD_INPUT
 
-
-_DATA_HELP = "{}: .npz, .npy, an IDX file (.gz or not), or a folder with x_test.npz, y_test.npz, x_norm.npz"
-_SCHEDULER_HELP = "Dask scheduler whose workers simulate, such as tcp://host:8786"
-PERCENTILE_HELP = "percentile of the positive activations that becomes lambda, the activation coded by the highest rate"
 
 COMMANDS = (
     Command(

@@ -30,20 +30,20 @@ from rich.console import Console
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
+from brian_snn.answers import Answer
 from brian_snn.checks import whole_number
-from brian_snn.cli.commands import first_images
 from brian_snn.cli.console import Stages, new_console, table
-from brian_snn.cli.main import FAILED
+from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
 from brian_snn.conversion.normalise import check_grid, check_scaling
-from brian_snn.datasets import Dataset, load_images
+from brian_snn.datasets import Dataset, first_images, load_images
 from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.escaping import csv_safe
 from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
-from brian_snn.frontends.keras.reader import load_model
-from brian_snn.network.answers import Answer, answer_of
-from brian_snn.network.records import Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
 from brian_snn.reading import check_tree, parsed_json, read_text
 from brian_snn.results.folder import discard
 from brian_snn.results.result import Result

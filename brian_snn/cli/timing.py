@@ -15,11 +15,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from brian_snn.arrays import FloatArray
 from brian_snn.backends.build_cache import cache_folder
 from brian_snn.cli.console import Stages
 from brian_snn.errors import SettingError
-from brian_snn.network.maps import n_synapses
-from brian_snn.network.records import INPUT, FloatArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT
+from brian_snn.network.synapses import n_synapses
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import simulate_settings
 from brian_snn.settings import FloatType, ProjectionMode, Recording, Settings

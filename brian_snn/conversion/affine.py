@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import ModelError
-from brian_snn.network.records import INPUT, FloatArray, Geometry, IntArray, LayerPath
+from brian_snn.network.records import INPUT, Geometry, LayerPath
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import LinearTerm, source_index
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
-from brian_snn.network.maps import synapses
-from brian_snn.network.records import FloatArray, Geometry, IntArray, Pair
+from brian_snn.network.records import Geometry, Pair
+from brian_snn.network.synapses import synapses
 
 # Products that are held at a time when a map is multiplied into a dense matrix.
 _CHUNK_PRODUCTS = 2**22

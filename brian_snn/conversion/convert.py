@@ -26,13 +26,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from brian_snn import __version__
+from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
-from brian_snn.frontends.keras.reader import check_against_keras, load_model, read_model
-from brian_snn.network.records import Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reader import read_model
+from brian_snn.network.network import Network
+from brian_snn.version import __version__
 
 
 def convert(

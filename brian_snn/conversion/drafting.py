@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.affine import LinearTerm, Value, View, source_index, whole_population
 from brian_snn.conversion.projecting import identity_term
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
-from brian_snn.network.records import INPUT, FloatArray, LayerPath, Network, Population, PopulationKind, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, LayerPath, Population, PopulationKind, Projection
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import (
     LinearTerm,
     Value,
@@ -29,7 +30,8 @@ from brian_snn.conversion.projecting import project_dense, project_window, windo
 from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.network.maps import apply_map
-from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, FloatArray, Geometry, GeometryKind, IntArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Geometry, GeometryKind
 
 
 def fold(graph: LayerGraph) -> Network:

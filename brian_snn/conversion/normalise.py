@@ -14,13 +14,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.checks import real_number
 from brian_snn.conversion.affine import scale_outputs
 from brian_snn.conversion.projecting import scale_inputs
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.network.forward import checked_images, iterate_forward
-from brian_snn.network.maps import synapses
-from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Population, Projection
+from brian_snn.network.synapses import synapses
 
 Scale = float | FloatArray
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.affine import (
     LinearTerm,
     Term,
@@ -26,7 +27,7 @@ from brian_snn.conversion.projecting import project_window, window_geometry
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.network.maps import apply_map
-from brian_snn.network.records import INPUT, FloatArray, Geometry, LayerPath
+from brian_snn.network.records import INPUT, Geometry, LayerPath
 
 # Operations after which a ReLU does what it does before them.
 _COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "concatenate", "max_pool")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 
 #: How far the images of a pair reach, as multiples of the range, and whether their pixels are at its ends only.
 _PAIRS = ((1.0, False), (1.0, True), (5.0, False), (50.0, False), (1000.0, False))

@@ -11,11 +11,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import LinearTerm, View, source_index
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.network.maps import output_length, same_padding
-from brian_snn.network.records import FloatArray, Geometry, GeometryKind, IntArray, Pair
+from brian_snn.network.records import Geometry, GeometryKind, Pair
 
 
 def window_geometry(node: LayerNode, kind: GeometryKind, input_shape: tuple[int, ...], n_out: int) -> Geometry:

@@ -1,4 +1,4 @@
-"""Save and load networks: one ``.npz`` of numeric arrays, with the structure in it as JSON.
+"""Read networks: one ``.npz`` of numeric arrays, with the structure in it as JSON.
 
 Nothing in the file is code, and loading it needs neither Keras nor pickle. The structure is read first, of which there
 may be 16 MiB; then the arrays that it names, in the shapes that it says, and nothing else. Only the reading of the file
@@ -8,123 +8,28 @@ sentence, and any other error is our own.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from brian_snn.errors import DataError, ModelError, OutputError
-from brian_snn.files import whole_file
+from brian_snn.errors import DataError, ModelError
 from brian_snn.network.archive import Archive
+from brian_snn.network.encoding import FORMAT, VERSION, digest
 from brian_snn.network.geometry import check_geometry
-from brian_snn.network.records import INPUT, Geometry, LayerPath, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, LayerPath, Population, Projection
 from brian_snn.network.validity import shape_of, shown
-
-_FORMAT = "brian_snn network"
-#: Version 1 had a name for the image, and layers of the model as text: see `_from_version_1`. It said neither what the
-#: output means nor what the network was calibrated on.
-_VERSION = 2
-_ARRAY_FIELDS = ("weights", "source_index", "target_index")
 
 #: The structure of a network of a thousand layers takes half a megabyte.
 _STRUCTURE_BYTES, _MOST_RECORDS = 2**24, 10_000
 
-Arrays = dict[str, Any]
 
 _Kind = TypeVar("_Kind")
 
 
-def save_network(network: Network, path: str | Path) -> None:
-    """Write a network to a file.
-
-    It is there whole or not at all, whatever goes wrong.
-
-    Parameters
-    ----------
-    network : Network
-        Any stage of it.
-    path : str or Path
-        The file; its folder must exist.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    path = Path(path)
-    try:
-        with whole_file(path) as file:
-            np.savez_compressed(file, **_encode(network))
-    except OSError as error:
-        cause = error.__cause__ if isinstance(error, OutputError) else error
-        reason = getattr(cause, "strerror", None) or error
-        raise OutputError(f"network file {path}: it cannot be written ({reason}).") from error
-
-
-def network_digest(network: Network) -> str:
-    """Return a hash of everything in a network but its provenance."""
-    return _digest(_encode(network))
-
-
-def _digest(arrays: Arrays) -> str:
-    """Return a hash of all arrays, without the provenance that is in the structure."""
-    structure = json.loads(arrays["structure"].tobytes()) | {"provenance": {}}
-    arrays = arrays | {"structure": _as_array(structure)}
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + str(arrays[name].dtype).encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
-
-
-def _encode(network: Network) -> Arrays:
-    """Return the arrays of a network by name, the structure as JSON among them."""
-    arrays: Arrays = {}
-    structure = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "output_activation": network.output_activation,
-        "calibration_range": network.calibration_range,
-        "input_shape": network.input_shape,
-        "percentile": network.percentile,
-        "normalisation": network.normalisation,
-        "grid": network.grid,
-        "provenance": network.provenance,
-        "populations": [_population_record(p, k, arrays) for k, p in enumerate(network.populations)],
-        "projections": [_projection_record(p, k, arrays) for k, p in enumerate(network.projections)],
-    }
-    arrays["structure"] = _as_array(structure)
-    return arrays
-
-
-def _as_array(structure: dict[str, Any]) -> Any:
-    """Return the structure as the bytes of its JSON."""
-    return np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
-
-
-def _population_record(population: Population, k: int, arrays: Arrays) -> dict[str, Any]:
-    arrays[f"bias_{k}"] = population.bias
-    arrays[f"scale_{k}"] = np.asarray(population.scale, dtype=np.float64)
-    fields = ("name", "kind", "shape", "depth", "ceiling", "reference")
-    return {field: getattr(population, field) for field in fields}
-
-
-def _projection_record(projection: Projection, k: int, arrays: Arrays) -> dict[str, Any]:
-    present = [field for field in _ARRAY_FIELDS if getattr(projection, field) is not None]
-    arrays.update({f"{field}_{k}": getattr(projection, field) for field in present})
-    return {
-        "source": projection.source,
-        "target": projection.target,
-        "geometry": asdict(projection.geometry),
-        "arrays": present,
-    }
-
-
 def load_network(path: str | Path) -> Network:
-    """Read a network from a file that `save_network` wrote.
+    """Read a network from a file that `Network.save` wrote.
 
     Parameters
     ----------
@@ -145,13 +50,13 @@ def load_network(path: str | Path) -> Network:
 
 
 def read_network(path: Path) -> tuple[Network, str]:
-    """Do what `load_network` does, and return the `network_digest` that the file had when it was written as well."""
+    """Do what `load_network` does, and return the `Network.digest` that the file had when it was written as well."""
     if not path.is_file():
         raise DataError(f"network file {path}: there is no such file.")
     with Archive(path) as archive:
         try:
             network = _network(_structure(path, archive), archive)
-            return network, _digest(archive.arrays)
+            return network, digest(archive.arrays)
         except ModelError as error:
             raise DataError(f"network file {path}: it is damaged ({error}); save the network again.") from error
         except RecursionError as error:
@@ -174,16 +79,16 @@ def _structure(path: Path, archive: Archive) -> dict[str, Any]:
     if not isinstance(structure, dict) or not {"format", "version"} <= set(structure):
         raise nothing
     kind, version = structure["format"], structure["version"]
-    if kind != _FORMAT:
+    if kind != FORMAT:
         raise DataError(f"network file {path}: it holds {shown(kind)}, not a network; write one with Network.save.")
     if type(version) is not int or version < 1:
         raise DataError(
             f"network file {path}: it is damaged (its version is {shown(version)}); save the network again."
         )
-    if version > _VERSION:
+    if version > VERSION:
         raise DataError(
             f"network file {path}: it was written by a newer brian_snn: its format is version {version}, this program "
-            f"reads version {_VERSION}; upgrade brian_snn, or convert the model again."
+            f"reads version {VERSION}; upgrade brian_snn, or convert the model again."
         )
     return structure
 

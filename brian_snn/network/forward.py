@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.network.maps import apply_map, gather_inputs, scatter_outputs
-from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Population, Projection
 
 #: Pixels are split at multiples of this, or of a larger power of two where their sums need one.
 _PIXEL_GRID = 2.0**-24

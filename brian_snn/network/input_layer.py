@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 
 #: Name of the population, with underscores behind it where a layer of the model is called so.
 INPUT_POPULATION = "input_spikes"

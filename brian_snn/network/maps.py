@@ -1,9 +1,4 @@
-"""The linear maps of projections in plain NumPy: apply them, and list their synapses.
-
-Every map but max pooling is a grouped convolution: a dense layer is one with a 1x1 image, a depthwise convolution and
-an average have one group per channel, an identity has a 1x1 kernel too. So one enumeration serves them all. Sums are
-taken in float64.
-"""
+"""The linear maps of projections in plain NumPy. Sums are taken in float64."""
 
 from __future__ import annotations
 
@@ -14,10 +9,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from brian_snn.errors import ModelError
-from brian_snn.network.records import INPUT, FloatArray, Geometry, IntArray, Network, Pair, Projection
+from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.network.records import Geometry, Pair
 
 # Upper limits of the unrolled windows that are held at a time: of several images, and of the rows of one.
 _CHUNK_BYTES, _ROWS_BYTES = 2**26, 2**29
@@ -212,145 +206,3 @@ def scatter_outputs(projection: Wiring, values: FloatArray, totals: FloatArray) 
 
 
 # --- listing the synapses -------------------------------------------------------------------------------------------
-
-
-def _axis_pairs(geometry: Geometry, axis: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return (input position, window, kernel element) of all that meet along an axis, by position, then window."""
-    if not geometry.is_window:
-        return (np.zeros(1, np.int32),) * 3
-    n_elements = geometry.kernel_size[axis]
-    pairs = np.arange(geometry.output_shape[axis] * n_elements, dtype=np.int32)
-    window, element = np.divmod(pairs, np.int32(n_elements))
-    place = window * np.int64(geometry.strides[axis]) + element * np.int64(geometry.dilation[axis])
-    place -= geometry.padding[axis][0]
-    meets = (place >= 0) & (place < geometry.input_shape[axis])
-    position, window, element = place[meets].astype(np.int32), window[meets], element[meets]
-    # Stable: the windows of a position stay in order.
-    order = np.argsort(position, kind="stable")
-    return position[order], window[order], element[order]
-
-
-def _axis_counts(geometry: Geometry, axis: int) -> NDArray[np.int64]:
-    """Return how many windows each input position along an axis lies in, where the kernel has an element."""
-    n_positions = geometry.input_shape[axis] if geometry.is_window else 1
-    return np.bincount(_axis_pairs(geometry, axis)[0], minlength=n_positions)
-
-
-def fan_out(projection: Wiring, n_source: int) -> NDArray[np.int64]:
-    """Return the number of synapses that leave each neuron of the source, (n_source,) int array."""
-    shape = grouped(projection.geometry)
-    rows, columns = (_axis_counts(projection.geometry, axis) for axis in (0, 1))
-    per_channel = shape.output_shape[2] // shape.groups
-    counts = np.repeat(np.outer(rows, columns).ravel() * per_channel, shape.input_shape[2])
-    result = np.zeros(n_source, np.int64)
-    if projection.source_index is None:
-        result[: len(counts)] = counts
-    else:
-        real = projection.source_index >= 0
-        result[projection.source_index[real]] = counts[real]
-    return result
-
-
-def total_fan_out(network: Network, name: str) -> NDArray[np.int64]:
-    """Return the number of synapses that leave each neuron of a population, over all projections, (size,)."""
-    size = network[name].size
-    return sum((fan_out(p, size) for p in network.out_of(name)), start=np.zeros(size, np.int64))
-
-
-def n_synapses(network: Network, projection: Projection) -> int:
-    """Return the number of synapses of a projection; for one from the image, of its multiply-adds."""
-    source, geometry = projection.source, projection.geometry
-    if projection.source_index is None:
-        shape = grouped(geometry)
-        meetings = prod(int(_axis_counts(geometry, axis).sum()) for axis in (0, 1))
-        return meetings * shape.input_shape[2] * (shape.output_shape[2] // shape.groups)
-    n_source = prod(network.input_shape) if source is INPUT else network[source].size
-    return int(fan_out(projection, n_source).sum())
-
-
-def _meetings(geometry: Geometry) -> tuple[IntArray, IntArray, IntArray]:
-    """Return (input position, window, kernel element) of all that meet, ordered by position, then window."""
-    row, row_window, i = (a[:, None] for a in _axis_pairs(geometry, 0))
-    column, column_window, j = _axis_pairs(geometry, 1)
-    shape, n_elements = grouped(geometry), geometry.kernel_size[1]
-    position = (row * np.int32(shape.input_shape[1]) + column).ravel()
-    window = (row_window * np.int32(shape.output_shape[1]) + column_window).ravel()
-    element = (i * np.int32(n_elements) + j).ravel()
-    # They come by row and its window first; stable, so that the windows of a position stay in order.
-    order = np.argsort(position, kind="stable")
-    return position[order], window[order], element[order]
-
-
-def _repeat_per_channel(position: IntArray, n_positions: int, n_channels: int) -> tuple[IntArray, IntArray]:
-    """Return (meeting, channel) for every channel of every position, ordered by position, channel, meeting."""
-    counts = np.bincount(position, minlength=n_positions)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    lengths = np.repeat(counts, n_channels)
-    ends = np.cumsum(lengths)
-    shift = np.repeat(starts, n_channels) - (ends - lengths)
-    meeting = np.arange(ends[-1], dtype=np.int64) + np.repeat(shift, lengths)
-    channel = np.repeat(np.tile(np.arange(n_channels, dtype=np.int32), n_positions), lengths)
-    return meeting.astype(np.int32), channel
-
-
-def _map_synapses(geometry: Geometry) -> tuple[IntArray, IntArray, IntArray]:
-    """Return (input, output, weight index) of every synapse of a map, ordered by input, then output."""
-    shape = grouped(geometry)
-    height, width, n_in = shape.input_shape
-    n_out, per_channel = shape.output_shape[2], shape.output_shape[2] // shape.groups
-    in_group = n_in // shape.groups
-    position, window, tap = _meetings(geometry)
-    meeting, channel = _repeat_per_channel(position, height * width, n_in)
-    offset = np.arange(per_channel, dtype=np.int32)[None, :]
-    out_channel = (channel // np.int32(in_group) * np.int32(per_channel))[:, None] + offset
-    pre = np.repeat(position[meeting] * np.int32(n_in) + channel, per_channel)
-    post = ((window[meeting] * np.int32(n_out))[:, None] + out_channel).ravel()
-    if geometry.kind in ("average_pool", "max_pool"):
-        return pre, post, post
-    row = tap[meeting] * np.int32(in_group) + channel % np.int32(in_group)
-    # One weight per element: a diagonal matrix is stored as its diagonal.
-    index = pre if geometry.kind == "identity" else ((row * np.int32(n_out))[:, None] + out_channel).ravel()
-    return pre, post, index
-
-
-def synapses(projection: Wiring, n_source: int) -> tuple[IntArray, IntArray, IntArray | None]:
-    """List the synapses of a projection.
-
-    Padding and constant zeros make no synapse. The lists are made in order; only a projection whose indices run
-    against the order of the neurons is sorted afterwards.
-
-    Parameters
-    ----------
-    projection : Projection, or what else has its wiring
-        From a population or from the image.
-    n_source : int
-        Number of neurons of the source, against which the indices are checked.
-
-    Returns
-    -------
-    pre, post : (n_synapses,) int array
-        Flat index of the source and of the target neuron, ordered by `pre`, then `post`.
-    weight_index : (n_synapses,) int array, or None
-        Position in its ``weights.ravel()``; None for max pooling.
-
-    Raises
-    ------
-    ModelError
-        If the projection names a source neuron that does not exist.
-    """
-    pre, post, index = _map_synapses(projection.geometry)
-    if projection.source_index is not None:
-        pre = projection.source_index[pre]
-        real = pre >= 0
-        pre, post, index = (a[real] for a in (pre, post, index)) if not real.all() else (pre, post, index)
-    if projection.target_index is not None:
-        post = projection.target_index[post]
-    if len(pre) and pre.max() >= n_source:
-        raise ModelError(
-            f"a {projection.geometry.kind} map reads neuron {pre.max()}; its source has {n_source} neurons."
-        )
-    key = pre.astype(np.int64) * (int(post.max(initial=0)) + 1) + post
-    if np.any(key[1:] < key[:-1]):
-        order = np.argsort(key, kind="stable")
-        pre, post, index = pre[order], post[order], index[order]
-    return pre, post, None if projection.geometry.kind == "max_pool" else index

@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.network import forward
+from brian_snn.network.grid import on_grid
 from brian_snn.network.maps import apply_map
-from brian_snn.network.records import INPUT, FloatArray, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Population, Projection
+from brian_snn.network.roles import float_type
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import float_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +39,6 @@ class Parameters:
     network: Network
     threshold: float
     v_init: float
-
-
-def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
-    """Return the multiples of `grid` nearest to `values`; infinity where float64 holds none."""
-    with np.errstate(over="ignore"):
-        return np.round(np.asarray(values, np.float64) / grid) * grid
 
 
 def scaled_parameters(network: Network, settings: Settings) -> Parameters:

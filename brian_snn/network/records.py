@@ -10,21 +10,19 @@ multiplier)``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import ModelError
 from brian_snn.network.geometry import Geometry as Geometry
 from brian_snn.network.geometry import GeometryKind as GeometryKind
 from brian_snn.network.geometry import Pair as Pair
 from brian_snn.network.geometry import check_geometry
 from brian_snn.network.validity import (
-    check_network,
     check_text,
     check_texts,
     neurons,
@@ -33,12 +31,8 @@ from brian_snn.network.validity import (
     real,
     shape_of,
     shown,
-    two,
     whole,
 )
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 #: The source of a projection that carries the image itself, as numbers, to a first hidden layer. No name equals it.
 INPUT: Final = None
@@ -200,105 +194,6 @@ class Population:
     def size(self) -> int:
         """Number of neurons."""
         return prod(self.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A converted network: what `brian_snn.convert` returns and `brian_snn.simulate` takes.
-
-    Parameters
-    ----------
-    populations : tuple of Population
-        In topological order; the last one is the output.
-    projections : tuple of Projection
-        Those from `INPUT` among them.
-    input_shape : tuple of int
-        Shape of one image.
-    percentile, normalisation, grid
-        The settings of `brian_snn.convert` that made it. `grid` is 0 before rounding.
-    provenance : dict of str to str
-        Name and hash of the model, versions.
-    output_activation : str
-        What the model puts its output through and the network leaves off: ``softmax``, ``log_softmax``, ``sigmoid``,
-        ``tanh``, or nothing (``linear``). ``hidden`` if the output is a layer inside the model, ``unknown`` if the file
-        is of the format before this field.
-    calibration_range : (float, float), or None
-        Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
-
-    Raises
-    ------
-    ModelError
-        If populations have equal names or are not in topological order, a projection does not fit its ends, or a number
-        is off the grid; the message names population or projection.
-    """
-
-    populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
-    input_shape: tuple[int, ...]
-    percentile: float = 0.0
-    normalisation: str = "none"
-    grid: float = 0.0
-    provenance: dict[str, str] = field(default_factory=dict)
-    output_activation: str = "linear"
-    calibration_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        """Check what the parts are to each other."""
-        _set(self, populations=tuple(self.populations), projections=tuple(self.projections))
-        for parts, kind in ((self.populations, Population), (self.projections, Projection)):
-            if strange := [part for part in parts if not isinstance(part, kind)]:
-                raise ModelError(f"{shown(strange[0])} is no {kind.__name__}, of which a network consists")
-        _set(self, input_shape=shape_of(self.input_shape, "the image"), percentile=real(self.percentile, "percentile"))
-        if not 0 <= self.percentile <= 100:
-            raise ModelError(f"percentile is {self.percentile!r}; it must be 0 to 100")
-        one_of(self.normalisation, ("none", "layer", "channel"), "normalisation is")
-        _set(self, grid=real(self.grid, "grid"))
-        if self.grid != 0 and not (0 < self.grid <= 1 and math.frexp(self.grid)[0] == 0.5):
-            raise ModelError(f"grid is {self.grid!r}, which is no power of two up to 1")
-        one_of(self.output_activation, ("linear", *OUTPUT_ACTIVATIONS, "hidden", "unknown"), "output_activation is")
-        if self.calibration_range is not None:
-            low, high = (real(end, "calibration_range") for end in two(self.calibration_range, "calibration_range"))
-            if not low <= high:
-                raise ModelError(
-                    f"calibration_range is {shown(self.calibration_range)}; its smallest pixel comes first"
-                )
-            _set(self, calibration_range=(low, high))
-        if not isinstance(self.provenance, dict):
-            raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
-        check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
-        check_network(self)
-
-    def __getitem__(self, name: str) -> Population:
-        """Return the population of that name; KeyError lists the names there are."""
-        for population in self.populations:
-            if population.name == name:
-                return population
-        raise KeyError(f"no population {name!r}; there are {[p.name for p in self.populations]}")
-
-    @property
-    def output(self) -> Population:
-        """The last population, whose potentials or rates are the logits."""
-        return self.populations[-1]
-
-    def save(self, path: str | Path) -> None:
-        """Write the network to an ``.npz`` file; `brian_snn.load_network` reads it back, without TensorFlow.
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
-        from brian_snn.network.file import save_network
-
-        save_network(self, Path(path))
-
-    def into(self, name: str) -> tuple[Projection, ...]:
-        """Return the projections onto a population, those from the image among them."""
-        return tuple(p for p in self.projections if p.target == name)
-
-    def out_of(self, name: str | None) -> tuple[Projection, ...]:
-        """Return the projections that leave a population, or the image."""
-        return tuple(p for p in self.projections if p.source == name)
 
 
 def _set(record: object, **values: object) -> None:

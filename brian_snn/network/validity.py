@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from brian_snn.errors import ModelError
 
 if TYPE_CHECKING:
-    from brian_snn.network.records import Network, Population, Projection
+    pass
 
-# Numbers that are looked at together: a network's are checked in each of its stages, in pieces that a cache holds.
-_CHUNK = 2**15
 
 #: The largest number in a map. Compiled programs count in 32 bits, and add two of them: a row and a step beyond it.
 LARGEST = 2**30
@@ -150,95 +148,3 @@ def neurons(index: Any, n: int, least: int, where: str) -> NDArray[np.int32] | N
 
 
 # --- records --------------------------------------------------------------------------------------------------------
-
-
-def check_network(network: Network) -> None:
-    """Check what its populations and projections are to each other: names, order, kinds, sizes, depths and the grid.
-
-    Raises
-    ------
-    ModelError
-        At the first thing that no conversion makes; the message names population or projection.
-    """
-    if not network.populations:
-        raise ModelError("there are no populations")
-    sizes: dict[str | None, int] = {None: math.prod(network.input_shape)}
-    depths: dict[str | None, int] = {None: 0}
-    into: dict[str, list[Projection]] = {}
-    for projection in network.projections:
-        into.setdefault(projection.target, []).append(projection)
-    for population in network.populations:
-        if population.name in sizes:
-            raise ModelError(f"there are two populations {population.name!r}")
-        _check_grid(population.bias, network.grid, f"{population.label}, bias")
-        arriving = into.pop(population.name, [])
-        for projection in arriving:
-            if projection.source not in sizes:
-                raise ModelError(f"{projection.label}: its source is no population before it")
-            _check_ends(projection, population, sizes[projection.source])
-            if projection.weights is not None:
-                _check_grid(projection.weights, network.grid, f"{projection.label}, weights")
-        _check_place(population, arriving, network)
-        _check_depth(population, arriving, depths)
-        sizes[population.name] = population.size
-    if into:
-        raise ModelError(f"projections lead to {shown(sorted(into))}, which are no populations")
-    if sum(sizes.values()) > MOST_ELEMENTS:
-        raise ModelError("pixels and neurons together are more than 2**31")
-
-
-def _check_grid(values: NDArray[np.float64], grid: float, where: str) -> None:
-    if not grid:
-        return
-    # Exact: a division by a power of two changes the exponent only, and what overflows is a multiple of any grid.
-    flat = values.reshape(-1)
-    for start in range(0, len(flat), _CHUNK):
-        with np.errstate(over="ignore"):
-            multiples = flat[start : start + _CHUNK] / grid
-        if not np.array_equal(multiples, np.rint(multiples)):
-            raise ModelError(f"{where}: some are no multiples of the grid {grid:g}")
-
-
-def _check_ends(projection: Projection, target: Population, n_source: int) -> None:
-    """Raise unless a projection fits its source and its target."""
-    geometry, where = projection.geometry, projection.label
-    if (geometry.kind == "max_pool") != (target.kind == "max_pool"):
-        raise ModelError(f"{where}: a {geometry.kind} map leads to a population of kind {target.kind}")
-    if geometry.kind == "max_pool" and projection.source is None:
-        raise ModelError(f"{where}: a maximum is taken of spikes, and the image has none")
-    for index, n, n_neurons, name in (
-        (projection.source_index, geometry.n_in, n_source, "source_index"),
-        (projection.target_index, geometry.n_out, target.size, "target_index"),
-    ):
-        if index is None and n > n_neurons:
-            raise ModelError(f"{where}, {name}: it is missing, and the map has {n} elements for {n_neurons} neurons")
-        if index is not None and index.max(initial=0) >= n_neurons:
-            raise ModelError(f"{where}, {name}: {n} neurons from 0 to {n_neurons - 1} were expected")
-
-
-def _check_place(population: Population, arriving: Sequence[Projection], network: Network) -> None:
-    """Raise unless a population may stand where it is: a readout at the end, and others where they have inputs."""
-    if population.kind == "readout" and population is not network.populations[-1]:
-        raise ModelError(f"{population.label}: it is a readout, which sends no spikes, and not the last population")
-    if population.kind == "max_pool" and not arriving:
-        raise ModelError(f"{population.label}: no projection leads to it; a maximum is taken of some spikes")
-    if population.kind == "poisson" and not (len(arriving) == 1 and _is_image(arriving[0], population, network)):
-        raise ModelError(f"{population.label}: a population of kind poisson has the image as its only input, as it is")
-
-
-def _is_image(projection: Projection, target: Population, network: Network) -> bool:
-    """Whether a projection gives each pixel of the image to one neuron."""
-    plain = projection.source_index is None and projection.target_index is None
-    is_identity = projection.geometry.kind == "identity" and target.shape == network.input_shape
-    return projection.source is None and plain and is_identity and projection.geometry.n_in == target.size
-
-
-def _check_depth(population: Population, arriving: Sequence[Projection], depths: dict[str | None, int]) -> None:
-    """Raise unless the depth, which the clamp goes by, is that of the longest path; add it to the depths."""
-    below = max((depths[projection.source] for projection in arriving), default=0)
-    depths[population.name] = below + (population.kind not in ("max_pool", "poisson"))
-    if population.depth != depths[population.name]:
-        raise ModelError(
-            f"{population.label}: its depth is {population.depth!r}, its longest path has "
-            f"{depths[population.name]} populations with a membrane"
-        )

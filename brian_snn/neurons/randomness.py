@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 
 #: The same generator in C++, under the name `uniform_number`.
 UNIFORM_CPP = """

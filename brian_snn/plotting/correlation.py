@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from brian_snn.analysis.transients import pearson
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.plotting.style import BLUE, GREY, count_label, house_style, new_figure, panel_grid, sample
 
 

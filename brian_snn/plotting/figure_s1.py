@@ -13,7 +13,7 @@ from matplotlib.colors import CenteredNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.plotting.style import GREY, INK, house_style, new_figure
 
 _MAP_COLOURS = "magma"

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.equations import residual_s9, residual_s11
+from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import input_currents, scaled_parameters
-from brian_snn.network.records import INPUT, FloatArray
+from brian_snn.network.records import INPUT
 from brian_snn.plotting.correlation import plot_correlation
 from brian_snn.plotting.raster import plot_raster
 from brian_snn.plotting.rate_law import RateLaw, plot_rate_laws

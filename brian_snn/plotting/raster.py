@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.network.records import IntArray
+from brian_snn.arrays import IntArray
 from brian_snn.plotting.style import BLUE, count_label, house_style, new_figure, sample
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.network.records import FloatArray
+from brian_snn.arrays import FloatArray
 from brian_snn.plotting.style import INK, LIGHT, MAX_POINTS, count_label, house_style, new_figure, sample
 
 #: Rates drawn in a panel: few enough that the ring of the equation around each dot can be seen.

@@ -18,15 +18,18 @@ from numpy.typing import NDArray
 from brian_snn.analysis.classification import trained_answers
 from brian_snn.analysis.dynamics import Replay
 from brian_snn.analysis.verify import verify
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import READ_ERRORS, DataError
-from brian_snn.frontends.keras.reader import load_model, reference_activations
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.frontends.keras.walk import walk
-from brian_snn.network.answers import answer_of
 from brian_snn.network.forward import forward
 from brian_snn.network.input_layer import without_input_population
-from brian_snn.network.records import FloatArray, IntArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
+from brian_snn.results.load import load_result
 from brian_snn.results.result import Result, choose_images
-from brian_snn.results.store import LABELS, load_result, read_description
+from brian_snn.results.store import LABELS, read_description
 
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.
 _SAMPLE_NUMBERS = 2**21

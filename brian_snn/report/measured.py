@@ -12,8 +12,8 @@ from brian_snn.analysis.classification import accuracy, confusion_matrix, confus
 from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.summary import accuracy_over_time, activity_rows, population_rows
 from brian_snn.analysis.transients import pearson
-from brian_snn.network.answers import answer_of
-from brian_snn.network.records import FloatArray, IntArray
+from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.network.output import answer_of
 from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.correlation import plot_values
 from brian_snn.plotting.gallery import checkpoint_times_ms

@@ -6,12 +6,12 @@ from importlib import resources
 
 import jinja2
 
-from brian_snn import __version__
-from brian_snn.cli.console import holds, verdict
+from brian_snn.analysis.verdict import holds, verdict
 from brian_snn.escaping import shown
 from brian_snn.report import explained, measured, provenance
 from brian_snn.report.blocks import Page
 from brian_snn.report.gather import Run
+from brian_snn.version import __version__
 
 _SECTIONS = (
     measured.answers,
@@ -35,7 +35,7 @@ def compose(run: Run) -> Page:
     return Page(
         title=f"Run {run.folder.resolve().name}",
         subtitle=subtitle,
-        verdict=verdict(run.verification).plain,
+        verdict=verdict(run.verification),
         holds=holds(run.verification),
         numbers=measured.head_numbers(run),
         sections=tuple(section(run) for section in _SECTIONS),

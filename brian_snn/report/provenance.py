@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from brian_snn import __version__
 from brian_snn.pixel_range import finite_range, is_far_outside
 from brian_snn.report.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.report.gather import Run
 from brian_snn.results.store import IMAGES, LABELS, NETWORK
 from brian_snn.setting_options import settings_options
+from brian_snn.version import __version__
 
 _SIMULATED = ("network", "images")
 _PACKAGES = ("brian2", "numpy", "keras", "tensorflow", "matplotlib")

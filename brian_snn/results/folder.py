@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from brian_snn.errors import DataError, OutputError
-from brian_snn.network.file import network_digest
+from brian_snn.results.arrays import Shard
 from brian_snn.results.own_folder import (
     COMING,
     MARK,
@@ -34,12 +31,12 @@ from brian_snn.results.own_folder import (
     take_place,
     unstage,
 )
-from brian_snn.results.result import Result
 from brian_snn.results.shards import ShardFile, write_shard
 from brian_snn.results.store import (
     DESCRIPTION,
     LABELS,
     SHARDS,
+    Inputs,
     images_digest,
     read_description,
     read_inputs,
@@ -48,7 +45,6 @@ from brian_snn.results.store import (
     write_inputs,
     write_rows,
 )
-from brian_snn.simulation.job import Job, Shard
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,13 +68,13 @@ class RunFolder:
         replaces = is_staged(path)
         self.missing = [shard for shard, file in self._files.items() if replaces or not _is_usable(file)]
 
-    def write(self, shard: Shard, part: Result) -> None:
-        """Write a shard; with the first one the result takes the place of the one that it replaces."""
+    def write(self, shard: Shard, arrays: Mapping[str, Any]) -> None:
+        """Write a shard, the arrays of `Result.arrays`; with the first the result takes the place of an earlier one."""
         file = self._files[shard]
         if not is_staged(self.path):
-            write_shard(file, part)
+            write_shard(file, arrays)
             return
-        write_shard(dataclasses.replace(file, path=self.path / COMING / SHARDS / file.path.name), part)
+        write_shard(dataclasses.replace(file, path=self.path / COMING / SHARDS / file.path.name), arrays)
         take_place(self.path)
 
     def close(self, laps_s: dict[str, float]) -> None:
@@ -116,13 +112,11 @@ def _is_usable(file: ShardFile) -> bool:
 @contextmanager
 def open_run(
     path: Path,
-    job: Job,
-    images: NDArray[np.generic],
+    inputs: Inputs,
     shard_size: int,
     laps_s: dict[str, float],
     resume: bool = True,
     replace: bool = False,
-    labels: NDArray[np.integer] | None = None,
 ) -> Iterator[RunFolder]:
     """Begin a result folder, or open the one that the same simulation began.
 
@@ -130,6 +124,8 @@ def open_run(
     ----------
     path : Path
         A folder that does not exist, is empty, or was begun by the same simulation.
+    inputs : Inputs
+        What is simulated, and how.
     shard_size : int
         Images per shard of a new folder; one that was begun keeps its own.
     laps_s : dict of str to float
@@ -138,8 +134,6 @@ def open_run(
         Whether a folder that was begun may be gone on with.
     replace : bool
         Whether what simulations wrote into the folder before is replaced; it stays until the first shard is written.
-    labels : (n_images,) int array, optional
-        Classes of the images, kept with them.
 
     Raises
     ------
@@ -147,34 +141,26 @@ def open_run(
         If the folder holds anything else or is being written by another process; the message says what differs.
     """
     with locked(path):
-        run = _open(path, job, images, shard_size, resume, replace, labels)
+        run = _open(path, inputs, shard_size, resume, replace)
         try:
             yield run
         finally:
             run.close(laps_s)
 
 
-def _open(
-    path: Path,
-    job: Job,
-    images: NDArray[np.generic],
-    shard_size: int,
-    resume: bool,
-    replace: bool,
-    labels: NDArray[np.integer] | None,
-) -> RunFolder:
+def _open(path: Path, inputs: Inputs, shard_size: int, resume: bool, replace: bool) -> RunFolder:
     """Begin the folder or check that it is ours."""
-    wanted = _description(job, images)
+    wanted = _description(inputs)
     finish_replacement(path)
     holds_result = (path / DESCRIPTION).is_file()
     if replace or not holds_result:
         description = wanted | {"shard_size": shard_size}
         with staging(path) if holds_result else beginning(path) as folder:
             (folder / SHARDS).mkdir()
-            write_inputs(folder, job.network, images, labels)
+            write_inputs(folder, inputs)
             # The last: with it the folder is a result.
             write_description(folder, description)
-        return RunFolder(path, description, len(images))
+        return RunFolder(path, description, len(inputs.images))
     # That of a process that was killed before the first shard of another simulation.
     unstage(path)
     # That of a process that was killed after it had written the last file.
@@ -185,10 +171,10 @@ def _open(
         raise OutputError(f"{path} holds an earlier result; name another folder, or delete this one (--force).")
     network, _ = read_inputs(path, begun)
     # An older version may have hashed the same network in another way, and did not note what its output means.
-    same = job.network
+    same = inputs.network
     if network.output_activation == "unknown":
         same = dataclasses.replace(same, output_activation="unknown", calibration_range=None)
-    found, expected = ({"network_sha256": network_digest(each)} for each in (network, same))
+    found, expected = ({"network_sha256": each.digest()} for each in (network, same))
     differences = list(_differences(begun | found, wanted | expected))
     if differences:
         raise OutputError(
@@ -196,19 +182,22 @@ def _open(
             "one (--force)."
         )
     (path / SHARDS).mkdir(exist_ok=True)
-    if labels is not None:
-        write_rows(path / LABELS, labels)
-    return RunFolder(path, begun, len(images))
+    if inputs.labels is not None:
+        write_rows(path / LABELS, inputs.labels)
+    return RunFolder(path, begun, len(inputs.images))
 
 
-def _description(job: Job, images: NDArray[np.generic]) -> dict[str, Any]:
+def _description(inputs: Inputs) -> dict[str, Any]:
     """Return what tells one simulation from another."""
-    return {
-        "settings": dataclasses.asdict(job.settings),
-        "recording": {name: list(value) for name, value in dataclasses.asdict(job.recording).items()},
-        "network_sha256": network_digest(job.network),
-        "images_sha256": images_digest(images),
+    description = {
+        "settings": dataclasses.asdict(inputs.settings),
+        "network_sha256": inputs.network.digest(),
+        "images_sha256": images_digest(inputs.images),
     }
+    if inputs.recording is not None:
+        recording = dataclasses.asdict(inputs.recording)
+        description["recording"] = {name: list(value) for name, value in recording.items()}
+    return description
 
 
 def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
@@ -223,31 +212,30 @@ def _differences(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]
             yield f"another {name}" if name == "network" else "other images"
 
 
-def save_result(result: Result, folder: Path) -> None:
+def write_result(folder: Path, inputs: Inputs, parts: Iterable[Mapping[str, Any]], notes: dict[str, Any]) -> None:
     """Write a result into a folder that does not exist yet or is empty; it is there whole or not at all.
+
+    Parameters
+    ----------
+    parts : iterable of dict
+        The arrays of consecutive images, from `Result.arrays`, all of as many images but the last.
+    notes : dict
+        What else the description holds: the size of a part, the number of the first image, seconds by stage.
 
     Raises
     ------
     OutputError
         If the folder holds anything, is being written by another process, or cannot be written.
     """
-    parts = result.parts()
-    description = {
-        "settings": dataclasses.asdict(result.settings),
-        "network_sha256": network_digest(result.network),
-        "images_sha256": images_digest(result.images),
-        "shard_size": len(parts[0].images),
-        "first_image": result.first_image,
-        "timings_s": result.timings_s,
-    }
+    description = _description(inputs) | notes
     with locked(folder):
         if not is_unused(folder):
             raise OutputError(f"{folder} exists already and is not an empty folder; choose another or remove it.")
         with beginning(folder):
             (folder / SHARDS).mkdir()
-            for file, part in zip(shard_files(folder, description, len(result.images)), parts, strict=True):
-                write_shard(file, part, compresslevel=1)
-            write_inputs(folder, result.network, result.images)
+            for file, arrays in zip(shard_files(folder, description, len(inputs.images)), parts, strict=True):
+                write_shard(file, arrays, compresslevel=1)
+            write_inputs(folder, inputs)
             write_description(folder, description)
 
 

@@ -15,12 +15,17 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
-from brian_snn.network.answers import activate, answer_of
-from brian_snn.network.maps import total_fan_out
-from brian_snn.network.parameters import on_grid
-from brian_snn.network.records import FloatArray, IntArray, Network, Population
+from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.network.grid import on_grid
+from brian_snn.network.network import Network
+from brian_snn.network.output import activate, answer_of
+from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
+from brian_snn.network.synapses import total_fan_out
+from brian_snn.results.arrays import ARRAYS_BY_NAME, join_arrays
+from brian_snn.results.folder import write_result
+from brian_snn.results.store import Inputs
 from brian_snn.settings import Settings
-from brian_snn.simulation.topology import crosses_threshold, has_spikes
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,9 +190,18 @@ class Result:
         OutputError
             If the folder exists and is not empty, is being written by another process, or cannot be written.
         """
-        from brian_snn.results.folder import save_result
+        parts = self.parts()
+        notes = {
+            "shard_size": len(parts[0].images),
+            "first_image": self.first_image,
+            "timings_s": self.timings_s,
+        }
+        inputs = Inputs(self.network, self.settings, self.images)
+        write_result(Path(folder), inputs, (part.arrays() for part in parts), notes)
 
-        save_result(self, Path(folder))
+    def arrays(self) -> dict[str, Any]:
+        """Return what was measured by the names of the fields: arrays, and dicts of arrays by population."""
+        return {name: getattr(self, name) for name in ("checkpoints", "output_history", *ARRAYS_BY_NAME)}
 
 
 def events_of(result: Result, name: str) -> NDArray[np.int64]:
@@ -197,48 +211,12 @@ def events_of(result: Result, name: str) -> NDArray[np.int64]:
     return np.concatenate(parts).astype(np.int64)
 
 
-#: Fields that hold an array for each population, or each (population, step).
-ARRAYS_BY_NAME = (
-    "spike_counts",
-    "potentials",
-    "charge",
-    "surplus",
-    "leaked",
-    "missed",
-    "early_counts",
-    "count_history",
-    "total_counts",
-    "spike_trains",
-    "potential_traces",
-)
-
 _NOTHING_OVER_TIME: dict[str, Any] = {
     "checkpoints": np.zeros(0, np.int32),
     "output_history": None,
     **{name: {} for name in ("count_history", "total_counts", "spike_trains", "potential_traces")},
     "pieces": (),
 }
-
-_AXIS_OF_IMAGES = {"count_history": 1, "total_counts": 1, "output_history": 1}
-
-
-def join_arrays(field_name: str, arrays: Sequence[NDArray[Any]], first_images: Sequence[int]) -> NDArray[Any]:
-    """Return one field of consecutive images from that of its pieces.
-
-    Parameters
-    ----------
-    field_name : str
-        The field of `Result`.
-    arrays : sequence of array
-        One for each piece.
-    first_images : sequence of int
-        Number of the first image of each piece; spikes say which image they belong to.
-    """
-    if field_name == "spike_trains":
-        arrays = [
-            train + np.array([first, 0, 0], train.dtype) for train, first in zip(arrays, first_images, strict=True)
-        ]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=_AXIS_OF_IMAGES.get(field_name, 0))
 
 
 def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
@@ -299,13 +277,3 @@ def estimate_logits(
     if spike_counts is not None:
         return np.asarray(spike_counts, np.float64) / n_steps * output.scale
     return (np.asarray(potentials, np.float64) - v_init) / (threshold * n_steps)
-
-
-def window_start(population: Population, settings: Settings) -> int:
-    """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
-    return min(settings.steps, settings.clamp * max(population.depth - 1, 0))
-
-
-def heard_steps(target: Population, settings: Settings) -> tuple[int, int]:
-    """Return the last step whose spikes a target does not hear yet, and the last whose spikes it hears."""
-    return window_start(target, settings) - settings.delay_steps, settings.steps - settings.delay_steps

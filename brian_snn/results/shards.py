@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.files import whole_file
 from brian_snn.limits import is_limit
-from brian_snn.network.records import Network
-from brian_snn.results.result import ARRAYS_BY_NAME, Result, join_arrays
+from brian_snn.network.network import Network
+from brian_snn.results.arrays import ARRAYS_BY_NAME, Shard, join_arrays
 from brian_snn.results.stored_arrays import Expected, MissingArray, required_arrays
 from brian_snn.settings import Settings
-from brian_snn.simulation.job import Shard
 
 #: What to do about a folder that is damaged.
 AGAIN = "simulate again, into another folder or with --force"
@@ -50,11 +49,13 @@ def damaged(path: Path, reason: str, remedy: str = AGAIN) -> DataError:
     return DataError(f"{path} is damaged ({reason}); {remedy}.")
 
 
-def write_shard(shard: ShardFile, part: Result, compresslevel: int = 0) -> None:
+def write_shard(shard: ShardFile, arrays: Mapping[str, Any], compresslevel: int = 0) -> None:
     """Write the arrays of a shard; the file is there whole or not at all.
 
     Parameters
     ----------
+    arrays : dict
+        From `Result.arrays`.
     compresslevel : int
         0 stores the arrays as they are, which is the fastest; 1 shrinks counts and potentials on a grid well enough.
     """
@@ -64,22 +65,21 @@ def write_shard(shard: ShardFile, part: Result, compresslevel: int = 0) -> None:
         zipfile.ZipFile(opened, "w", method, compresslevel=compresslevel or None) as archive,
     ):
         archive.writestr(_STAMP, json.dumps(shard.stamp()))
-        for name, values in _named_arrays(part).items():
+        for name, values in _named_arrays(arrays).items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
 
 
-def _named_arrays(result: Result) -> dict[str, NDArray[Any]]:
+def _named_arrays(fields: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Flatten the arrays of a result into one dictionary; populations by number, since their names may hold slashes.
 
     Potentials, charges and surpluses that are all zero are left out.
     """
-    numbers = {population.name: number for number, population in enumerate(result.network.populations)}
-    arrays: dict[str, NDArray[Any]] = {"checkpoints": result.checkpoints}
-    if result.output_history is not None:
-        arrays["output_history"] = result.output_history
+    # Every population has a count, in the order of the network.
+    numbers = {name: number for number, name in enumerate(fields["spike_counts"])}
+    arrays = {name: fields[name] for name in ("checkpoints", "output_history") if fields[name] is not None}
     for field in ARRAYS_BY_NAME:
-        for key, values in getattr(result, field).items():
+        for key, values in fields[field].items():
             if field in _MAY_BE_ABSENT and not np.any(values):
                 continue
             # Counts up to a step are keyed by the population and the step.

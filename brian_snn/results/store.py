@@ -12,8 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn import __version__
-from brian_snn.errors import DataError, SettingError
+from brian_snn.errors import DataError
 from brian_snn.files import whole_file
-from brian_snn.network.file import read_network, save_network
-from brian_snn.network.records import Network
+from brian_snn.network.file import read_network
+from brian_snn.network.network import Network
 from brian_snn.reading import check_plain_file, parsed_json, read_text
-from brian_snn.results.result import ARRAYS_BY_NAME, Result, join_arrays
-from brian_snn.results.shards import AGAIN, ShardFile, StoredArrays, array_names, checking, damaged, reading
-from brian_snn.results.stored_arrays import Expected, HeldArrays
-from brian_snn.settings import Settings
+from brian_snn.results.shards import AGAIN, ShardFile, damaged, reading
+from brian_snn.settings import Recording, Settings
+from brian_snn.version import __version__
 
 FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
@@ -52,14 +49,34 @@ _OPTIONAL = ("recording", "timings_s", "first_image")
 _IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
 
 
-def write_inputs(
-    folder: Path, network: Network, images: NDArray[np.generic], labels: NDArray[np.integer] | None = None
-) -> None:
-    """Write what was simulated, and the labels of the images if there are some."""
-    save_network(network, folder / NETWORK)
-    write_rows(folder / IMAGES, images)
-    if labels is not None:
-        write_rows(folder / LABELS, labels)
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What is simulated, and how.
+
+    Parameters
+    ----------
+    network : Network
+    settings : Settings
+    images : (n_images, *input_shape) array
+    recording : Recording, optional
+        What is kept besides what always is; none of a result that was made in memory.
+    labels : (n_images,) int array, optional
+        Classes of the images, kept with them.
+    """
+
+    network: Network
+    settings: Settings
+    images: NDArray[np.generic]
+    recording: Recording | None = None
+    labels: NDArray[np.integer] | None = None
+
+
+def write_inputs(folder: Path, inputs: Inputs) -> None:
+    """Write what is simulated, and the labels of the images if there are some."""
+    inputs.network.save(folder / NETWORK)
+    write_rows(folder / IMAGES, inputs.images)
+    if inputs.labels is not None:
+        write_rows(folder / LABELS, inputs.labels)
 
 
 def write_rows(path: Path, array: NDArray[np.generic]) -> None:
@@ -143,53 +160,6 @@ def _check_entries(path: Path, description: dict[str, Any]) -> None:
             raise damaged(path, f"versions has {number!r} for {name}; a text was expected")
 
 
-def load_result(folder: str | Path) -> Result:
-    """Read a result that `Result.save` or ``simulate(output=...)`` wrote.
-
-    One that is a single shard is read into memory. The arrays of any other are read when they are asked for, and cannot
-    be written to; see `Result.parts`.
-
-    Raises
-    ------
-    DataError
-        If the folder is not a result, is damaged, or lacks shards; the message names the file.
-    """
-    folder = Path(folder)
-    description = read_description(folder)
-    network, images = read_inputs(folder, description)
-    settings = _settings(folder / DESCRIPTION, description)
-    files = shard_files(folder, description, len(images))
-    n_missing = sum(not file.path.is_file() for file in files)
-    if n_missing and "recording" in description:
-        raise DataError(
-            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
-            "options and output to complete it."
-        )
-    for file in files:
-        file.check()
-    first_image = description.get("first_image", 0)
-    whole = _result(network, settings, images, files, first_image)
-    whole = replace(whole, timings_s=description.get("timings_s", {}))
-    if len(files) == 1:
-        return _in_memory(whole)
-    parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
-    return replace(whole, pieces=parts)
-
-
-def _settings(path: Path, description: dict[str, Any]) -> Settings:
-    """Return the settings of a description."""
-    known, given = {field.name for field in fields(Settings)}, description["settings"]
-    if unknown := sorted(set(given) - known):
-        raise DataError(
-            f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
-            "to which you may upgrade."
-        )
-    try:
-        return Settings(**given)
-    except SettingError as error:
-        raise damaged(path, str(error)) from error
-
-
 def read_inputs(folder: Path, description: dict[str, Any]) -> tuple[Network, NDArray[np.generic]]:
     """Read what was simulated, in one pass to make sure that it is the same still; the images are a memory map.
 
@@ -226,41 +196,3 @@ def images_digest(images: NDArray[np.generic]) -> str:
     for image in images:
         digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
-
-
-def _in_memory(result: Result) -> Result:
-    """Return a result whose arrays have been read, each a writable one."""
-    fields: dict[str, Any] = {}
-    for name in ARRAYS_BY_NAME:
-        stored = getattr(result, name)
-        fields[name] = HeldArrays({key: np.array(values) for key, values in stored.items()}, stored.missing)
-    return replace(result, images=np.array(result.images), **fields)
-
-
-def _result(
-    network: Network,
-    settings: Settings,
-    images: NDArray[np.generic],
-    files: Sequence[ShardFile],
-    first_image: int,
-) -> Result:
-    """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
-    path, stored = files[0].path, files[0].names()
-    keys = array_names(path, stored, network, settings)
-    firsts = [file.shard.start - files[0].shard.start for file in files]
-    checkpoints = files[0].read("checkpoints")
-    expected = Expected(network, settings, sum(len(file.shard) for file in files), len(np.atleast_1d(checkpoints)))
-    with checking(path, "checkpoints"):
-        expected.check_checkpoints(checkpoints)
-    history = None
-    if "output_history" in stored:
-        with checking(path, "output_history"):
-            histories = [file.read("output_history") for file in files]
-            for file, part in zip(files, histories, strict=True):
-                replace(expected, n_images=len(file.shard)).check_history(part)
-            history = join_arrays("output_history", histories, firsts)
-    fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
-    number = first_image + files[0].shard.start
-    return Result(
-        network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
-    )

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import DataError
-from brian_snn.network.records import Network
+from brian_snn.network.network import Network
+from brian_snn.network.roles import early_counts_needed
 from brian_snn.settings import Settings
-from brian_snn.simulation.records import early_counts_needed
 
 #: Kinds of NumPy's types, in words.
 _WHOLE, _REAL = ("iu", "whole numbers"), ("f", "real numbers")

@@ -24,8 +24,9 @@ from brian_snn.backends.build_cache import code_digest, get_build
 from brian_snn.backends.standalone import start_processes
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError, SettingError, SimulationError
 from brian_snn.files import temporary_folder
+from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
-from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
+from brian_snn.simulation.job import Job, run_inputs, shard_result
 from brian_snn.simulation.runs import RunOutputs
 
 #: How long to wait for the first worker of a cluster.

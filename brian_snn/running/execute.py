@@ -15,10 +15,11 @@ from brian_snn.backends.runtime import run_runtime
 from brian_snn.backends.standalone import run_standalone
 from brian_snn.checks import whole_number
 from brian_snn.errors import SettingError
+from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.running.callbacks import Progress, marked
 from brian_snn.running.cluster import n_threads, require_client, run_on_cluster
-from brian_snn.simulation.job import Job, Shard, run_inputs, shard_result
+from brian_snn.simulation.job import Job, run_inputs, shard_result
 
 
 @dataclass(frozen=True)

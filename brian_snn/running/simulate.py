@@ -16,12 +16,14 @@ from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.datasets import check_image_array
+from brian_snn.network.network import Network
 from brian_snn.network.parameters import require_rates
-from brian_snn.network.records import Network
 from brian_snn.pixel_range import require_calibrated_range
+from brian_snn.results.arrays import Shard
 from brian_snn.results.folder import open_run
+from brian_snn.results.load import load_result
 from brian_snn.results.result import Result, join
-from brian_snn.results.store import load_result
+from brian_snn.results.store import Inputs
 from brian_snn.running.callbacks import Progress, raised_as_they_are
 from brian_snn.running.execute import Execution, execute
 from brian_snn.settings import (
@@ -36,7 +38,7 @@ from brian_snn.settings import (
     Schedule,
     Settings,
 )
-from brian_snn.simulation.job import Job, Shard, cut, make_job
+from brian_snn.simulation.job import Job, cut, make_job
 
 
 def simulate(
@@ -263,13 +265,14 @@ def _write(
 ) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
+    inputs = Inputs(job.network, job.settings, images, job.recording, labels)
     size = execution.shard_size or len(cut(job, len(images), execution.parallel)[0])
     with (
         raised_as_they_are(),
-        open_run(folder, job, images, size, prepared.laps_s, resume, replace, labels) as run,
+        open_run(folder, inputs, size, prepared.laps_s, resume, replace) as run,
         # Closed first, it has noted its time by then.
         closing(execute(job, images, run.missing, execution, prepared.laps_s)) as done,
     ):
         for shard, result in done:
-            run.write(shard, result)
+            run.write(shard, result.arrays())
     return load_result(run.path)

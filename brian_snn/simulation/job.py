@@ -12,20 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.backends.competition import require_competition, softmax_noise
+from brian_snn.arrays import FloatArray
+from brian_snn.network.grid import on_grid
 from brian_snn.network.input_layer import with_input_population, without_input_population
+from brian_snn.network.network import Network
 from brian_snn.network.parameters import (
     Parameters,
     check_range,
     constants,
     input_currents,
     largest_drives,
-    on_grid,
     scaled_parameters,
 )
-from brian_snn.network.records import INPUT, FloatArray, Network
+from brian_snn.network.records import INPUT
+from brian_snn.network.roles import window_start
 from brian_snn.neurons.randomness import Purpose, stream_keys
-from brian_snn.results.result import Result, window_start
+from brian_snn.neurons.softmax import require_competition, softmax_noise
+from brian_snn.results.arrays import Shard
+from brian_snn.results.result import Result
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
@@ -37,9 +41,6 @@ _SHARD_BYTES, _SHARD_IMAGES = 2**26, 256
 #: Bytes a neuron and step. Potentials and noise are numbers of float64. A spike is a row of three int32, whose decoding
 #: and sorting take four times that for a while; but few neurons spike in more than one of four steps.
 _FLOAT_BYTES, _SPIKE_BYTES = 8, 12
-
-#: A shard: the numbers of its images in the whole simulation.
-Shard = range
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import SettingError
+from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
-from brian_snn.network.records import INPUT, Network
+from brian_snn.network.roles import early_counts_needed, has_spikes
 from brian_snn.neurons.models import CHARGES
-from brian_snn.results.result import estimate_logits, heard_steps, window_start
+from brian_snn.results.result import estimate_logits
 from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.topology import Layer, Topology, has_spikes
+from brian_snn.simulation.topology import Layer, Topology
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,6 @@ def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], 
     for name, start in early_counts_needed(network, settings):
         snapshots.setdefault(start, set()).add(positions[name])
     return Plan(settings.steps, tuple(Stop(step, tuple(sorted(snapshots[step]))) for step in sorted(snapshots)))
-
-
-def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, int]]:
-    """Return (source, step) wherever the spikes up to `step` are not heard by a target, or none after it are.
-
-    A target listens from the start of its window; with a delay it hears nothing of what is sent at the end.
-    """
-    return {
-        (projection.source, step)
-        for projection in network.projections
-        if projection.source != INPUT
-        for step in heard_steps(network[projection.target], settings)
-        if window_start(network[projection.source], settings) < step < settings.steps
-    }
 
 
 def record_dtype(topology: Topology, plan: Plan) -> np.dtype[Any]:

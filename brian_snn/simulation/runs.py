@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.network.records import FloatArray, IntArray
+from brian_snn.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brian_snn.arrays import IntArray
 from brian_snn.errors import SettingError
-from brian_snn.network.maps import n_synapses
-from brian_snn.network.records import INPUT, Geometry, IntArray, Network, Population, Projection
-from brian_snn.network.validity import MOST_ELEMENTS
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
+from brian_snn.network.roles import crosses_threshold, float_type, uses_shared_kernels
 from brian_snn.neurons.models import (
     NeuronModel,
     exact_max_pool,
@@ -28,9 +29,6 @@ from brian_snn.neurons.models import (
     with_axon,
 )
 from brian_snn.settings import FloatType, Schedule, Settings
-
-#: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
-AUTO_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
@@ -132,21 +130,6 @@ def topology(
     return Topology(tuple(layers), links, settings.schedule)
 
 
-def has_spikes(population: Population, settings: Settings) -> bool:
-    """Whether a population spikes: all do but a readout that only integrates."""
-    return population.kind != "readout" or settings.readout != "potential"
-
-
-def crosses_threshold(population: Population, settings: Settings) -> bool:
-    """Whether a population's spikes stand for its activation: not those that a softmax gives to a readout."""
-    return population.kind != "readout" or settings.readout == "spikes"
-
-
-def float_type(population: Population, settings: Settings) -> FloatType:
-    """Return the type in which a population adds up: an output layer has no scale of its own, and needs all bits."""
-    return settings.float_type if population.kind == "spiking" else "float64"
-
-
 def _require_recordable(
     network: Network, layers: Sequence[Layer], record_spikes: Sequence[str], record_potentials: Sequence[str]
 ) -> None:
@@ -195,24 +178,3 @@ def _inputs(projection: Projection, n_source: int) -> IntArray | None:
     if projection.source_index is None and projection.geometry.n_in < n_source:
         return np.arange(projection.geometry.n_in, dtype=np.int32)
     return projection.source_index
-
-
-def uses_shared_kernels(network: Network, settings: Settings) -> bool:
-    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses.
-
-    Raises
-    ------
-    SettingError
-        If explicit synapses were asked for, and a projection has more than can be numbered.
-    """
-    if settings.projection == "shared":
-        return True
-    counts = [n_synapses(network, p) for p in network.projections if p.source != INPUT]
-    if settings.projection == "auto":
-        return sum(counts) > AUTO_LIMIT
-    if max(counts, default=0) > MOST_ELEMENTS:
-        raise SettingError(
-            f"projection is {settings.projection!r}: a projection has {max(counts)} synapses, and up to 2**31 are "
-            "numbered; use 'shared' or 'auto'."
-        )
-    return False

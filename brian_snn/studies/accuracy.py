@@ -18,8 +18,9 @@ from brian_snn.analysis.operations import (
     operations_over_time,
     uneven_fan_out,
 )
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.network.network import Network
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import stream

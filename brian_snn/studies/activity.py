@@ -9,9 +9,10 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
-from brian_snn.frontends.keras.reader import reference_activations
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.results.result import Result
 from brian_snn.running.execute import Execution

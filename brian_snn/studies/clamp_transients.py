@@ -9,9 +9,10 @@ from dataclasses import replace
 import pandas as pd
 
 from brian_snn.analysis.transients import offsets_over_time
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
 from brian_snn.errors import SettingError
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.network.network import Network
 from brian_snn.plotting.transients import plot_transients
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import simulate_settings

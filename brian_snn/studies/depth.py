@@ -12,10 +12,12 @@ import pandas as pd
 
 from brian_snn.analysis.transients import pearson
 from brian_snn.analysis.verify import verify
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.network.forward import forward
-from brian_snn.network.records import INPUT, FloatArray, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.depth import plot_depth
 from brian_snn.results.result import Result
 from brian_snn.running.execute import Execution

@@ -10,16 +10,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brian_snn.cli.commands import first_images
-from brian_snn.cli.console import Stages, heading, holds, new_console, table, verdict
-from brian_snn.cli.main import FAILED
+from brian_snn.analysis.verdict import holds
+from brian_snn.arrays import FloatArray
+from brian_snn.cli.console import Stages, heading, new_console, table, verdict
+from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
-from brian_snn.datasets import Dataset, load_demo
+from brian_snn.datasets import Dataset, first_images, load_demo
 from brian_snn.errors import SettingError
 from brian_snn.escaping import csv_safe
 from brian_snn.files import check_target, files_in, staged_folder
-from brian_snn.frontends.keras.reader import load_model, reference_activations
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
 from brian_snn.plotting.style import save_figure
 
 

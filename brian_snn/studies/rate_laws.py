@@ -12,8 +12,10 @@ import pandas as pd
 
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.verify import verify
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
-from brian_snn.network.records import INPUT, FloatArray, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate_settings

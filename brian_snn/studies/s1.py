@@ -17,17 +17,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brian_snn import __version__
 from brian_snn.analysis.transients import layer_offsets
+from brian_snn.analysis.verdict import holds
 from brian_snn.analysis.verify import verify
-from brian_snn.cli.console import Stages, heading, holds, new_console, table, verdict
-from brian_snn.cli.main import FAILED
+from brian_snn.arrays import FloatArray
+from brian_snn.cli.console import Stages, heading, new_console, table, verdict
+from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
 from brian_snn.errors import SettingError
 from brian_snn.files import check_target, files_in, staged_folder
 from brian_snn.frontends.keras.applications import Inception, load_inception, pool_branch_layer
-from brian_snn.frontends.keras.reader import reference_activations
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data
 from brian_snn.plotting.style import save_figure
@@ -35,6 +36,7 @@ from brian_snn.results.result import Result
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import simulate_settings
 from brian_snn.settings import Settings
+from brian_snn.version import __version__
 
 #: At most so many photos of a folder set the scales.
 MAX_CALIBRATION = 32

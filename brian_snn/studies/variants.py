@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, snn_operations
 from brian_snn.analysis.verify import verify
+from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.network.network import Network
+from brian_snn.network.roles import window_start
 from brian_snn.plotting.variants import plot_variants
-from brian_snn.results.result import Result, window_start
+from brian_snn.results.result import Result
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import stream
 from brian_snn.settings import Recording, Settings

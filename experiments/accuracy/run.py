@@ -16,10 +16,10 @@ from typing import Any, get_args
 import pandas as pd
 from fashion import DEBIAN_FOLDER, calibration_images, load_fashion, train
 
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.frontends.keras.reader import load_model
-from brian_snn.network.records import FloatArray
+from brian_snn.frontends.keras.files import load_model
 from brian_snn.running.execute import Execution
 from brian_snn.settings import Reset, Settings
 from brian_snn.studies.accuracy import checkpoints_up_to, measure, trained_network

@@ -14,8 +14,9 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from brian_snn.frontends.keras.reader import reference_activations
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.arrays import FloatArray
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import simulate_settings
 from brian_snn.settings import Reset, Settings

@@ -12,10 +12,11 @@ import numpy as np
 from networks import Case
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.backends.compiler import find_compiler
 from brian_snn.network.forward import input_currents
 from brian_snn.network.maps import grouped
-from brian_snn.network.records import INPUT, FloatArray, Geometry
+from brian_snn.network.records import INPUT, Geometry
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"spiking": 0, "max_pool": 1, "readout": 2}

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from peers.exchange import Layer, Workload, write_workload
 
 import brian_snn
+from brian_snn.arrays import FloatArray
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.network.maps import n_synapses
-from brian_snn.network.records import INPUT, FloatArray, Network, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Projection
+from brian_snn.network.synapses import n_synapses
 from brian_snn.studies.s1 import prepare
 
 DIGIT_SHAPE = (28, 28, 1)

@@ -19,7 +19,8 @@ import pandas as pd
 from brian_snn import convert, simulate
 from brian_snn.analysis.error import error_account, error_origins
 from brian_snn.datasets import load_demo
-from brian_snn.frontends.keras.reader import load_model, reference_activations
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reference import reference_activations
 
 HERE = Path(__file__).resolve().parent
 

@@ -20,11 +20,13 @@ import pandas as pd
 
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.frontends.keras.applications import load_inception
-from brian_snn.frontends.keras.reader import reference_activations
-from brian_snn.network.maps import n_synapses
-from brian_snn.network.records import INPUT, FloatArray, Network
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT
+from brian_snn.network.synapses import n_synapses
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate

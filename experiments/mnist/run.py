@@ -20,8 +20,8 @@ import numpy as np
 import brian_snn
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.frontends.keras.reader import load_model
-from brian_snn.network.records import Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.network.network import Network
 from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import simulate_settings
 from brian_snn.settings import Settings

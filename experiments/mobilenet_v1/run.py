@@ -19,11 +19,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
+from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
-from brian_snn.frontends.keras.reader import check_against_keras, read_model
+from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import iterate_forward
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.network.network import Network
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.running.simulate import simulate
 

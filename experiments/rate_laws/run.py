@@ -10,7 +10,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from brian_snn.cli.console import holds
+from brian_snn.analysis.verdict import holds
 from brian_snn.plotting.staircase import law_errors
 from brian_snn.settings import Settings
 from brian_snn.studies.rate_laws import inputs_between, measure

@@ -15,11 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from brian_snn.cli.console import holds
+from brian_snn.analysis.verdict import holds
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.frontends.keras.reader import load_model, reference_activations
-from brian_snn.network.records import FloatArray, Network
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.network.network import Network
 from brian_snn.running.execute import Execution
 from brian_snn.settings import Settings
 from brian_snn.studies.variants import VARIANTS, measure

@@ -13,7 +13,7 @@ import numpy as np
 from brian_snn import load_result
 from brian_snn.backends import build_cache
 from brian_snn.cli import main as cli
-from brian_snn.results.result import ARRAYS_BY_NAME
+from brian_snn.results.arrays import ARRAYS_BY_NAME
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.campaign.limits import run_limited

@@ -17,7 +17,6 @@ import pytest
 
 from brian_snn import load_network, load_result, simulate
 from brian_snn.datasets import load_demo
-from brian_snn.network.file import network_digest
 from brian_snn.results.result import Result
 from tests.campaign.limits import Limits, run_limited
 from tests.small_network import CHECKPOINTS, STEPS, differences, loop_result, small_images, small_network
@@ -212,7 +211,7 @@ def test_each_surroundings_with_builds_of_its_own(place, surroundings, tmp_path,
 def test_a_model_becomes_the_same_network(cli_folder, surroundings, tmp_path):
     arguments = ["convert", cli_folder / "model.keras", "--data", cli_folder / "x.npz", "-o", tmp_path / "net.npz"]
     command(arguments, tmp_path, **SURROUNDINGS[surroundings])
-    assert network_digest(load_network(tmp_path / "net.npz")) == network_digest(load_network(cli_folder / "net.npz"))
+    assert load_network(tmp_path / "net.npz").digest() == load_network(cli_folder / "net.npz").digest()
 
 
 # Memory and file handles

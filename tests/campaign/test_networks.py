@@ -17,9 +17,10 @@ import pytest
 from brian_snn import simulate
 from brian_snn.backends import compiler
 from brian_snn.errors import BrianSnnError, DataError, ModelError, SimulationError
-from brian_snn.network.file import load_network, save_network
+from brian_snn.network.file import load_network
 from brian_snn.network.maps import output_length
-from brian_snn.network.records import INPUT, Geometry, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation import topology
 from tests.small_network import GRID, STEPS, differences, loop_result, to_grid
 
@@ -228,7 +229,7 @@ def changed_networks(folder, n_tries, seed):
     bases = []
     for geometry in geometries().values():
         for indexed in (False, True):
-            save_network(valid_network(geometry, indexed, rng), path)
+            valid_network(geometry, indexed, rng).save(path)
             with np.load(path) as file:
                 bases.append({name: file[name] for name in file.files})
     for number in range(n_tries):

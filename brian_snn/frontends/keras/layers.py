@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from brian_snn.arrays import FloatArray
 from brian_snn.errors import ModelError, no_rate_coded_form
-from brian_snn.network.records import OUTPUT_ACTIVATIONS, FloatArray
+from brian_snn.network.records import OUTPUT_ACTIVATIONS
 
 Shape = tuple[int, ...]
 Operations = list[tuple[str, dict[str, Any]]]

@@ -1,6 +1,6 @@
 """Read a Keras model into neutral records, `brian_snn.frontends.layer_graph`.
 
-This module and its siblings ``keras_*`` are the only ones that import Keras, and only when they are called.
+The modules of this package are the only ones that import Keras, and only when they are called.
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from brian_snn.frontends.keras.files import import_keras, load_model
+from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.layers import Operations, read_layer
-from brian_snn.frontends.keras.reference import check_against_keras, reference_activations
 from brian_snn.frontends.keras.until import cut
 from brian_snn.frontends.keras.walk import Step, walk
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.frontends.sizes import check_sizes
-
-__all__ = ["check_against_keras", "load_model", "read_model", "reference_activations"]
 
 
 def read_model(model: Any, until: str | None = None) -> LayerGraph:

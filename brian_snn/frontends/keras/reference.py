@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.probes import probe_images
-from brian_snn.errors import ModelError
+from brian_snn.arrays import FloatArray
 from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.layers import has_output_activation
 from brian_snn.frontends.keras.walk import Step, ending_in, walk
-from brian_snn.network.forward import forward
 from brian_snn.network.maps import gather_inputs
-from brian_snn.network.records import FloatArray, LayerPath, Network, Population, Projection
+from brian_snn.network.network import Network
+from brian_snn.network.records import LayerPath, Population, Projection
 
 
 def reference_activations(
@@ -175,67 +174,3 @@ def _pool_inputs(keras: Any, projection: Projection, inputs: FloatArray) -> Floa
     if geometry.kind == "average_pool":
         pooled = pooled * np.prod(geometry.kernel_size)
     return np.asarray(pooled, dtype=np.float64).reshape(len(inputs), -1)
-
-
-def check_against_keras(
-    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5, batch_size: int = 32
-) -> dict[str, float]:
-    """Compare every population of the network with what Keras computes for it, in float64.
-
-    A few random images around the range of those given (`brian_snn.conversion.probes`) are compared as well, since a
-    pixel that is always black, or a neuron that is always silent, hides the weights behind it.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The model that was converted.
-    network : Network
-        Folded, normalised or not, not yet rounded.
-    images : (n_images, *input_shape) array
-        On which to compare; at least one.
-    tolerance : float
-        Largest difference allowed, relative to the largest activation of the population on images of the same kind:
-        those given, or a pair of random ones.
-    batch_size : int
-        Images that are compared at a time.
-
-    Returns
-    -------
-    errors : dict of str to float
-        Largest difference of each population, relative to its largest activation.
-
-    Raises
-    ------
-    ModelError
-        If a population differs by more; the message names it.
-    """
-    compared = [*((0, batch) for batch in _batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
-    kinds, batches = zip(*compared, strict=True)
-    largest = {population.name: np.zeros(kinds[-1] + 1) for population in network.populations}
-    differences = {name: np.zeros(kinds[-1] + 1) for name in largest}
-    references = _reference_batches(model, network, batches, "float64")
-    for kind, batch, reference in zip(kinds, batches, references, strict=True):
-        for name, values in forward(network, batch).items():
-            if kind and not np.isfinite(reference[name]).all():
-                # So far from the images that numbers overflow, Keras has nothing to compare with.
-                continue
-            with np.errstate(over="ignore", invalid="ignore"):
-                error = np.abs(values * network[name].scale - reference[name]).max()
-            # Unlike the built-in, this maximum keeps a NaN.
-            differences[name][kind] = np.maximum(differences[name][kind], error)
-            largest[name][kind] = np.maximum(largest[name][kind], np.abs(reference[name]).max())
-    relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
-    for name, of_kinds in relative.items():
-        if not np.all(of_kinds <= tolerance):
-            raise ModelError(_disagreement(name, of_kinds, tolerance))
-    return {name: float(of_kinds.max()) for name, of_kinds in relative.items()}
-
-
-def _disagreement(name: str, errors: FloatArray, tolerance: float) -> str:
-    """Return the message about a population that differs, on the images given or, after those, on random ones."""
-    first = int(np.argmin(errors <= tolerance))
-    where = "random images" if first else "the images"
-    return (
-        f"population {name!r}: it differs from what Keras computes by {errors[first]:.2g} of its largest activation on "
-        f"{where}, more than {tolerance:g}; the layer is not converted faithfully."
-    )

@@ -1,4 +1,4 @@
-"""What the output of a network means: classes, yes or no, or numbers; and which labels fit such answers.
+"""What the answers of a network can be: classes, yes or no, or numbers; and which labels fit such answers.
 
 A model says it by the activation of its last layer. The readout computes what that activation is applied to, the
 logits: a softmax leaves their order as it is, a sigmoid is above one half where its logit is positive, and one linear
@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
-from brian_snn.network.records import FloatArray, IntArray, Network
 
 #: What the logits stand for.
 Meaning = Literal["classes", "yes_no", "numbers"]
@@ -130,49 +130,6 @@ class Answer:
                 f"labels of {source} go up to {numbers.max()}; the network's classes are 0 to {self.n_classes - 1}."
             )
         return numbers
-
-
-def answer_of(network: Network) -> Answer:
-    """Return what the output of a network means.
-
-    Several linear or tanh units are taken for the logits of classes, as many classifiers end in them; one of them, or
-    one channel, is a number.
-    """
-    kind, shape = network.output_activation, network.output.shape
-    if kind == "hidden" or (kind != "sigmoid" and shape[-1] == 1):
-        return Answer("numbers", shape)
-    return Answer("yes_no" if kind == "sigmoid" else "classes", shape)
-
-
-def activate(network: Network, logits: FloatArray) -> FloatArray:
-    """Apply the activation that the network's readout leaves off to its logits, (n_images, *output shape).
-
-    No exponential overflows: a softmax is taken of the distances from the largest logit, a sigmoid as a tanh.
-
-    Raises
-    ------
-    DataError
-        If the network was loaded from a file that does not say which activation that is.
-    """
-    kind = network.output_activation
-    if kind == "unknown":
-        raise DataError(
-            "the network's file is of an older format, which does not say what activation its logits go through; "
-            "convert the model again."
-        )
-    if kind in ("softmax", "log_softmax"):
-        below = logits - logits.max(axis=-1, keepdims=True)
-        logarithms = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
-        return logarithms if kind == "log_softmax" else np.exp(logarithms)
-    if kind == "sigmoid":
-        return _sigmoid(logits)
-    return np.tanh(logits) if kind == "tanh" else logits
-
-
-def _sigmoid(logits: FloatArray) -> FloatArray:
-    """Return 1 / (1 + exp(-x)), the small ones with all their digits."""
-    power = np.exp(-np.abs(logits))
-    return np.where(logits < 0, power, 1.0) / (1.0 + power)
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,105 @@
+"""Read a result from its folder: whole, or array by array when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.errors import DataError, SettingError
+from brian_snn.network.network import Network
+from brian_snn.results.arrays import ARRAYS_BY_NAME, join_arrays
+from brian_snn.results.result import Result
+from brian_snn.results.shards import ShardFile, StoredArrays, array_names, checking, damaged
+from brian_snn.results.store import DESCRIPTION, read_description, read_inputs, shard_files
+from brian_snn.results.stored_arrays import Expected, HeldArrays
+from brian_snn.settings import Settings
+
+
+def load_result(folder: str | Path) -> Result:
+    """Read a result that `Result.save` or ``simulate(output=...)`` wrote.
+
+    One that is a single shard is read into memory. The arrays of any other are read when they are asked for, and cannot
+    be written to; see `Result.parts`.
+
+    Raises
+    ------
+    DataError
+        If the folder is not a result, is damaged, or lacks shards; the message names the file.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    network, images = read_inputs(folder, description)
+    settings = _settings(folder / DESCRIPTION, description)
+    files = shard_files(folder, description, len(images))
+    n_missing = sum(not file.path.is_file() for file in files)
+    if n_missing and "recording" in description:
+        raise DataError(
+            f"{folder} holds {len(files) - n_missing} of {len(files)} shards of its images; simulate with the same "
+            "options and output to complete it."
+        )
+    for file in files:
+        file.check()
+    first_image = description.get("first_image", 0)
+    whole = _result(network, settings, images, files, first_image)
+    whole = replace(whole, timings_s=description.get("timings_s", {}))
+    if len(files) == 1:
+        return _in_memory(whole)
+    parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
+    return replace(whole, pieces=parts)
+
+
+def _settings(path: Path, description: dict[str, Any]) -> Settings:
+    """Return the settings of a description."""
+    known, given = {field.name for field in fields(Settings)}, description["settings"]
+    if unknown := sorted(set(given) - known):
+        raise DataError(
+            f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
+            "to which you may upgrade."
+        )
+    try:
+        return Settings(**given)
+    except SettingError as error:
+        raise damaged(path, str(error)) from error
+
+
+def _in_memory(result: Result) -> Result:
+    """Return a result whose arrays have been read, each a writable one."""
+    fields: dict[str, Any] = {}
+    for name in ARRAYS_BY_NAME:
+        stored = getattr(result, name)
+        fields[name] = HeldArrays({key: np.array(values) for key, values in stored.items()}, stored.missing)
+    return replace(result, images=np.array(result.images), **fields)
+
+
+def _result(
+    network: Network,
+    settings: Settings,
+    images: NDArray[np.generic],
+    files: Sequence[ShardFile],
+    first_image: int,
+) -> Result:
+    """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
+    path, stored = files[0].path, files[0].names()
+    keys = array_names(path, stored, network, settings)
+    firsts = [file.shard.start - files[0].shard.start for file in files]
+    checkpoints = files[0].read("checkpoints")
+    expected = Expected(network, settings, sum(len(file.shard) for file in files), len(np.atleast_1d(checkpoints)))
+    with checking(path, "checkpoints"):
+        expected.check_checkpoints(checkpoints)
+    history = None
+    if "output_history" in stored:
+        with checking(path, "output_history"):
+            histories = [file.read("output_history") for file in files]
+            for file, part in zip(files, histories, strict=True):
+                replace(expected, n_images=len(file.shard)).check_history(part)
+            history = join_arrays("output_history", histories, firsts)
+    fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
+    number = first_image + files[0].shard.start
+    return Result(
+        network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
+    )

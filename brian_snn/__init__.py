@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
-    from brian_snn.running.execute import Execution
     from brian_snn.running.simulate import simulate, stream
-    from brian_snn.settings import Recording, Settings
+    from brian_snn.settings import Conversion, Execution, Recording, Settings
 
 __all__ = [
     "BrianSnnError",
+    "Conversion",
     "Execution",
     "Geometry",
     "Membrane",
@@ -51,7 +51,8 @@ __all__ = [
 _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "network.records",
-    "Execution": "running.execute",
+    "Conversion": "settings",
+    "Execution": "settings",
     "Membrane": "neurons.membrane",
     "Network": "network.network",
     "Population": "network.records",

@@ -49,6 +49,10 @@ class SettingError(BrianSnnError, ValueError):
     """A setting outside its range."""
 
 
+class OptionError(SettingError, TypeError):
+    """An option of a name that there is not."""
+
+
 class CompilerError(BrianSnnError, RuntimeError):
     """No C++ compiler, or a compiler that failed."""
 

@@ -1,18 +1,23 @@
-"""The settings of a simulation: one frozen record, checked where it is made.
+"""How a network is made and simulated: frozen records of knobs, checked where they are made.
 
-The command line makes its options and their defaults of the fields of `Settings`. `brian_snn.simulate` writes them out
-as arguments, where a time has a unit instead of an ``_s`` in its name; the tests hold its defaults against these.
+`brian_snn.convert`, `simulate` and `stream` take their fields by name; command line, sweep and report are made of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-from brian_snn.checks import real_number, whole_number
+from brian_snn import knobs
+from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from brian2 import Quantity
 
 Reset = Literal["subtraction", "zero"]
 Readout = Literal["potential", "spikes", "softmax"]
@@ -22,6 +27,10 @@ MaxPool = Literal["exact", "gate"]
 InputCoding = Literal["current", "poisson"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
+Normalisation = Literal["layer", "channel"]
+
+#: Called with (done, total).
+Progress = Callable[[int, int], None]
 
 #: Steps and spikes are counted in 32 bits.
 MOST_STEPS = 2**31 - 1
@@ -30,62 +39,10 @@ MOST_STEPS = 2**31 - 1
 LONGEST_DELAY = 50
 
 
+@knobs.described
 @dataclass(frozen=True)
-class Settings:
-    """How a network is simulated.
-
-    Parameters
-    ----------
-    steps : int
-        Number of time steps per image, T / dt.
-    reset : str
-        ``subtraction`` (4b) or ``zero`` (4a).
-    threshold : float
-        V_thr, in units where a weight of 1 is one threshold of 1. Weights, biases and currents scale with it.
-    v_init : float
-        V(0) of every neuron, in the unit of `threshold`. With reset by subtraction the spike count of a constant input
-        is a T / dt rounded down, or with V_thr / 2 to the nearest whole number.
-    clamp : int
-        Steps per layer: a population at depth d rests at V(0) during the first ``clamp * (d - 1)`` steps.
-    dt_s : float
-        Time step in seconds; r_max = 1 / dt.
-    readout : str
-        ``potential``: the output integrates and does not spike; ``spikes``: it spikes as any other layer; ``softmax``:
-        it integrates, and each spike of an external Poisson generator goes to one of its neurons, drawn with the
-        softmax of V / V_thr.
-    projection : str
-        How spikes travel: ``synapses`` (explicit Brian2 `Synapses`, some 50 bytes and a load from memory each),
-        ``shared`` (one kernel for all spikes) or ``auto`` (``synapses`` up to 100,000 of them). Same spikes.
-    max_pool : str
-        ``exact``: N_out(t) = max_j N_j(t) at every step; ``gate``: the spikes of the input that has spiked most so far
-        pass, of several with the same count those of the first.
-    schedule : str
-        ``same_step``: a spike crosses the network within a step, as the rate equations assume; ``brian2``: Brian2's own
-        order, in which a layer lags its source and a reset to zero wipes out what arrives with the spike.
-    backend : str
-        ``standalone`` (compiled C++) or ``runtime`` (in process, needs no compiler).
-    tau_m_s : float
-        Time constant of the leak in seconds: V falls by the factor exp(-dt / tau_m) before each step's input arrives.
-        Infinite for none.
-    refractory_s : float
-        After a spike a neuron neither integrates nor leaks nor spikes for this time, in seconds: a whole number of
-        steps, counted from the one after the spike (Brian2's own ``refractory`` is a step longer for the same). What
-        arrives meanwhile is lost.
-    input_coding : str
-        ``current``: the first layer takes the image as a constant current; ``poisson``: each pixel, in [0, 1], is a
-        neuron that spikes in every step with that probability; they are population ``input_spikes`` of the result.
-    output_rate : float
-        Rate of that generator over r_max, its probability of a spike per step, at most 1.
-    seed : int
-        Of the random numbers; those of an image depend on nothing else but its number.
-    float_type : str
-        Type of weights, potentials and charges while the simulation runs. ``float32`` is faster, and on a coarser grid
-        as exact as ``float64`` on that grid: sums are multiples of it with at most 24 bits instead of 53. It is refused
-        where they could have more. An output layer, whose weights have no common scale, stays in ``float64``.
-    delay_s : float
-        Time that a spike takes to its targets, in seconds, the same for all synapses: at most 50 steps.
-
-    Leak and refractory period belong to neurons: an output that only integrates has neither.
+class Conversion:
+    """How a model becomes a network.
 
     Raises
     ------
@@ -93,71 +50,211 @@ class Settings:
         If a value is outside its range; the message names it.
     """
 
-    steps: int = 200
-    reset: Reset = "subtraction"
-    threshold: float = 1.0
-    v_init: float = 0.0
-    clamp: int = 0
-    dt_s: float = 1e-3
-    readout: Readout = "potential"
-    projection: ProjectionMode = "auto"
-    max_pool: MaxPool = "exact"
-    schedule: Schedule = "same_step"
-    backend: Backend = "standalone"
-    tau_m_s: float = math.inf
-    refractory_s: float = 0.0
-    delay_s: float = 0.0
-    input_coding: InputCoding = "current"
-    output_rate: float = 0.5
-    seed: int = 0
-    float_type: FloatType = "float64"
+    percentile: float = knobs.real(
+        99.9,
+        "percentile of the positive activations that becomes lambda, the activation coded by the highest rate",
+        "P",
+    )
+    normalisation: Normalisation = knobs.choice("layer", Normalisation, "one lambda per layer or channel")
+    grid: float = knobs.real(
+        2.0**-24, "power of two; weights are multiples of it. So are biases and currents, and sums are exact.", "G"
+    )
+    until: str | None = knobs.name(
+        "convert only what this layer and its ReLU need; the whole model by default. It is ``outer/inner`` for a layer "
+        "of a nested model. The batch norm and the ReLU that follow it belong to it. Its neurons, which spike, are the "
+        "output; what comes after it may be of any kind.",
+        "LAYER",
+    )
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
-        for name, least in _WHOLE.items():
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        knobs.check_knobs(self)
+        if not 0 < self.percentile <= 100:
+            raise SettingError(f"percentile is {self.percentile!r}; it must be above 0 and at most 100.")
+        if not 0 < self.grid <= 1 or math.frexp(self.grid)[0] != 0.5:
+            raise SettingError(
+                f"grid is {self.grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24."
+            )
+
+
+@knobs.described
+@dataclass(frozen=True)
+class Settings:
+    """How a network is simulated.
+
+    Leak and refractory period belong to neurons: an output that only integrates has neither.
+
+    Raises
+    ------
+    SettingError
+        If a value is outside its range; the message names it.
+    DimensionMismatchError
+        If dt, tau_m, refractory or delay is not a time.
+    """
+
+    steps: int = knobs.whole(200, 1, "time steps per image. Their number is T / dt.")
+    reset: Reset = knobs.choice(
+        "subtraction",
+        Reset,
+        "what a spike takes from the potential: one threshold (subtraction) or everything (zero). They are (4b) and "
+        "(4a).",
+    )
+    threshold: float = knobs.real(
+        1.0,
+        "V_thr, in units where a weight of 1 is one threshold of 1. Weights, biases and currents scale with it.",
+        "V",
+    )
+    v_init: float = knobs.real(
+        0.0,
+        "V(0) of every neuron, in the unit of the threshold. With reset by subtraction the spike count of a constant "
+        "input is a T / dt rounded down, or with V_thr / 2 to the nearest whole number.",
+        "V",
+    )
+    clamp: int = knobs.whole(
+        0,
+        0,
+        "steps for which each layer is held at V(0) longer than the layer before it. A population at depth d rests "
+        "during the first ``clamp * (d - 1)`` steps.",
+        "STEPS",
+    )
+    dt: Quantity = knobs.duration(1.0, "time step; the highest firing rate is one spike per step")
+    readout: Readout = knobs.choice(
+        "potential",
+        Readout,
+        "whether the output layer integrates its potential, spikes, or answers a generator by a softmax. With the last "
+        "each spike of an external Poisson generator goes to one of its neurons, drawn with the softmax of V / V_thr.",
+    )
+    projection: ProjectionMode = knobs.choice(
+        "auto",
+        ProjectionMode,
+        "explicit Brian2 Synapses, shared kernels, or auto: whichever suits the number of synapses. One of `Synapses` "
+        "takes some 50 bytes and a load from memory; ``auto`` has them up to 100,000. The spikes are the same.",
+    )
+    max_pool: MaxPool = knobs.choice(
+        "exact",
+        MaxPool,
+        "how max pooling spikes: as often as the largest of its inputs, or whenever the leading one does. ``exact``: "
+        "N_out(t) = max_j N_j(t) at every step; ``gate``: the spikes of the input that has spiked most so far pass, of "
+        "several with the same count those of the first.",
+    )
+    schedule: Schedule = knobs.choice(
+        "same_step",
+        Schedule,
+        "whether a spike crosses the network within its step, or in Brian2's own order of updates. The rate equations "
+        "assume the first; in the other a layer lags its source, and a reset to zero wipes out what arrives with the "
+        "spike.",
+    )
+    backend: Backend = knobs.choice(
+        "standalone", Backend, "compiled C++, or in process without a compiler (slower). The spikes are the same."
+    )
+    tau_m: Quantity = knobs.duration(
+        math.inf,
+        "time constant with which the potential leaks away; inf for no leak. V falls by the factor "
+        "exp(-dt / tau_m) before each step's input arrives.",
+    )
+    refractory: Quantity = knobs.duration(
+        0.0,
+        "time for which a neuron rests after a spike. It neither integrates nor leaks nor spikes for this whole "
+        "number of steps, counted from the one after the spike (Brian2's own ``refractory`` is a step longer for the "
+        "same). What arrives meanwhile is lost.",
+    )
+    delay: Quantity = knobs.duration(
+        0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
+    )
+    input_coding: InputCoding = knobs.choice(
+        "current",
+        InputCoding,
+        "whether the image is a constant current, or a random spike train per pixel (0 to 1). With ``poisson`` a pixel "
+        "is a neuron that spikes in every step with that probability; they are population ``input_spikes``.",
+    )
+    output_rate: float = knobs.real(
+        0.5,
+        "rate of the generator of the softmax, over the highest rate. It is its probability of a spike a step.",
+        "R",
+    )
+    seed: int = knobs.whole(0, 0, "of the random numbers. Those of an image depend on nothing else but its number.")
+    float_type: FloatType = knobs.choice(
+        "float64",
+        FloatType,
+        "type of potentials and weights; float32 is as exact, on a coarser grid (convert --grid). Sums are multiples "
+        "of the grid with at most 24 bits instead of 53; it is refused where they could have more. An output layer, "
+        "whose weights have no common scale, stays in ``float64``.",
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        knobs.check_knobs(self)
         for name in ("steps", "clamp"):
             if getattr(self, name) > MOST_STEPS:
                 raise SettingError(f"{name} is {getattr(self, name)!r}; it must be at most {MOST_STEPS}.")
-        for name in _REAL:
-            object.__setattr__(self, name, real_number(name.removesuffix("_s"), getattr(self, name)))
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
         if not math.isfinite(self.v_init):
             raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
+        dt_s, tau_m_s = float(self.dt), float(self.tau_m)
         # The inverse of the smallest numbers is infinite.
-        if not (math.isfinite(self.dt_s) and self.dt_s > 0 and math.isfinite(1 / self.dt_s)):
-            raise SettingError(f"dt is {self.dt_s!r} s; it must be a positive time of which 1 / dt is finite.")
-        if not self.tau_m_s > 0:
-            raise SettingError(f"tau_m is {self.tau_m_s!r} s; it must be a positive time, infinite for no leak.")
+        if not (math.isfinite(dt_s) and dt_s > 0 and math.isfinite(1 / dt_s)):
+            raise SettingError(f"dt is {dt_s!r} s; it must be a positive time of which 1 / dt is finite.")
+        if not tau_m_s > 0:
+            raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
         if not 0 < self.output_rate <= 1:
             raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
-        self._require_whole_steps("refractory", self.refractory_s)
-        self._require_whole_steps("delay", self.delay_s)
+        self._require_whole_steps("refractory", float(self.refractory))
+        self._require_whole_steps("delay", float(self.delay))
         if self.delay_steps > LONGEST_DELAY:
             raise SettingError(f"delay is {self.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
         self._require_same_step()
 
+    def __hash__(self) -> int:
+        """Return the hash of the numbers; a Quantity has none."""
+        return hash(tuple(self.numbers().items()))
+
     @property
     def refractory_steps(self) -> int:
         """Number of steps for which a neuron rests after a spike."""
-        return round(self.refractory_s / self.dt_s)
+        return round(float(self.refractory) / float(self.dt))
 
     @property
     def delay_steps(self) -> int:
         """Number of steps that a spike takes to its targets."""
-        return round(self.delay_s / self.dt_s)
+        return round(float(self.delay) / float(self.dt))
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the settings as texts and numbers, as files have them: times in seconds, under a name with ``_s``."""
+        return {
+            f"{knob.name}_s" if knobs.is_time(knob) else knob.name: (
+                float(getattr(self, knob.name)) if knobs.is_time(knob) else getattr(self, knob.name)
+            )
+            for knob in fields(self)
+        }
+
+    @classmethod
+    def from_numbers(cls, numbers: dict[str, Any]) -> Settings:
+        """Return the settings whose `numbers` these are.
+
+        Raises
+        ------
+        SettingError
+            If a value is outside its range, or a name is none of a setting.
+        """
+        from brian2 import second
+
+        names = {f"{knob.name}_s" if knobs.is_time(knob) else knob.name: knob for knob in fields(cls)}
+        if unknown := sorted(set(numbers) - set(names)):
+            raise SettingError(f"there is no setting {', '.join(unknown)}")
+        values = {}
+        for name, value in numbers.items():
+            is_time = knobs.is_time(names[name])
+            values[names[name].name] = real_number(names[name].name, value) * second if is_time else value
+        return cls(**values)
 
     def _require_whole_steps(self, name: str, time_s: float) -> None:
         """Raise where a time is negative or no multiple of the time step."""
-        steps = time_s / self.dt_s
+        steps = time_s / float(self.dt)
         # A product of decimal numbers misses a whole number by a few roundings.
         if not (math.isfinite(steps) and steps >= 0 and abs(steps - round(steps)) < 1e-9 * max(1.0, steps)):
             raise SettingError(
-                f"{name} is {time_s!r} s; it must be a whole number of steps of {self.dt_s!r} s, 0 for none."
+                f"{name} is {time_s!r} s; it must be a whole number of steps of {float(self.dt)!r} s, 0 for none."
             )
 
     def _require_same_step(self) -> None:
@@ -166,24 +263,17 @@ class Settings:
             return
         if self.readout == "softmax":
             raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
+        numbers = self.numbers()
         for name, plain in _SAME_STEP_ONLY.items():
-            if getattr(self, name) != plain:
+            if numbers[name] != plain:
                 shown = name.removesuffix("_s")
-                raise SettingError(f"{shown} is {getattr(self, name)!r}; with schedule='brian2' it must be {plain!r}.")
+                raise SettingError(f"{shown} is {numbers[name]!r}; with schedule='brian2' it must be {plain!r}.")
 
 
+@knobs.described
 @dataclass(frozen=True)
 class Recording:
     """What a simulation keeps besides what it always keeps.
-
-    Parameters
-    ----------
-    spikes, potentials : sequence of str
-        Populations whose spike trains, or V(t), are kept for every image.
-    counts : sequence of str
-        Populations whose spike counts are noted, neuron by neuron, at the checkpoints.
-    checkpoints : sequence of int
-        Steps after which the output and the total spike counts are noted.
 
     Raises
     ------
@@ -191,37 +281,60 @@ class Recording:
         If a name stands where a sequence of them belongs, or a checkpoint is no step.
     """
 
-    spikes: Sequence[str] = ()
-    potentials: Sequence[str] = ()
-    counts: Sequence[str] = ()
-    checkpoints: Sequence[int] = ()
+    record_spikes: Sequence[str] = knobs.names("layers to record the spike trains of. They are kept for every image.")
+    record_potentials: Sequence[str] = knobs.names("layers to record the potential V(t) of, for every image")
+    record_counts: Sequence[str] = knobs.names(
+        "layers to note the spike counts of at the checkpoints, neuron by neuron"
+    )
+    checkpoints: Sequence[int] = knobs.steps(
+        "steps at which to keep the output. The total spike counts are noted with it."
+    )
 
     def __post_init__(self) -> None:
         """Make tuples of whatever sequences were given; checkpoints in ascending order, each once."""
-        for name in ("spikes", "potentials", "counts"):
-            given = getattr(self, name)
-            if isinstance(given, str):
-                raise SettingError(f"record_{name} is {given!r}; it must be a sequence of names, as ({given!r},).")
-            object.__setattr__(self, name, tuple(given))
-        steps = {whole_number("a checkpoint", step, 1) for step in self.checkpoints}
-        object.__setattr__(self, "checkpoints", tuple(sorted(steps)))
+        knobs.check_knobs(self)
 
 
-# The least that each whole number may be.
-_WHOLE = {"steps": 1, "clamp": 0, "seed": 0}
+@knobs.described
+@dataclass(frozen=True)
+class Execution:
+    """How a simulation is run: by how many processes, or by whose. Nothing here changes its result.
 
-_REAL = ("threshold", "v_init", "dt_s", "tau_m_s", "refractory_s", "delay_s", "output_rate")
+    Raises
+    ------
+    SettingError
+        If a number is outside its range, or the executor is none.
+    """
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "reset": get_args(Reset),
-    "readout": get_args(Readout),
-    "projection": get_args(ProjectionMode),
-    "max_pool": get_args(MaxPool),
-    "schedule": get_args(Schedule),
-    "backend": get_args(Backend),
-    "input_coding": get_args(InputCoding),
-    "float_type": get_args(FloatType),
-}
+    workers: int = knobs.whole(1, 1, "processes to run side by side. The runtime backend has one.")
+    shard_size: int | None = knobs.whole(None, 1, "images to simulate and write at a time; some 64 MB worth by default")
+    executor: Executor | None = field(
+        default=None,
+        metadata={
+            "kind": "other",
+            "unit": "concurrent.futures.Executor",
+            "text": "runs the shards in place of the processes: Dask's ``client.get_executor()``, mpi4py's, loky's or "
+            "any other. The network and the images are sent, no program: whoever gets a shard compiles for itself.",
+        },
+    )
+    progress: Progress | None = field(
+        default=None,
+        metadata={"kind": "other", "unit": "callable", "text": "called with (done, total) images"},
+    )
+    build_progress: Progress | None = field(
+        default=None,
+        metadata={"kind": "other", "unit": "callable", "text": "called with (done, total) files compiled here"},
+    )
+
+    def __post_init__(self) -> None:
+        """Check the numbers and the executor."""
+        knobs.check_knobs(self)
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise SettingError(
+                f"executor is {self.executor!r}; it must be a concurrent.futures.Executor, such as that of "
+                "client.get_executor() of Dask, or None for this machine."
+            )
+
 
 # What the settings that are defined for the schedule `same_step` only must be with the other one.
 _SAME_STEP_ONLY: dict[str, object] = {

@@ -3,7 +3,7 @@
 Options are those of `brian_snn.simulate`.
 """
 
-from brian2 import Quantity, ms
+from brian2 import ms
 
 from tests.small_network import CHECKPOINTS
 
@@ -44,10 +44,3 @@ VARIANTS = {
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }
-
-
-def as_settings(options):
-    """Return the options of `simulate` as those of `Settings`: times in seconds."""
-    times = {name: value for name, value in options.items() if isinstance(value, Quantity)}
-    renamed = {f"{name}_s": float(value) for name, value in times.items()}
-    return {name: value for name, value in options.items() if name not in times} | renamed

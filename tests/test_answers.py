@@ -48,7 +48,7 @@ def network_of(shape, activation, seed=0, kind="readout"):
 
 def simulated(network, steps=STEPS, **options):
     checkpoints = list(range(1, steps + 1))
-    return brian_snn.simulate(network, IMAGES, steps, backend="runtime", checkpoints=checkpoints, **options)
+    return brian_snn.simulate(network, IMAGES, steps=steps, backend="runtime", checkpoints=checkpoints, **options)
 
 
 def largest(logits):
@@ -305,7 +305,7 @@ def test_several_answers_to_an_image_count_once_for_the_interval():
 @pytest.mark.parametrize("options", [{}, {"clamp": 3}, {"clamp": 50}, {"readout": "spikes"}, {"readout": "softmax"}])
 def test_saturated_neurons_spike_in_every_step_of_their_window(options):
     # Twice the drive for some, which then spike in every step.
-    result = brian_snn.simulate(small_network(), 3 * small_images(), 30, backend="runtime", **options)
+    result = brian_snn.simulate(small_network(), 3 * small_images(), steps=30, backend="runtime", **options)
     spiking = [p for p in result.network.populations if p.kind != "readout" or options.get("readout") == "spikes"]
     found = []
     for population in spiking:
@@ -407,7 +407,7 @@ def test_a_sweep_has_an_accuracy_where_there_are_classes(written, tmp_path, caps
     assert (table["ann_accuracy"] == 1).all() and "trained network" in shown
     with np.load(folder / "x.npz") as data:
         for _, row in table.iterrows():
-            predictions = brian_snn.simulate(network, data["x_test"], row["steps"], backend="runtime").predictions
+            predictions = brian_snn.simulate(network, data["x_test"], steps=row["steps"], backend="runtime").predictions
             assert row["accuracy"] == np.mean(predictions == labels)
 
 

@@ -41,14 +41,14 @@ def events_by_hand(network_file):
 def in_process(monkeypatch):
     """Simulate in process, where nothing is compiled; return a list of the calls and one of the times they say."""
     calls, seconds = [], []
-    simulate = timing.simulate_settings
+    simulate = timing.simulate
 
     def simulate_here(network, images, settings, execution):
         calls.append((settings.projection, settings.float_type, execution.workers))
-        result = simulate(network, images, replace(settings, backend="runtime"), execution=execution)
+        result = simulate(network, images, replace(settings, backend="runtime"), **vars(execution))
         return replace(result, timings_s={"run": seconds.pop(0) if seconds else 1.0})
 
-    monkeypatch.setattr(timing, "simulate_settings", simulate_here)
+    monkeypatch.setattr(timing, "simulate", simulate_here)
     return calls, seconds
 
 
@@ -123,7 +123,7 @@ def test_equal_counts_are_said(coarse, in_process, capsys):
 
 
 def test_one_count_that_differs_in_one_round_is_named_and_exits_1(coarse, in_process, tmp_path, monkeypatch, capsys):
-    simulate, calls = timing.simulate_settings, in_process[0]
+    simulate, calls = timing.simulate, in_process[0]
 
     def miscount(*arguments, **options):
         result = simulate(*arguments, **options)
@@ -131,7 +131,7 @@ def test_one_count_that_differs_in_one_round_is_named_and_exits_1(coarse, in_pro
             result.spike_counts["second"].flat[-1] += 1
         return result
 
-    monkeypatch.setattr(timing, "simulate_settings", miscount)
+    monkeypatch.setattr(timing, "simulate", miscount)
     assert main(command(coarse, "--workers", 1, "--images", 2, "--rounds", 1, "-o", tmp_path / "t.csv")) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("DIFFER ") == 2

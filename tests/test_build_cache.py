@@ -207,7 +207,7 @@ def test_builds_can_be_listed_while_files_and_folders_vanish(cache, monkeypatch)
 @pytest.mark.slow
 def test_what_a_loader_says_on_the_standard_error_is_no_failure(cache, monkeypatch):
     monkeypatch.setenv("LD_PRELOAD", "/nowhere/libjemalloc.so")
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+    assert simulate(tiny(), np.ones((1, 1)), steps=4).charge["out"].item() == 1.0
 
 
 @pytest.mark.slow
@@ -265,7 +265,7 @@ def test_no_compiler_is_an_error_that_says_what_to_do(cache, monkeypatch):
 @pytest.mark.slow
 def test_cxx_may_be_a_command_of_several_words(cache, monkeypatch):
     monkeypatch.setenv("CXX", "env 'PATH=/usr/bin:/bin' g++ -m64")
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+    assert simulate(tiny(), np.ones((1, 1)), steps=4).charge["out"].item() == 1.0
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_the_cache_may_be_named_relative_to_this_folder_or_to_home(monkeypatch, 
 def test_a_simulation_runs_with_a_relative_cache(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIAN_SNN_CACHE", "builds")
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+    assert simulate(tiny(), np.ones((1, 1)), steps=4).charge["out"].item() == 1.0
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ def failing(error, after=1):
 def test_an_error_of_the_progress_is_no_error_of_the_simulation(tmp_path, backend, error):
     for output in (None, tmp_path / "run"):
         with pytest.raises(type(error)) as raised:
-            simulate(small_network(), small_images(), STEPS, backend=backend, progress=failing(error, 2), output=output)
+            simulate(
+                small_network(), small_images(), steps=STEPS, backend=backend, progress=failing(error, 2), output=output
+            )
         assert raised.value is error
 
 
@@ -41,7 +43,7 @@ def test_an_error_of_the_progress_is_no_error_of_the_simulation(tmp_path, backen
 def test_nor_is_it_in_a_stream(error):
     execution = Execution(progress=failing(error), shard_size=1)
     with pytest.raises(type(error)) as raised:
-        list(stream(small_network(), small_images(), Settings(STEPS, backend="runtime"), execution=execution))
+        list(stream(small_network(), small_images(), Settings(STEPS, backend="runtime"), **vars(execution)))
     assert raised.value is error
 
 
@@ -50,5 +52,5 @@ def test_an_error_of_the_build_progress_is_no_error_of_the_build(tmp_path, monke
     monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path))
     monkeypatch.setattr(build_cache, "_build", lambda topology, partial, compiler, progress: progress(1, 9))
     with pytest.raises(type(error)) as raised:
-        simulate(small_network(), small_images(), STEPS, build_progress=failing(error))
+        simulate(small_network(), small_images(), steps=STEPS, build_progress=failing(error))
     assert raised.value is error

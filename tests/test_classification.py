@@ -36,17 +36,19 @@ def test_without_mistakes_the_list_is_empty():
 def test_choices_end_in_the_predictions(checkpoints):
     network, images = small_network(), small_images()
     options = {"backend": "runtime", "readout": "spikes", "checkpoints": checkpoints}
-    choices = choices_over_time(simulate(network, images, 20, **options))
+    choices = choices_over_time(simulate(network, images, steps=20, **options))
     assert choices.shape == (len(checkpoints), len(images))
     for step, chosen in zip(checkpoints, choices, strict=True):
-        until_then = simulate(network, images, step, **options | {"checkpoints": ()})
+        until_then = simulate(network, images, steps=step, **options | {"checkpoints": ()})
         counts = until_then.spike_counts[network.output.name].reshape(len(images), -1)
         expected = until_then.predictions if step == 20 else counts.argmax(axis=1)
         assert chosen.tolist() == expected.tolist()
 
 
 def test_a_tie_goes_to_the_higher_potential_at_the_end_only():
-    result = simulate(small_network(), small_images(1), 4, backend="runtime", readout="spikes", checkpoints=(2, 4))
+    result = simulate(
+        small_network(), small_images(1), steps=4, backend="runtime", readout="spikes", checkpoints=(2, 4)
+    )
     name = result.network.output.name
     result.output_history[:] = 0
     result.spike_counts[name][:] = 0

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from brian2 import ms
 
 import brian_snn
 from brian_snn.__main__ import main
@@ -94,7 +95,7 @@ class TestSimulate:
         options = "--reset zero --threshold 2 --dt 0.5 --images 3 --record-spikes hidden --checkpoints 10 20".split()
         assert main([*simulate_command(cli_folder), *options, "-o", f"{tmp_path}/run"]) == 0
         result = brian_snn.load_result(tmp_path / "run")
-        assert result.settings == Settings(30, "zero", threshold=2.0, dt_s=5e-4, backend="runtime")
+        assert result.settings == Settings(30, "zero", threshold=2.0, dt=0.5 * ms, backend="runtime")
         assert len(result.images) == 3
         assert len(result.spike_trains["hidden"]) == result.spike_counts["hidden"].sum() > 0
         assert result.checkpoints.tolist() == [10, 20]

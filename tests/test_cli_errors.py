@@ -157,6 +157,6 @@ def test_what_goes_wrong_in_a_run_is_one_line(cli_folder, tmp_path, capsys, monk
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(basic, "simulate_settings", fail)
+    monkeypatch.setattr(basic, "simulate", fail)
     arguments = [*simulate_command(cli_folder), "-o", tmp_path / "run"]
     assert fails_cleanly(capsys, arguments, tmp_path / "run") == f"brian-snn: error: {message}\n"

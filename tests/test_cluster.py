@@ -9,7 +9,7 @@ import pytest
 
 from brian_snn import simulate
 from brian_snn.errors import CompilerError, OutputError, SettingError, SimulationError
-from brian_snn.running import cluster
+from brian_snn.running import executors as cluster
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network
 
 dask = pytest.importorskip("dask")
@@ -49,7 +49,13 @@ def expected(network, images):
 def test_a_cluster_computes_what_the_loop_does(client, network, images, expected):
     seen = []
     result = simulate(
-        network, images, STEPS, "zero", client=client, shard_size=5, progress=lambda done, total: seen.append(done)
+        network,
+        images,
+        steps=STEPS,
+        reset="zero",
+        executor=client.get_executor(),
+        shard_size=5,
+        progress=lambda done, total: seen.append(done),
     )
     assert differences(result, expected) == []
     assert sorted(seen) == seen and seen[-1] == N_IMAGES
@@ -66,7 +72,14 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(client, netwo
             os.kill(victims[0], signal.SIGKILL)
 
     result = simulate(
-        network, images, STEPS, "zero", client=client, shard_size=1, progress=kill, output=tmp_path / "run"
+        network,
+        images,
+        steps=STEPS,
+        reset="zero",
+        executor=client.get_executor(),
+        shard_size=1,
+        progress=kill,
+        output=tmp_path / "run",
     )
     assert differences(result, expected) == []
     assert seen == list(range(1, N_IMAGES + 1))
@@ -92,7 +105,9 @@ def test_workers_that_die_while_they_compile_leave_it_to_those_that_come_instead
     watcher = threading.Thread(target=kill_compiling)
     watcher.start()
     try:
-        result = simulate(network, images, STEPS, "zero", client=client, shard_size=2, **kept)
+        result = simulate(
+            network, images, steps=STEPS, reset="zero", executor=client.get_executor(), shard_size=2, **kept
+        )
     finally:
         stop.set()
         watcher.join()
@@ -105,7 +120,7 @@ def test_workers_that_die_while_they_compile_leave_it_to_those_that_come_instead
 def test_this_machine_has_no_compiler_and_no_program_to_send(client, network, images, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "of the client"))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    result = simulate(network, images, STEPS, "zero", client=client, shard_size=6)
+    result = simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor(), shard_size=6)
     assert differences(result, expected) == []
     assert not (tmp_path / "of the client").exists()
 
@@ -128,8 +143,8 @@ def test_a_worker_that_cannot_compile_says_who_it_is_and_what_it_lacks(
 
     earlier = client.run(set_variable, value)
     try:
-        with pytest.raises(kind, match=f"^the Dask worker on {platform.node()}: {message}"):
-            simulate(network, images, STEPS, "zero", client=client)
+        with pytest.raises(kind, match=f"^the worker on {platform.node()}: {message}"):
+            simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor())
     finally:
         for worker, before in earlier.items():
             client.run(set_variable, before, workers=[worker])
@@ -156,7 +171,15 @@ def test_workers_that_come_later_are_used(build_cache, network, images, expected
             local.scale(3)
             client.wait_for_workers(3, timeout=200)
 
-        result = simulate(network, images, STEPS, "zero", client=client, shard_size=2, progress=grow)
+        result = simulate(
+            network,
+            images,
+            steps=STEPS,
+            reset="zero",
+            executor=client.get_executor(),
+            shard_size=2,
+            progress=grow,
+        )
         workers = client.run(os.getpid).values()
     assert differences(result, expected) == []
     assert {path.name for path in tmp_path.iterdir()} == {str(worker) for worker in workers}
@@ -171,7 +194,15 @@ def test_shards_go_on_when_every_worker_was_lost(client, network, images, expect
             for worker in client.run(os.getpid).values():
                 os.kill(worker, signal.SIGKILL)
 
-    result = simulate(network, images, STEPS, "zero", client=client, shard_size=1, progress=kill_all)
+    result = simulate(
+        network,
+        images,
+        steps=STEPS,
+        reset="zero",
+        executor=client.get_executor(),
+        shard_size=1,
+        progress=kill_all,
+    )
     assert differences(result, expected) == []
 
 
@@ -181,15 +212,15 @@ def test_a_shard_that_fails_says_which(client, network, images, monkeypatch):
         raise MemoryError("no room")
 
     monkeypatch.setattr(cluster, "_run_shard", crash)
-    with pytest.raises(SimulationError, match="images 0 to 11 failed on the cluster: MemoryError: no room"):
-        simulate(network, images, STEPS, "zero", client=client, shard_size=12)
+    with pytest.raises(SimulationError, match="images 0 to 11 failed on the executor: MemoryError: no room"):
+        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor(), shard_size=12)
 
 
 @pytest.mark.slow
 def test_workers_with_another_version_are_refused(client, network, images, monkeypatch):
     monkeypatch.setattr(cluster, "code_digest", lambda: "another")
     with pytest.raises(SimulationError, match="another version of brian_snn"):
-        simulate(network, images, STEPS, "zero", client=client)
+        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor())
 
 
 @pytest.fixture
@@ -206,20 +237,27 @@ def test_a_cluster_without_workers_is_an_error_that_says_so(
 ):
     monkeypatch.setattr(cluster, "_PATIENCE_S", 0.1)
     with distributed.Client(empty_cluster) as client, pytest.raises(SimulationError, match="no worker has joined"):
-        simulate(network, images, STEPS, client=client, output=output and tmp_path / output)
+        simulate(network, images, steps=STEPS, executor=client.get_executor(), output=output and tmp_path / output)
 
 
 def test_a_closed_client_is_an_error_that_says_so(empty_cluster, network, images):
     client = distributed.Client(empty_cluster)
     client.close()
     with pytest.raises(SimulationError, match="client is not connected"):
-        simulate(network, images, STEPS, client=client)
+        simulate(network, images, steps=STEPS, executor=client.get_executor())
 
 
 @pytest.mark.slow
 def test_a_client_that_is_closed_meanwhile_is_an_error_that_says_so(client, network, images):
     with distributed.Client(client.scheduler.address) as other, pytest.raises(SimulationError, match="not connected"):
-        simulate(network, images, STEPS, client=other, shard_size=1, progress=lambda *_: other.close())
+        simulate(
+            network,
+            images,
+            steps=STEPS,
+            executor=other.get_executor(),
+            shard_size=1,
+            progress=lambda *_: other.close(),
+        )
 
 
 @pytest.mark.slow
@@ -229,7 +267,14 @@ def test_only_what_the_client_raises_is_a_lost_connection(client, network, image
         raise error
 
     with pytest.raises(type(error)) as raised:
-        simulate(network, images, STEPS, client=client, progress=fail, output=tmp_path / "run")
+        simulate(
+            network,
+            images,
+            steps=STEPS,
+            executor=client.get_executor(),
+            progress=fail,
+            output=tmp_path / "run",
+        )
     assert raised.value is error
 
 
@@ -240,12 +285,12 @@ def test_an_error_in_what_is_made_of_the_numbers_is_no_lost_connection(client, n
 
     monkeypatch.setattr(cluster, "shard_result", fail)
     with pytest.raises(OSError, match="^ours$"):
-        simulate(network, images, STEPS, client=client)
+        simulate(network, images, steps=STEPS, executor=client.get_executor())
 
 
-def test_anything_but_a_client_is_refused(network, images):
-    with pytest.raises(SettingError, match="client is 5; it must be a dask.distributed.Client"):
-        simulate(network, images, client=5)
+def test_anything_but_an_executor_is_refused(network, images):
+    with pytest.raises(SettingError, match="executor is 5; it must be a concurrent.futures.Executor"):
+        simulate(network, images, executor=5)
 
 
 def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch):
@@ -285,5 +330,5 @@ def test_jobs_of_a_queue_compute_what_the_loop_does(slurm, network, images, expe
         jobs.scale(jobs=1)
         client.wait_for_workers(2, timeout=200)
         assert "#SBATCH -p normal" in jobs.job_script()
-        result = simulate(network, images, STEPS, "zero", client=client, shard_size=3)
+        result = simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor(), shard_size=3)
     assert differences(result, expected) == []

@@ -85,14 +85,14 @@ def test_the_accuracy_curve_ends_at_the_accuracy(output, reset, small_demo):
 
 
 def test_a_failed_verification_is_said_exits_1_and_replaces_the_folder(output, small_demo, monkeypatch, capsys):
-    simulate = demo.simulate_settings
+    simulate = demo.simulate
 
     def miscount(*arguments, **options):
         result = simulate(*arguments, **options)
         result.spike_counts["conv"].flat[0] += 1
         return result
 
-    monkeypatch.setattr(demo, "simulate_settings", miscount)
+    monkeypatch.setattr(demo, "simulate", miscount)
     monkeypatch.setattr(demo, "load_demo", lambda: small_demo)
     assert main(command(output)) == 1
     assert "VERIFICATION FAILED" in capsys.readouterr().out

@@ -84,7 +84,7 @@ def every_name(network, **options):
 def test_every_variant_is_replayed_exactly(variant, recorded, network):
     options = VARIANTS[variant]
     records = every_name(network, **options) if recorded else {}
-    result = simulate(network, small_images(), STEPS, backend="runtime", **options, **records)
+    result = simulate(network, small_images(), steps=STEPS, backend="runtime", **options, **records)
     rows = spikes_rows(verify(result, replay=1 if recorded else "all"))
     assert rows.holds.all() and rows.applicable.all()
     assert (rows.images == 3).all() and (rows.max_residual_charge == 0).all()
@@ -93,13 +93,13 @@ def test_every_variant_is_replayed_exactly(variant, recorded, network):
 @pytest.mark.slow
 def test_float32_is_replayed_in_float64():
     coarse = replace(on_eighths(small_network()), grid=2.0**-12)
-    result = simulate(coarse, on_eighths(small_images()), STEPS, float_type="float32")
+    result = simulate(coarse, on_eighths(small_images()), steps=STEPS, float_type="float32")
     assert spikes_rows(verify(result)).holds.all()
 
 
 def test_shards_are_replayed_by_their_own_images(network, tmp_path):
     options = {"input_coding": "poisson", "readout": "softmax", "seed": 1, "record_spikes": ["mixed", "input_spikes"]}
-    simulate(network, small_images(5), STEPS, backend="runtime", output=tmp_path, shard_size=2, **options)
+    simulate(network, small_images(5), steps=STEPS, backend="runtime", output=tmp_path, shard_size=2, **options)
     rows = spikes_rows(verify(load_result(tmp_path), replay="all"))
     assert rows.holds.all() and (rows.images == 5).all()
 
@@ -109,7 +109,7 @@ def test_shards_are_replayed_by_their_own_images(network, tmp_path):
 
 @pytest.mark.parametrize(("replay", "n_replayed"), [("all", 3), ("auto", 3), (0, 0), (1, 1), (2, 2), (9, 3)])
 def test_a_row_says_how_many_images_were_replayed(replay, n_replayed, network):
-    rows = spikes_rows(verify(simulate(network, small_images(), STEPS, backend="runtime"), replay=replay))
+    rows = spikes_rows(verify(simulate(network, small_images(), steps=STEPS, backend="runtime"), replay=replay))
     assert rows.images.to_dict() == {"conv": 3} | dict.fromkeys(["pool", "average", "mixed", "out"], n_replayed)
     assert rows.neurons["mixed"] == 24 * n_replayed
     assert rows.applicable["mixed"] == (n_replayed > 0)
@@ -124,7 +124,7 @@ def test_another_number_of_images_is_refused(replay, network):
 
 
 def test_what_was_recorded_is_replayed_for_every_image(network):
-    result = simulate(network, small_images(), STEPS, backend="runtime", record_potentials=["average"])
+    result = simulate(network, small_images(), steps=STEPS, backend="runtime", record_potentials=["average"])
     rows = spikes_rows(verify(result, replay=1))
     assert rows.images.to_dict() == {"conv": 3, "average": 3, "pool": 1, "mixed": 1, "out": 1}
     assert "step by step" in rows.note["average"] and "step by step" not in rows.note["mixed"]
@@ -138,7 +138,7 @@ def test_the_budget_buys_at_least_one_image_evenly_spread(network):
 
 @pytest.mark.parametrize("field", ["spike_trains", "potential_traces"])
 def test_a_recording_of_another_shape_is_an_error_that_names_the_population(field, network):
-    result = simulate(network, small_images(), STEPS, backend="runtime", **every_name(network))
+    result = simulate(network, small_images(), steps=STEPS, backend="runtime", **every_name(network))
     cut = {name: values[:, :2] for name, values in getattr(result, field).items()}
     with pytest.raises(DataError, match=f"'conv'.*{field}"):
         verify(replace(result, **{field: cut}))
@@ -337,7 +337,7 @@ def test_a_neuron_of_another_kind_is_named_and_nothing_else_fails(case, recorded
 
 def recorded_run(network):
     """Return a run with all there is to record."""
-    return simulate(network, small_images(), STEPS, backend="runtime", **every_name(network))
+    return simulate(network, small_images(), steps=STEPS, backend="runtime", **every_name(network))
 
 
 def with_train(result, name, change):
@@ -399,7 +399,7 @@ def test_a_wrong_potential_in_one_step_is_named(value, network):
 @pytest.mark.parametrize("reset", ["subtraction", "zero"])
 def test_constant_input_is_judged_in_every_image_whatever_is_replayed(reset):
     network = constant_network(np.linspace(-0.4, 1.6, 33))
-    result = simulate(network, np.zeros((4, 1)), 25, reset, v_init=0.25, backend="runtime")
+    result = simulate(network, np.zeros((4, 1)), steps=25, reset=reset, v_init=0.25, backend="runtime")
     counts = result.spike_counts["layer"].copy()
     counts[3, 20] += 1
     potentials = result.potentials["layer"].copy()

@@ -6,6 +6,7 @@ from fractions import Fraction
 import keras
 import numpy as np
 import pytest
+from brian2 import second
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,7 +177,7 @@ def test_extreme_settings_are_named(options, match):
 
 def test_a_time_step_without_an_inverse_is_refused():
     with pytest.raises(SettingError, match="dt is 5e-324 s"):
-        Settings(dt_s=5e-324)
+        Settings(dt=5e-324 * second)
 
 
 @pytest.mark.parametrize("value", [np.longdouble("1e400"), -np.longdouble("1e400")])

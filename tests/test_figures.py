@@ -20,8 +20,7 @@ from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.plotting.style import GREY, RESET_COLOURS
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.running.execute import Execution
-from brian_snn.settings import Settings
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies import accuracy, activity, clamp_transients, depth, rate_laws, variants
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
@@ -209,7 +208,7 @@ def activity_tables(cnn_model):
     images = models.images_for(cnn_model, 6).astype(float)
     network = brian_snn.convert(cnn_model, images, percentile=99)
     activations = reference_activations(cnn_model, network, images)
-    results = [brian_snn.simulate(network, images, 20, reset, backend="runtime") for reset in RESET_COLOURS]
+    results = [brian_snn.simulate(network, images, steps=20, reset=reset, backend="runtime") for reset in RESET_COLOURS]
     histograms, marks = activity.activation_tables(network, activations)
     return network, activations, results, histograms, marks, activity.rate_tables(results, activations)
 
@@ -265,7 +264,9 @@ class TestClampTransients:
         cases = [("subtraction", 0), ("subtraction", 2), ("zero", 1)]
         assert list(dict.fromkeys(zip(table["reset"], table["clamp"], strict=True))) == cases
         for row in table.itertuples():
-            result = brian_snn.simulate(network, images, row.step, row.reset, clamp=row.clamp, backend="runtime")
+            result = brian_snn.simulate(
+                network, images, steps=row.step, reset=row.reset, clamp=row.clamp, backend="runtime"
+            )
             expected = layer_offsets(result, activations).iloc[0]
             assert row.mean_abs_offset == pytest.approx(expected["mean_abs_offset"], rel=1e-12)
 

@@ -9,7 +9,7 @@ import pytest
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from tests import small_network as small
-from tests.simulation_cases import HISTORY, RECORDED, RUNS, VARIANTS, as_settings
+from tests.simulation_cases import HISTORY, RECORDED, RUNS, VARIANTS
 from tests.small_network import FINAL, differences
 from tests.variant_oracles import VariantLoop
 
@@ -27,7 +27,7 @@ def coarse_grid(monkeypatch):
 def test_in_process_run_equals_the_loop_in_float64(run, projection):
     network, images = small.small_network(), small.small_images()
     options = {"backend": "runtime", "projection": projection, "float_type": "float32"}
-    result = simulate(network, images, small.STEPS, **options, **RUNS[run], **RECORDED)
+    result = simulate(network, images, steps=small.STEPS, **options, **RUNS[run], **RECORDED)
     assert differences(result, small.loop_result(network, images, **RUNS[run]), (*FINAL, *HISTORY)) == []
 
 
@@ -36,7 +36,7 @@ def test_in_process_run_equals_the_loop_in_float64(run, projection):
 def test_compiled_run_equals_the_loop_in_float64(run, projection):
     network, images = small.small_network(), small.small_images()
     options = {"projection": projection, "float_type": "float32"}
-    result = simulate(network, images, small.STEPS, **options, **RUNS[run], **RECORDED)
+    result = simulate(network, images, steps=small.STEPS, **options, **RUNS[run], **RECORDED)
     expected = small.loop_result(network, images, **RUNS[run])
     assert differences(result, expected, (*FINAL, *HISTORY)) == []
     traces = {n: np.asarray(v) for n, v in result.potential_traces.items()}
@@ -46,21 +46,25 @@ def test_compiled_run_equals_the_loop_in_float64(run, projection):
 @pytest.mark.parametrize("run", ["leak_zero", "refractory", "everything"])
 def test_variants_equal_the_loop_in_float64(run):
     network, images, options = small.small_network(), small.small_images(), VARIANTS[run]
-    result = simulate(network, images, small.STEPS, backend="runtime", float_type="float32", **options, **RECORDED)
-    expected = small.loop_result(result.network, images, VariantLoop, **as_settings(options))
+    result = simulate(
+        network, images, steps=small.STEPS, backend="runtime", float_type="float32", **options, **RECORDED
+    )
+    expected = small.loop_result(result.network, images, VariantLoop, **options)
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
 
 
 def test_its_identities_hold():
-    result = simulate(small.small_network(), small.small_images(), 30, backend="runtime", float_type="float32")
+    result = simulate(small.small_network(), small.small_images(), steps=30, backend="runtime", float_type="float32")
     assert bool(verify(result)["holds"].all())
 
 
 def test_a_grid_too_fine_is_refused_with_one_that_is_not():
     network, images = small.small_network(), small.small_images()
     with pytest.raises(SettingError, match=r"float32 are exact below .* grid of 2\*\*-\d+ or coarser") as error:
-        simulate(replace(network, grid=2.0**-24), images, 200, backend="runtime", float_type="float32")
+        simulate(replace(network, grid=2.0**-24), images, steps=200, backend="runtime", float_type="float32")
     exponent = int(re.search(r"2\*\*(-\d+)", str(error.value)).group(1))
-    simulate(replace(network, grid=2.0**exponent), images, 200, backend="runtime", float_type="float32")
+    simulate(replace(network, grid=2.0**exponent), images, steps=200, backend="runtime", float_type="float32")
     with pytest.raises(SettingError, match="float32"):
-        simulate(replace(network, grid=2.0 ** (exponent - 1)), images, 200, backend="runtime", float_type="float32")
+        simulate(
+            replace(network, grid=2.0 ** (exponent - 1)), images, steps=200, backend="runtime", float_type="float32"
+        )

@@ -24,7 +24,7 @@ def test_a_run_in_mv_is_that_of_a_brian2_neuron_in_mv(reset):
     result = simulate(
         constant_network(currents),
         np.zeros((1, 1)),
-        steps,
+        steps=steps,
         reset=reset,
         v_init=MEMBRANE.potential(-60 * mV),
         tau_m=tau,

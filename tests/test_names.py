@@ -53,7 +53,7 @@ def model_of(names):
 def plain():
     model = model_of(PLAIN)
     images = images_for(model, 3).astype(float)
-    return images, simulate(convert(model, images), images, 20, backend="runtime", input_coding="poisson")
+    return images, simulate(convert(model, images), images, steps=20, backend="runtime", input_coding="poisson")
 
 
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
@@ -62,7 +62,9 @@ def test_whatever_layers_are_called_they_convert_simulate_and_verify(plain, name
     network = convert(model_of(names), images)
     network.save(tmp_path / "net.npz")
     assert load_network(tmp_path / "net.npz").digest() == network.digest()
-    simulate(network, images, 20, backend="runtime", input_coding="poisson", output=tmp_path / "run", shard_size=2)
+    simulate(
+        network, images, steps=20, backend="runtime", input_coding="poisson", output=tmp_path / "run", shard_size=2
+    )
     result = load_result(tmp_path / "run")
     assert len({p.name for p in result.network.populations}) == len(expected.network.populations)
     for ours, theirs in zip(result.network.populations, expected.network.populations, strict=True):

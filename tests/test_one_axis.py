@@ -47,7 +47,7 @@ def test_logits_tend_to_those_of_keras(model):
     network = brian_snn.convert(model, sounds, percentile=100)
     expected = model.predict(sounds, verbose=0)
     errors = [
-        np.abs(brian_snn.simulate(network, sounds, n_steps, backend="runtime").logits - expected).max()
+        np.abs(brian_snn.simulate(network, sounds, steps=n_steps, backend="runtime").logits - expected).max()
         for n_steps in (100, 1600)
     ]
     assert errors[1] < 0.2 * errors[0] and errors[1] < 0.02 * np.abs(expected).max()
@@ -57,7 +57,7 @@ def test_logits_tend_to_those_of_keras(model):
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 def test_every_neuron_is_verified(model, network, reset, projection):
     result = brian_snn.simulate(
-        network, images_for(model, 2), 40, reset, clamp=1, projection=projection, backend="runtime"
+        network, images_for(model, 2), steps=40, reset=reset, clamp=1, projection=projection, backend="runtime"
     )
     report = brian_snn.verify(result)
     assert report.holds.all() and (report.loc[report.applicable, "max_residual_charge"] == 0).all()

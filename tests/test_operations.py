@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn import Execution, stream
+from brian_snn import stream
 from brian_snn.analysis.operations import (
     ann_operations,
     operations_by_population,
@@ -89,7 +89,7 @@ def test_the_table_has_means_per_neuron(result):
 
 def test_a_result_in_pieces_has_the_table_and_the_operations_of_the_whole(result):
     settings = replace(result.settings, backend="runtime")
-    parts = tuple(stream(result.network, result.images, settings, execution=Execution(shard_size=2)))
+    parts = tuple(stream(result.network, result.images, settings, shard_size=2))
     assert [len(part.images) for part in parts] == [2, 1]
     pieces = replace(result, spike_counts={}, pieces=parts)
     assert operations_by_population(pieces).equals(operations_by_population(result))

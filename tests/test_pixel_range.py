@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import brian_snn
-from brian_snn import Recording, Settings
+from brian_snn import Settings
 from brian_snn.__main__ import main
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.datasets import check_image_array
 from brian_snn.errors import DataError
 from brian_snn.pixel_range import is_far_outside
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from tests.command_line import fails_cleanly
 from tests.small_network import small_images, small_network
 
@@ -88,9 +88,7 @@ WAYS = {
     "stream": lambda network, images, **options: list(
         brian_snn.stream(network, images, Settings(**OPTIONS), **options)
     ),
-    "simulate_settings": lambda network, images, **options: simulate_settings(
-        network, images, Settings(**OPTIONS), Recording(), **options
-    ),
+    "settings": lambda network, images, **options: simulate(network, images, Settings(**OPTIONS), **options),
 }
 
 MISTAKES = {

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from brian2 import second
 from matplotlib.image import imread
 
 from brian_snn.analysis.transients import pearson
@@ -268,7 +269,7 @@ def simulated(reset, steps=20, dt_s=2e-3):
         train += [[0, step, neuron] for neuron in np.flatnonzero(spikes)]
     return Result(
         network,
-        Settings(steps=steps, reset=reset, dt_s=dt_s),
+        Settings(steps=steps, reset=reset, dt=dt_s * second),
         np.ones((1, 1)),
         {"conv": counts[np.newaxis]},
         {"conv": v[np.newaxis]},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from brian2 import Hz
 
-from brian_snn import Execution, Settings, load_result, simulate, stream, verify
+from brian_snn import Settings, load_result, simulate, stream, verify
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.errors import DataError, SettingError
 from brian_snn.neurons.randomness import uniform
@@ -25,7 +25,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def result(network, images):
-    return simulate(network, images, 400, backend="runtime", **POISSON, record_spikes=("input_spikes",))
+    return simulate(network, images, steps=400, backend="runtime", **POISSON, record_spikes=("input_spikes",))
 
     # The first outputs for the seed 1234567, as its authors' C program prints them.
     known = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
@@ -43,18 +43,18 @@ def test_rates_are_those_of_the_pixels(result, images):
 
 def test_pixels_of_0_and_1_are_certain(network):
     images = np.stack([np.zeros((5, 4, 2)), np.ones((5, 4, 2))])
-    counts = simulate(network, images, 50, backend="runtime", **POISSON).spike_counts["input_spikes"]
+    counts = simulate(network, images, steps=50, backend="runtime", **POISSON).spike_counts["input_spikes"]
     assert not counts[0].any() and (counts[1] == 50).all()
 
 
 def test_the_network_of_a_result_can_be_simulated_again(result, network, images):
-    again = simulate(result.network, images, 400, backend="runtime", **POISSON)
-    constant = simulate(result.network, images, 20, backend="runtime")
+    again = simulate(result.network, images, steps=400, backend="runtime", **POISSON)
+    constant = simulate(result.network, images, steps=20, backend="runtime")
     assert [p.name for p in again.network.populations] == [p.name for p in result.network.populations]
     assert [p.name for p in constant.network.populations] == [p.name for p in network.populations]
     for name, counts in result.spike_counts.items():
         assert (again.spike_counts[name] == counts).all()
-    for name, counts in simulate(network, images, 20, backend="runtime").spike_counts.items():
+    for name, counts in simulate(network, images, steps=20, backend="runtime").spike_counts.items():
         assert (constant.spike_counts[name] == counts).all()
 
 
@@ -70,8 +70,8 @@ def test_spikes_of_a_neuron_follow_no_pattern(result, images):
 
 
 def test_an_image_has_the_same_spikes_whatever_follows_it(network, images):
-    alone = simulate(network, images[:1], STEPS, backend="runtime", **POISSON)
-    together = simulate(network, images, STEPS, backend="runtime", **POISSON)
+    alone = simulate(network, images[:1], steps=STEPS, backend="runtime", **POISSON)
+    together = simulate(network, images, steps=STEPS, backend="runtime", **POISSON)
     for name, counts in alone.spike_counts.items():
         assert np.array_equal(counts[0], together.spike_counts[name][0])
 
@@ -79,7 +79,7 @@ def test_an_image_has_the_same_spikes_whatever_follows_it(network, images):
 def test_images_and_seeds_differ_in_their_spikes(network, images):
     same = np.repeat(images[:1], 2, axis=0)
     one, two = (
-        simulate(network, same, STEPS, backend="runtime", **POISSON | {"seed": seed}).spike_counts["input_spikes"]
+        simulate(network, same, steps=STEPS, backend="runtime", **POISSON | {"seed": seed}).spike_counts["input_spikes"]
         for seed in (1, 2)
     )
     assert (one[0] != one[1]).any() and (one != two).any()
@@ -93,7 +93,7 @@ def test_every_row_of_verify_holds_exactly(result):
 
 
 def test_a_wrong_spike_is_found(network, images):
-    result = simulate(network, images, STEPS, backend="runtime", **POISSON)
+    result = simulate(network, images, steps=STEPS, backend="runtime", **POISSON)
     result.spike_counts["input_spikes"][1, 2, 3, 0] += 1
     failed = verify(result).query("not holds")
     expected = [["input_spikes", "poisson"], ["input_spikes", "spikes"], ["conv", "synapses"]]
@@ -101,7 +101,7 @@ def test_a_wrong_spike_is_found(network, images):
 
 
 def test_operations_count_its_spikes_and_no_multiplications(network, images):
-    result = simulate(network, images, STEPS, backend="runtime", **POISSON)
+    result = simulate(network, images, steps=STEPS, backend="runtime", **POISSON)
     assert ann_operations(result.network) == ann_operations(network)
     assert np.array_equal(snn_operations(result), result.synaptic_events)
 
@@ -142,9 +142,9 @@ def test_a_seed_is_a_whole_number(network, images, seed):
 
 def test_a_shard_has_the_spikes_that_the_whole_gives_its_images(network, images, tmp_path):
     options = {"backend": "runtime", **POISSON}
-    whole = simulate(network, images, STEPS, **options)
-    simulate(network, images, STEPS, shard_size=1, output=tmp_path / "run", **options)
-    for result in (simulate(network, images, STEPS, shard_size=2, **options), load_result(tmp_path / "run")):
+    whole = simulate(network, images, steps=STEPS, **options)
+    simulate(network, images, steps=STEPS, shard_size=1, output=tmp_path / "run", **options)
+    for result in (simulate(network, images, steps=STEPS, shard_size=2, **options), load_result(tmp_path / "run")):
         for name, counts in whole.spike_counts.items():
             assert np.array_equal(counts, result.spike_counts[name])
         assert verify(result)["holds"].all()
@@ -152,7 +152,7 @@ def test_a_shard_has_the_spikes_that_the_whole_gives_its_images(network, images,
 
 def test_a_part_knows_the_numbers_of_its_images(network, images, tmp_path):
     settings = Settings(STEPS, backend="runtime", **POISSON)
-    parts = list(stream(network, images, settings, execution=Execution(shard_size=2)))
+    parts = list(stream(network, images, settings, shard_size=2))
     parts[1].save(tmp_path / "part")
     for part in (*parts, load_result(tmp_path / "part")):
         assert verify(part)["holds"].all()

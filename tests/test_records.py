@@ -267,7 +267,7 @@ def test_arrays_of_other_kinds_become_those_of_the_records(change):
     made, images = remade(change), small_images()
     arrays = [p.bias for p in made.populations] + [p.weights for p in made.projections if p.weights is not None]
     assert all(a.dtype == np.float64 and a.dtype.isnative and a.flags.c_contiguous for a in arrays)
-    result = simulate(made, images, STEPS, backend="runtime")
+    result = simulate(made, images, steps=STEPS, backend="runtime")
     assert differences(result, loop_result(small_network(), images)) == []
 
 
@@ -286,8 +286,8 @@ def test_an_index_may_hold_constant_zeros():
 def test_what_is_on_no_grid_is_not_simulated(backend):
     drafted = replace(small_network(), grid=0.0)
     with pytest.raises(ModelError, match=r"on no grid .*round_to_grid"):
-        simulate(drafted, small_images(), STEPS, backend=backend)
-    result = simulate(round_to_grid(drafted, GRID), small_images(), STEPS, backend="runtime")
+        simulate(drafted, small_images(), steps=STEPS, backend=backend)
+    result = simulate(round_to_grid(drafted, GRID), small_images(), steps=STEPS, backend="runtime")
     assert differences(result, loop_result(small_network(), small_images())) == []
 
 

@@ -15,7 +15,6 @@ from brian_snn.errors import CompilerError, ModelError
 from brian_snn.network.records import Geometry, LayerPath
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
-from tests.simulation_cases import as_settings
 from tests.small_network import STEPS, small_images, small_network
 
 MARKER = "m4rk3r"
@@ -121,7 +120,7 @@ def marked_network(path):
 def test_no_text_of_a_file_is_in_the_program_that_is_made_of_it(tmp_path, options):
     network = marked_network(tmp_path / "net.npz")
     names = [p.name for p in network.populations[:1]]
-    layout = topology(network, Settings(steps=STEPS, **as_settings(options)), names, names)
+    layout = topology(network, Settings(steps=STEPS, **options), names, names)
     folder = tmp_path / "program"
     folder.mkdir()
     _generate(layout, folder)
@@ -133,7 +132,7 @@ def test_no_text_of_a_file_is_in_the_program_that_is_made_of_it(tmp_path, option
 def test_no_text_of_a_file_is_in_the_name_of_another(tmp_path):
     network = marked_network(tmp_path / "net.npz")
     options = {"record_spikes": [network.populations[0].name], "output": tmp_path / "run"}
-    result = simulate(network, small_images(), STEPS, backend="runtime", **options)
+    result = simulate(network, small_images(), steps=STEPS, backend="runtime", **options)
     assert result.spike_counts.keys() == {p.name for p in network.populations}
     made = [name for _, folders, files in os.walk(tmp_path) for name in (*folders, *files)]
     assert "shards" in made and [name for name in made if MARKER in name] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brian_snn import Execution, Recording, Settings, load_result
+from brian_snn import Settings, load_result
 from brian_snn.cli import console
 from brian_snn.cli import main as cli
 from brian_snn.errors import CompilerError, OutputError, SettingError
@@ -16,7 +16,7 @@ from brian_snn.results import folder as run_folder
 from brian_snn.results import own_folder
 from brian_snn.results.folder import discard
 from brian_snn.running import execute as execution
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from tests.command_line import simulate_command
 from tests.folder_runs import N_IMAGES
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network
@@ -35,10 +35,8 @@ def expected(images):
     return {settings: loop_result(small_network(), images, reset=settings.reset) for settings in (OLD, NEW)}
 
 
-def simulate(folder, images, settings, replace=True, **options):
-    return simulate_settings(
-        small_network(), images, settings, Recording(), Execution(shard_size=2, **options), folder, replace=replace
-    )
+def rewrite(folder, images, settings, replace=True, **options):
+    return simulate(small_network(), images, settings, shard_size=2, **options, output=folder, replace=replace)
 
 
 def content(folder):
@@ -50,7 +48,7 @@ def content(folder):
 def old(tmp_path_factory, images):
     """Return the folder of a whole result with labels."""
     folder = tmp_path_factory.mktemp("old") / "run"
-    simulate(folder, images, OLD)
+    rewrite(folder, images, OLD)
     np.save(folder / "labels.npy", np.arange(N_IMAGES))
     return folder
 
@@ -84,14 +82,14 @@ def test_what_comes_to_nothing_leaves_the_earlier_result(folder, images, monkeyp
     before = content(folder)
     monkeypatch.setattr(module, name, failing(error))
     with pytest.raises((type(error), OutputError)):
-        simulate(folder, images, Settings(**{**NEW.__dict__, **changes}))
+        rewrite(folder, images, Settings(**{**NEW.__dict__, **changes}))
     assert content(folder) == before
 
 
 def test_too_many_steps_leave_the_earlier_result(folder, images):
     before = content(folder)
     with pytest.raises(SettingError, match="could gather a charge"):
-        simulate(folder, images, Settings(10**9, backend="runtime"))
+        rewrite(folder, images, Settings(10**9, backend="runtime"))
     assert content(folder) == before
 
 
@@ -101,7 +99,7 @@ def test_the_first_shard_replaces_all_of_it(folder, images, expected):
     def look(done, total):
         seen.append((done, (folder / "labels.npy").exists(), len(list((folder / "shards").iterdir()))))
 
-    assert differences(simulate(folder, images, NEW, progress=look), expected[NEW]) == []
+    assert differences(rewrite(folder, images, NEW, progress=look), expected[NEW]) == []
     # Two images a shard; the third image is simulated when the first shard has been written.
     assert seen == [(1, True, 3), (2, True, 3), (3, False, 1), (4, False, 1), (5, False, 2)]
     assert sorted(os.listdir(folder)) == FILES
@@ -113,9 +111,9 @@ def test_after_the_first_shard_it_goes_on_without_replacing(folder, images, expe
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(folder, images, NEW, progress=stop)
+        rewrite(folder, images, NEW, progress=stop)
     seen = []
-    result = simulate(folder, images, NEW, replace=False, progress=lambda done, total: seen.append(done))
+    result = rewrite(folder, images, NEW, replace=False, progress=lambda done, total: seen.append(done))
     assert seen == [2, 3, 4, 5]
     assert differences(result, expected[NEW]) == []
 
@@ -125,7 +123,7 @@ def test_foreign_files_are_not_replaced(folder, images):
         (folder / name).write_text("mine")
         before = content(folder)
         with pytest.raises(OutputError, match=name):
-            simulate(folder, images, NEW)
+            rewrite(folder, images, NEW)
         assert content(folder) == before
         (folder / name).unlink()
 
@@ -161,7 +159,7 @@ def is_whole(folder, old):
 
 @pytest.mark.parametrize("replace", [True, False], ids=["with --force", "without"])
 def test_a_process_may_be_killed_at_any_moment(folder, images, expected, old, monkeypatch, replace):
-    copies = states(folder, monkeypatch, lambda: simulate(folder, images, NEW))
+    copies = states(folder, monkeypatch, lambda: rewrite(folder, images, NEW))
     assert len(copies) > 25
     wholes = [is_whole(copy, old) for copy in copies]
     # Whole until a moment after which the new one is there.
@@ -173,23 +171,23 @@ def test_a_process_may_be_killed_at_any_moment(folder, images, expected, old, mo
         # Where the new one has come, it only has to take its place.
         if whole and not has_come and not replace:
             with pytest.raises(OutputError, match=r"begun with reset = 'subtraction', not 'zero'.*--force"):
-                simulate(copy, images, NEW, replace=False)
+                rewrite(copy, images, NEW, replace=False)
             assert content(copy).items() >= content(old).items()
         else:
-            assert differences(simulate(copy, images, NEW, replace=replace), expected[NEW]) == []
+            assert differences(rewrite(copy, images, NEW, replace=replace), expected[NEW]) == []
             assert sorted(os.listdir(copy)) == FILES
 
 
 @pytest.mark.campaign
 def test_what_a_killed_process_left_is_finished_only_once(folder, images, expected, monkeypatch):
     """It may be killed again while it finishes, or be deleted instead, and that be cut short too."""
-    copies = states(folder, monkeypatch, lambda: simulate(folder, images, NEW))
+    copies = states(folder, monkeypatch, lambda: rewrite(folder, images, NEW))
     cut_short = [copy for copy in copies if (copy / own_folder.ARRIVED).exists()]
     assert len(cut_short) > 5
     for number, copy in enumerate(cut_short):
         moved = shutil.copytree(copy, copy.with_name(f"again{number}") / "run")
         for again in states(moved, monkeypatch, lambda moved=moved: own_folder.finish_replacement(moved)):
-            assert differences(simulate(again, images, NEW, replace=False), expected[NEW]) == []
+            assert differences(rewrite(again, images, NEW, replace=False), expected[NEW]) == []
     moved = shutil.copytree(cut_short[1], folder.with_name("deleted") / "run")
     for again in states(moved, monkeypatch, lambda: own_folder.clear(moved)):
         discard(again)
@@ -197,7 +195,7 @@ def test_what_a_killed_process_left_is_finished_only_once(folder, images, expect
 
 
 def test_a_result_is_not_saved_where_one_is_about_to_arrive(folder, images, monkeypatch):
-    copies = states(folder, monkeypatch, lambda: simulate(folder, images, NEW))
+    copies = states(folder, monkeypatch, lambda: rewrite(folder, images, NEW))
     copy = next(c for c in copies if (c / own_folder.ARRIVED).exists() and not (c / "result.json").exists())
     with pytest.raises(OutputError, match="not an empty folder"):
         load_result(folder).save(copy)

@@ -56,7 +56,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "run"
     network = renamed(wild_network())
     recorded = {"record_spikes": [p.name for p in network.populations if p.name != "out"], "checkpoints": (5, 12, 30)}
-    brian_snn.simulate(network, small_images(6), 30, clamp=2, backend="runtime", **recorded).save(folder)
+    brian_snn.simulate(network, small_images(6), steps=30, clamp=2, backend="runtime", **recorded).save(folder)
     np.save(folder / "labels.npy", LABELS)
     return folder
 
@@ -228,7 +228,7 @@ class TestReproduce:
         np.testing.assert_array_equal(repeated.output_history, result.output_history)
 
     def test_a_streamed_run_keeps_its_hashes_and_versions(self, result, tmp_path):
-        brian_snn.simulate(result.network, result.images, 5, backend="runtime", output=tmp_path / "run")
+        brian_snn.simulate(result.network, result.images, steps=5, backend="runtime", output=tmp_path / "run")
         result.save(tmp_path / "saved")
         streamed, saved = (provenance.provenance(gather.gather(tmp_path / name)) for name in ("run", "saved"))
         hashes = [texts(table_of(section, "SHA-256"), 1) for section in (streamed, saved)]

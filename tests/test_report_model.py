@@ -20,7 +20,7 @@ def converted(tmp_path_factory, mlp_model):
     models.mlp(seed=5).save(folder / "other.keras")
     images = models.images_for(mlp_model, 5)
     network = brian_snn.convert(folder / "model.keras", images)
-    brian_snn.simulate(network, images, 12, backend="runtime", output=folder / "run")
+    brian_snn.simulate(network, images, steps=12, backend="runtime", output=folder / "run")
     return folder
 
 
@@ -38,7 +38,7 @@ def test_rates_are_compared_with_keras(converted, mlp_model):
 
 def test_pixels_that_are_coded_as_spikes_are_their_own_activations(converted, tmp_path):
     network, images = brian_snn.load_network(converted / "run" / "network.npz"), np.full((2, 6), 0.5)
-    brian_snn.simulate(network, images, 6, backend="runtime", input_coding="poisson", output=tmp_path / "run")
+    brian_snn.simulate(network, images, steps=6, backend="runtime", input_coding="poisson", output=tmp_path / "run")
     activations = gather.gather(tmp_path / "run", converted / "model.keras").sample.activations
     np.testing.assert_array_equal(activations["input_spikes"], images)
 
@@ -46,7 +46,7 @@ def test_pixels_that_are_coded_as_spikes_are_their_own_activations(converted, tm
 def test_a_coarse_grid_is_not_taken_for_another_model(converted, mlp_model, tmp_path):
     images = models.images_for(mlp_model, 5)
     network = brian_snn.convert(converted / "model.keras", images, grid=2**-6)
-    brian_snn.simulate(network, images, 12, backend="runtime", output=tmp_path / "run")
+    brian_snn.simulate(network, images, steps=12, backend="runtime", output=tmp_path / "run")
     sample = gather.gather(tmp_path / "run", converted / "model.keras").sample
     own = forward(network, images)["hidden"] * network["hidden"].scale
     difference = np.abs(own - sample.activations["hidden"]).max() / own.max()

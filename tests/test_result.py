@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from brian2 import Hz
+from brian2 import Hz, ms, second
 
 from brian_snn import Network, Result, Settings, load_result
 from brian_snn.errors import DataError, OutputError
@@ -71,12 +71,12 @@ def test_a_saved_result_comes_back_whole(result, tmp_path):
     assert loaded.network["mixed"].bias.tolist() == result.network["mixed"].bias.tolist()
 
 
-@pytest.mark.parametrize("tau_m_s", [math.inf, 0.05])
-def test_the_description_is_json_of_any_reader(result, tmp_path, tau_m_s):
+@pytest.mark.parametrize("tau_m", [math.inf * second, 50 * ms])
+def test_the_description_is_json_of_any_reader(result, tmp_path, tau_m):
     def refuse(name):
         raise AssertionError(f"{name} is no JSON")
 
-    settings = replace(result.settings, tau_m_s=tau_m_s)
+    settings = replace(result.settings, tau_m=tau_m)
     replace(result, settings=settings).save(tmp_path / "run")
     json.loads((tmp_path / "run" / "result.json").read_text(), parse_constant=refuse)
     assert load_result(tmp_path / "run").settings == settings

@@ -10,7 +10,7 @@ import filelock
 import numpy as np
 import pytest
 
-from brian_snn import Execution, Recording, Settings, load_result, stream, verify
+from brian_snn import Execution, Settings, load_result, stream, verify
 from brian_snn.backends import standalone
 from brian_snn.errors import CompilerError, DataError, OutputError, SettingError, SimulationError
 from brian_snn.results.arrays import ARRAYS_BY_NAME
@@ -266,7 +266,7 @@ def test_a_memory_map_is_simulated_as_its_array(network, images, expected, tmp_p
 
 def test_a_stream_yields_the_images_in_order(network, images, expected):
     settings = Settings(STEPS, "zero", 0.75, clamp=3, backend="runtime")
-    parts = list(stream(network, images, settings, Recording(spikes=("conv",)), Execution(shard_size=2)))
+    parts = list(stream(network, images, settings, record_spikes=("conv",), shard_size=2))
     assert [len(part.images) for part in parts] == [2, 2, 1]
     counts = np.concatenate([part.spike_counts["mixed"] for part in parts])
     assert np.array_equal(counts, expected["spike_counts"]["mixed"])

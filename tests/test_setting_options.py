@@ -4,10 +4,12 @@ import re
 from dataclasses import fields
 
 import pytest
+from brian2 import ms
 
 from brian_snn.__main__ import main
 from brian_snn.cli import main as cli
-from brian_snn.setting_options import SETTING_HELP, option_name, settings_from, settings_options
+from brian_snn.knobs import help_text, plain_default
+from brian_snn.setting_options import option_name, settings_from, settings_options
 from brian_snn.settings import Settings
 
 
@@ -16,9 +18,8 @@ def test_every_setting_is_an_option_with_its_default(capsys, field):
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    default = field.default * 1000 if field.name == "dt_s" else field.default
-    explanation = re.escape(f"{SETTING_HELP[field.name][1]} (default: {default})")
-    assert re.search(f"{option_name(field.name)} [^ ]+ {explanation}", text)
+    explanation = re.escape(f"{help_text(field)} (default: {plain_default(field)})")
+    assert re.search(f"{option_name(field)} [^ ]+ {explanation}", text)
 
 
 def parse(*options):
@@ -32,7 +33,7 @@ def test_no_options_are_the_defaults():
 def test_each_option_reaches_its_field():
     options = "--steps 7 --reset zero --threshold 2.5 --v-init 0.25 --clamp 3 --readout spikes --projection synapses"
     parsed = parse(*options.split(), *"--max-pool exact --schedule brian2 --backend runtime".split())
-    assert parsed == Settings(7, "zero", 2.5, 0.25, 3, 1e-3, "spikes", "synapses", "exact", "brian2", "runtime")
+    assert parsed == Settings(7, "zero", 2.5, 0.25, 3, 1 * ms, "spikes", "synapses", "exact", "brian2", "runtime")
 
 
 def test_each_option_of_a_variant_reaches_its_field():
@@ -43,15 +44,20 @@ def test_each_option_of_a_variant_reaches_its_field():
 
 def test_times_are_given_in_ms():
     parsed = parse(*"--dt 0.5 --tau-m 20 --refractory 2 --delay 1.5".split())
-    assert (parsed.dt_s, parsed.tau_m_s, parsed.refractory_s, parsed.delay_s) == (0.0005, 0.02, 0.002, 0.0015)
+    assert (float(parsed.dt), float(parsed.tau_m), float(parsed.refractory), float(parsed.delay)) == (
+        0.0005,
+        0.02,
+        0.002,
+        0.0015,
+    )
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         Settings(),
-        Settings(7, "zero", 2.5, -0.25, 3, 1e-4, "spikes", "synapses", "exact", "brian2", "runtime"),
-        Settings(float_type="float32", max_pool="gate", tau_m_s=0.02, refractory_s=0.003, delay_s=0.002),
+        Settings(7, "zero", 2.5, -0.25, 3, 0.1 * ms, "spikes", "synapses", "exact", "brian2", "runtime"),
+        Settings(float_type="float32", max_pool="gate", tau_m=20 * ms, refractory=3 * ms, delay=2 * ms),
         Settings(readout="softmax", input_coding="poisson", output_rate=0.25, seed=11),
     ],
 )

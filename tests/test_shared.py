@@ -70,7 +70,9 @@ def random_network(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_in_process_kernels_spike_as_synapses_do(seed):
     network, images = random_network(seed), np.random.default_rng(seed).uniform(-0.2, 1.2, (1, *SOURCE))
-    shared, synapses = (simulate(network, images, 12, backend="runtime", projection=p) for p in ("shared", "synapses"))
+    shared, synapses = (
+        simulate(network, images, steps=12, backend="runtime", projection=p) for p in ("shared", "synapses")
+    )
     assert differences(shared, synapses) == []
     assert sum(int(counts.sum()) for counts in shared.spike_counts.values()) > 1000
 
@@ -78,8 +80,8 @@ def test_in_process_kernels_spike_as_synapses_do(seed):
 @pytest.mark.slow
 def test_compiled_kernels_spike_as_synapses_do():
     network, images = random_network(20), np.random.default_rng(20).uniform(-0.2, 1.2, (2, *SOURCE))
-    shared = simulate(network, images, 20, reset="zero", projection="shared")
-    synapses = simulate(network, images, 20, reset="zero", projection="synapses", backend="runtime")
+    shared = simulate(network, images, steps=20, reset="zero", projection="shared")
+    synapses = simulate(network, images, steps=20, reset="zero", projection="synapses", backend="runtime")
     assert differences(shared, synapses) == []
 
 

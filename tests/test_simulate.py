@@ -1,16 +1,14 @@
 """Both backends and both projections against a plain loop over dense matrices: everything recorded is equal."""
 
-import inspect
 import threading
 import time
-from dataclasses import fields
 
 import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, ms, mV
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from brian_snn import Execution, simulate, stream
+from brian_snn import simulate, stream
 from brian_snn.backends import standalone
 from brian_snn.errors import DataError, SettingError
 from brian_snn.settings import Recording, Settings
@@ -24,12 +22,26 @@ def blas_threads():
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
-def test_defaults_are_those_of_the_settings():
-    defaults = {name: argument.default for name, argument in inspect.signature(simulate).parameters.items()}
-    # A time is a Quantity, and its name has no unit.
-    given = {f.name: float(defaults[f.name.removesuffix("_s")]) for f in fields(Settings) if f.name.endswith("_s")}
-    given |= {f.name: defaults[f.name] for f in fields(Settings) if f.name not in given}
-    assert Settings(**given) == Settings()
+def test_settings_and_their_fields_by_name_are_the_same_call():
+    network, images = small_network(), small_images(2)
+    settings = Settings(STEPS, "zero", backend="runtime", tau_m=20 * ms)
+    whole = simulate(network, images, settings)
+    by_name = simulate(network, images, steps=STEPS, reset="zero", backend="runtime", tau_m=20 * ms)
+    mixed = simulate(network, images, Settings(3, "zero", backend="runtime"), steps=STEPS, tau_m=20 * ms)
+    assert by_name.settings == mixed.settings == settings
+    assert differences(by_name, whole) == differences(mixed, whole) == []
+
+
+@pytest.mark.parametrize("call", [simulate, stream])
+@pytest.mark.parametrize("kind", [TypeError, SettingError])
+def test_an_option_that_there_is_not_names_what_it_may_have_been(call, kind):
+    with pytest.raises(kind, match="there is no option 'step'; did you mean steps?"):
+        call(small_network(), small_images(1), step=3)
+
+
+def test_a_number_is_no_settings():
+    with pytest.raises(SettingError, match="settings is 30; it must be a Settings.*steps=200"):
+        simulate(small_network(), small_images(1), 30)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +57,7 @@ def images():
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 @pytest.mark.parametrize("run", RUNS)
 def test_in_process_run_equals_the_loop(network, images, run, projection):
-    result = simulate(network, images, STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
+    result = simulate(network, images, steps=STEPS, backend="runtime", projection=projection, **RUNS[run], **RECORDED)
     expected = loop_result(network, images, **RUNS[run])
     assert differences(result, expected, (*FINAL, *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
@@ -55,21 +67,21 @@ def test_in_process_run_equals_the_loop(network, images, run, projection):
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 @pytest.mark.parametrize("run", ["plain", "clamped", "clamped_zero", "brian2_zero"])
 def test_compiled_run_equals_the_loop(network, images, run, projection):
-    result = simulate(network, images, STEPS, projection=projection, workers=2, **RUNS[run], **RECORDED)
+    result = simulate(network, images, steps=STEPS, projection=projection, workers=2, **RUNS[run], **RECORDED)
     expected = loop_result(network, images, **RUNS[run])
     assert differences(result, expected, (*FINAL, *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
 
 
 def test_potential_traces_follow_eq_4(network, images):
-    result = simulate(network, images, STEPS, backend="runtime", v_init=0.25, record_potentials=("out", "mixed"))
+    result = simulate(network, images, steps=STEPS, backend="runtime", v_init=0.25, record_potentials=("out", "mixed"))
     # A readout's potential is what it received, and every trace ends in V(T).
     assert np.array_equal(result.potential_traces["out"][:, -1] - 0.25, result.charge["out"])
     assert np.array_equal(result.potential_traces["mixed"][:, -1], result.potentials["mixed"])
 
 
 def test_logits_over_time_end_in_the_logits(network, images):
-    result = simulate(network, images, STEPS, backend="runtime", checkpoints=(STEPS, 1), clamp=2)
+    result = simulate(network, images, steps=STEPS, backend="runtime", checkpoints=(STEPS, 1), clamp=2)
     assert result.checkpoints.tolist() == [1, STEPS]
     assert np.array_equal(result.output_history[-1], result.logits)
     assert not result.output_history[0].any()
@@ -78,7 +90,7 @@ def test_logits_over_time_end_in_the_logits(network, images):
 @pytest.mark.parametrize("images_per_worker", [1, 2, 3])
 def test_progress_counts_every_image(network, images, images_per_worker):
     seen = []
-    simulate(network, images[:images_per_worker], 3, backend="runtime", progress=lambda *step: seen.append(step))
+    simulate(network, images[:images_per_worker], steps=3, backend="runtime", progress=lambda *step: seen.append(step))
     assert seen == [(k + 1, images_per_worker) for k in range(images_per_worker)]
 
 
@@ -93,7 +105,7 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
     monkeypatch.setattr(standalone, "run_inputs", run_inputs)
     with threadpool_limits(limits=2, user_api="blas"):
         before = blas_threads()
-        simulate(network, images, 3, workers=2, shard_size=1)
+        simulate(network, images, steps=3, workers=2, shard_size=1)
         assert blas_threads() == before
     assert seen == [{1}] * len(images)
 
@@ -101,7 +113,7 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
 @pytest.mark.slow
 def test_streams_that_are_read_by_turns_leave_the_blas_threads_as_they_were(network, images):
     with threadpool_limits(limits=2, user_api="blas"):
-        first, second = (stream(network, images, Settings(3), execution=Execution(shard_size=1)) for _ in range(2))
+        first, second = (stream(network, images, Settings(3), shard_size=1) for _ in range(2))
         next(first), next(second)
         assert blas_threads() == {1}
         first.close()
@@ -133,7 +145,7 @@ def test_no_process_takes_two_of_the_last_shards_while_another_has_none(network,
     monkeypatch.setattr(standalone.threading, "Thread", ThreadAheadOfTheNext)
     monkeypatch.setattr(standalone.CompiledProcess, "submit", submit_and_note)
     monkeypatch.setattr(standalone.CompiledProcess, "collect", collect_once_all_are_taken)
-    simulate(network, images[:2], 3, workers=2, shard_size=1)
+    simulate(network, images[:2], steps=3, workers=2, shard_size=1)
     assert len(set(taken)) == 2
 
 
@@ -150,7 +162,7 @@ def test_every_worker_gets_as_many_shards(network, n_images, workers, sizes):
 
 @pytest.mark.parametrize(
     ("recording", "bytes_a_neuron_and_step"),
-    [(Recording(potentials=("conv",)), 8), (Recording(spikes=("conv",)), 12)],
+    [(Recording(record_potentials=("conv",)), 8), (Recording(record_spikes=("conv",)), 12)],
     ids=["potentials", "spikes"],
 )
 def test_shards_of_long_recordings_are_small(network, recording, bytes_a_neuron_and_step):
@@ -165,7 +177,7 @@ def test_no_input_and_no_bias_give_no_spikes(network):
     from dataclasses import replace
 
     silent = replace(network, populations=tuple(replace(p, bias=0 * p.bias) for p in network.populations))
-    result = simulate(silent, np.zeros((1, 5, 4, 2)), 50, backend="runtime")
+    result = simulate(silent, np.zeros((1, 5, 4, 2)), steps=50, backend="runtime")
     assert not any(counts.any() for counts in result.spike_counts.values())
     assert not any(potentials.any() for potentials in result.potentials.values())
 
@@ -220,4 +232,4 @@ def test_images_that_do_not_fit_are_refused(network, images, message):
 
 def test_a_charge_that_could_leave_the_exact_range_is_refused(network, images):
     with pytest.raises(SettingError, match=r"population '.*' could gather a charge of .* in 1000000000 steps"):
-        simulate(network, images, 10**9, backend="runtime")
+        simulate(network, images, steps=10**9, backend="runtime")

@@ -32,7 +32,7 @@ def readout_network(currents):
 def run(currents, n_images, steps, **options):
     """Return the result of images that say nothing."""
     images = np.zeros((n_images, 1))
-    return simulate(readout_network(currents), images, steps, backend="runtime", readout="softmax", **options)
+    return simulate(readout_network(currents), images, steps=steps, backend="runtime", readout="softmax", **options)
 
 
 @pytest.mark.parametrize("threshold", [1.0, 1.75])
@@ -63,14 +63,15 @@ def test_with_time_the_softmax_becomes_a_maximum():
 
 
 def test_it_answers_where_all_potentials_are_negative():
-    spiking = simulate(readout_network([-0.5, -0.25]), np.zeros((1, 1)), 50, backend="runtime", readout="spikes")
+    spiking = simulate(readout_network([-0.5, -0.25]), np.zeros((1, 1)), steps=50, backend="runtime", readout="spikes")
     assert not spiking.spike_counts["out"].any()
     assert run([-0.5, -0.25], 1, 50).predictions.tolist() == [1]
 
 
 def test_it_leaves_the_potentials_as_they_are(network, images):
     potential, softmax = (
-        simulate(network, images, STEPS, backend="runtime", readout=readout) for readout in ("potential", "softmax")
+        simulate(network, images, steps=STEPS, backend="runtime", readout=readout)
+        for readout in ("potential", "softmax")
     )
     for name in ("out", "mixed"):
         assert np.array_equal(potential.potentials[name], softmax.potentials[name])
@@ -79,14 +80,14 @@ def test_it_leaves_the_potentials_as_they_are(network, images):
 
 
 def test_every_row_of_verify_holds_exactly(network, images):
-    report = verify(simulate(network, images, STEPS, backend="runtime", readout="softmax", clamp=2))
+    report = verify(simulate(network, images, steps=STEPS, backend="runtime", readout="softmax", clamp=2))
     rows = report[report["population"] == "out"].set_index("equation")
     assert rows.loc[["charge", "synapses", "softmax"], "applicable"].all()
     assert (rows.loc[["charge", "synapses", "softmax"], "max_residual_charge"] == 0).all() and report["holds"].all()
 
 
 def test_a_wrong_spike_is_found(network, images):
-    result = simulate(network, images, STEPS, backend="runtime", readout="softmax")
+    result = simulate(network, images, steps=STEPS, backend="runtime", readout="softmax")
     result.spike_counts["out"][2, 1] += 1
     failed = verify(result).query("not holds")
     assert failed[["population", "equation"]].values.tolist() == [["out", "softmax"], ["out", "spikes"]]

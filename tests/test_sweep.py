@@ -51,7 +51,7 @@ def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
         images, labels = data["x_test"], data["y_test"]
     for _, row in table.iterrows():
         network = brian_snn.convert(folder / row["model"], images, percentile=row["percentile"])
-        result = brian_snn.simulate(network, images[:8], int(row["steps"]), row["reset"], backend="runtime")
+        result = brian_snn.simulate(network, images[:8], steps=int(row["steps"]), reset=row["reset"], backend="runtime")
         assert row["accuracy"] == np.mean(result.predictions == labels[:8])
         assert row["operations_per_image"] == snn_operations(result).mean()
         assert row["paper_operations_per_image"] == snn_operations(result, "paper").mean()
@@ -64,8 +64,8 @@ def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
 
 
 def test_more_values_simulate_only_what_is_new(folder, tmp_path, monkeypatch):
-    simulated, simulate = [], sweep.simulate_settings
-    monkeypatch.setattr(sweep, "simulate_settings", lambda *a, **kw: simulated.append(a[2].steps) or simulate(*a, **kw))
+    simulated, simulate = [], sweep.simulate
+    monkeypatch.setattr(sweep, "simulate", lambda *a, **kw: simulated.append(a[2].steps) or simulate(*a, **kw))
     out = ["-o", str(tmp_path / "out")]
     assert main(["sweep", str(write(folder, "steps = [3, 5]")), *out]) == 0
     assert main(["sweep", str(write(folder, "steps = [3, 4, 5]")), *out]) == 0
@@ -74,7 +74,7 @@ def test_more_values_simulate_only_what_is_new(folder, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
-    simulate = sweep.simulate_settings
+    simulate = sweep.simulate
 
     def interrupt(network, images, settings, **options):
         if settings.steps == 5:
@@ -83,7 +83,7 @@ def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
 
     command = ["sweep", str(write(folder, "steps = [3, 5]")), "-o", str(tmp_path / "out")]
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "simulate_settings", interrupt)
+        patch.setattr(sweep, "simulate", interrupt)
         assert main(command) == 2
     assert f"{tmp_path / 'out'} keeps 1 point(s), and the same command goes on" in capsys.readouterr().err
     assert len(list((tmp_path / "out" / "points").iterdir())) == 1
@@ -92,7 +92,7 @@ def test_an_interrupted_sweep_goes_on(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_what_an_interrupted_point_left_does_not_stand_in_the_way_of_others(folder, tmp_path, monkeypatch, capsys):
-    simulate = sweep.simulate_settings
+    simulate = sweep.simulate
 
     def interrupt(*arguments, **options):
         simulate(*arguments, **options)
@@ -100,7 +100,7 @@ def test_what_an_interrupted_point_left_does_not_stand_in_the_way_of_others(fold
 
     out = ["-o", str(tmp_path / "out")]
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "simulate_settings", interrupt)
+        patch.setattr(sweep, "simulate", interrupt)
         assert main(["sweep", str(write(folder, "steps = [3]")), *out]) == 2
     assert main(["sweep", str(write(folder, "steps = [4, 5]")), *out]) == 0
     assert pd.read_csv(tmp_path / "out" / "sweep.csv")["steps"].tolist() == [4, 5]
@@ -134,7 +134,7 @@ def test_a_model_is_read_once_and_classifies_once(folder, tmp_path, monkeypatch,
         ('model = "a.keras"', 'reset = ["soft"]', "reset is 'soft'"),
         ('model = "a.keras"', 'threshold = ["high"]', "sweep.toml: threshold is 'high'; it must be a number"),
         ('model = "a.keras"', 'percentile = ["high"]', "sweep.toml: percentile is 'high'; it must be a number"),
-        ('model = "a.keras"', "percentile = [0]", "sweep.toml: percentile is 0; it must be above 0"),
+        ('model = "a.keras"', "percentile = [0]", "sweep.toml: percentile is 0.0; it must be above 0"),
         ('model = "a.keras"', "grid = [0.3]", "sweep.toml: grid is 0.3; it must be a power of two"),
         ('model = "a.keras"', "normalisation = [1]", "sweep.toml: normalisation is 1; it must be one of"),
         ('model = "a.keras"\nverify = "no"', "steps = [1]", "sweep.toml: verify is 'no'; it must be true or false"),

@@ -109,13 +109,13 @@ def test_a_cache_that_others_can_write_is_refused(filled, made, monkeypatch, per
     with pytest.raises(
         OutputError, match=rf"^{filled} can be written by {who}: .*Run `chmod go-w {filled}`.*{TRUST}=1"
     ):
-        simulate(tiny(), np.ones((1, 1)), 4)
+        simulate(tiny(), np.ones((1, 1)), steps=4)
     assert made == [] and list(filled.glob("*.lock")) == []
     monkeypatch.setenv(TRUST, "1")
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+    assert simulate(tiny(), np.ones((1, 1)), steps=4).charge["out"].item() == 1.0
     monkeypatch.setenv(TRUST, "0")
     filled.chmod(0o755)
-    assert simulate(tiny(), np.ones((1, 1)), 4).charge["out"].item() == 1.0
+    assert simulate(tiny(), np.ones((1, 1)), steps=4).charge["out"].item() == 1.0
     assert made == []
 
 

@@ -38,7 +38,7 @@ def activations(network):
 
 def simulated(network, **options):
     """Return a simulation in process."""
-    return simulate(network, small_images(), STEPS, backend="runtime", **options)
+    return simulate(network, small_images(), steps=STEPS, backend="runtime", **options)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

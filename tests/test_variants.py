@@ -9,7 +9,7 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation.topology import topology
-from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS, as_settings
+from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS
 from tests.small_network import (
     FINAL,
     GRID,
@@ -48,7 +48,7 @@ def pooled_network(windows, biases):
 
 def run_constant(currents, steps, **options):
     """Return the result of one image that says nothing."""
-    return simulate(constant_network(currents), np.zeros((1, 1)), steps, backend="runtime", **options)
+    return simulate(constant_network(currents), np.zeros((1, 1)), steps=steps, backend="runtime", **options)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,10 @@ def images():
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 @pytest.mark.parametrize("run", VARIANTS)
 def test_in_process_run_equals_the_loop(network, images, run, projection):
-    result = simulate(network, images, STEPS, backend="runtime", projection=projection, **VARIANTS[run], **RECORDED)
-    expected = loop_result(result.network, images, VariantLoop, **as_settings(VARIANTS[run]))
+    result = simulate(
+        network, images, steps=STEPS, backend="runtime", projection=projection, **VARIANTS[run], **RECORDED
+    )
+    expected = loop_result(result.network, images, VariantLoop, **VARIANTS[run])
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
 
@@ -74,8 +76,8 @@ def test_in_process_run_equals_the_loop(network, images, run, projection):
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 def test_compiled_run_equals_the_loop(network, images, projection):
     options = {"projection": projection, "workers": 2, **VARIANTS["everything"]}
-    result = simulate(network, images, STEPS, **options, **RECORDED)
-    expected = loop_result(result.network, images, VariantLoop, **as_settings(VARIANTS["everything"]))
+    result = simulate(network, images, steps=STEPS, **options, **RECORDED)
+    expected = loop_result(result.network, images, VariantLoop, **VARIANTS["everything"])
     assert differences(result, expected, (*FINAL, "leaked", "missed", *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
     assert all(counts.any() for counts in result.spike_counts.values()) and verify(result)["holds"].all()
@@ -107,7 +109,8 @@ class TestLeak:
 
     def test_no_leak_at_all_is_an_infinite_time_constant(self, network, images):
         endless, plain = (
-            simulate(network, images, STEPS, backend="runtime", **options) for options in ({"tau_m": 1e15 * second}, {})
+            simulate(network, images, steps=STEPS, backend="runtime", **options)
+            for options in ({"tau_m": 1e15 * second}, {})
         )
         assert differences(plain, endless, FINAL) == []
         assert plain.leaked == {} and not any(leaked.any() for leaked in endless.leaked.values())
@@ -115,7 +118,7 @@ class TestLeak:
     def test_one_topology_serves_every_time_constant_and_refractory_period(self, network):
         one, two, plain = (
             topology(network, Settings(**times)).digest()
-            for times in ({"tau_m_s": 0.01, "refractory_s": 0.001}, {"tau_m_s": 0.02, "refractory_s": 0.003}, {})
+            for times in ({"tau_m": 10 * ms, "refractory": 1 * ms}, {"tau_m": 20 * ms, "refractory": 3 * ms}, {})
         )
         assert one == two != plain
 
@@ -156,19 +159,19 @@ class TestBooks:
 
     @pytest.mark.parametrize("run", ["leak", "leak_zero", "refractory", "leak_refractory_zero"])
     def test_charge_and_synapses_hold_exactly(self, network, images, run):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
+        report = verify(simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS[run]))
         exact = report[report["equation"].isin(["charge", "synapses"])]
         assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
 
     @pytest.mark.parametrize(("run", "reason"), [("leak", "leaks"), ("refractory", "refractory")])
     def test_the_rate_law_says_why_it_does_not_apply(self, network, images, run, reason):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
+        report = verify(simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS[run]))
         law = report[(report["equation"] == "S11") & (report["population"] == "conv")].iloc[0]
         assert not law["applicable"] and reason in law["note"]
 
     @pytest.mark.parametrize(("field", "equation"), [("leaked", "charge"), ("missed", "synapses")])
     def test_a_wrong_book_is_found(self, network, images, field, equation):
-        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
+        result = simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
         getattr(result, field)["mixed"][1, 3] += GRID
         report = verify(result)
         failed = report[~report["holds"]]
@@ -176,7 +179,7 @@ class TestBooks:
         assert failed["max_residual_charge"].item() == GRID
 
     def test_the_books_are_saved(self, network, images, tmp_path):
-        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
+        result = simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
         result.save(tmp_path / "run")
         loaded = load_result(tmp_path / "run")
         assert loaded.settings == result.settings
@@ -193,18 +196,18 @@ class TestDelay:
         assert np.array_equal(trace, 0.25 * (np.maximum(np.arange(1, 61) - steps, 0) // 2))
 
     def test_a_delay_longer_than_the_run_brings_nothing(self, network, images):
-        result = simulate(network, images, 8, backend="runtime", delay=9 * ms)
+        result = simulate(network, images, steps=8, backend="runtime", delay=9 * ms)
         assert not result.spike_counts["pool"].any() and result.spike_counts["conv"].any()
         assert verify(result)["holds"].all()
 
     @pytest.mark.parametrize("run", ["delay", "delay_clamped_zero"])
     def test_charge_synapses_and_max_pooling_hold_exactly(self, network, images, run):
-        report = verify(simulate(network, images, STEPS, backend="runtime", **VARIANTS[run]))
+        report = verify(simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS[run]))
         exact = report[report["equation"].isin(["charge", "synapses", "max_pool"])]
         assert exact["applicable"].all() and (exact["max_residual_charge"] == 0).all() and report["holds"].all()
 
     def test_what_is_under_way_at_the_end_does_not_count_as_received(self, network, images):
-        result = simulate(network, images, STEPS, backend="runtime", **VARIANTS["delay"])
+        result = simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS["delay"])
         train = result.early_counts["mixed", STEPS - 3]
         assert (train <= result.spike_counts["mixed"]).all() and (train < result.spike_counts["mixed"]).any()
         assert np.array_equal(result.counts_in_window("mixed", "out"), train)
@@ -217,13 +220,13 @@ class TestDelay:
 
 class TestGate:
     def test_it_passes_at_least_as_many_spikes_as_the_largest_of_its_inputs(self, network, images):
-        exact, gate = (simulate(network, images, STEPS, backend="runtime", max_pool=m) for m in ("exact", "gate"))
+        exact, gate = (simulate(network, images, steps=STEPS, backend="runtime", max_pool=m) for m in ("exact", "gate"))
         assert np.array_equal(exact.spike_counts["conv"], gate.spike_counts["conv"])
         surplus = gate.spike_counts["pool"] - exact.spike_counts["pool"]
         assert surplus.min() >= 0 and surplus.max() > 0
 
     def test_its_row_says_why_the_identity_does_not_apply(self, network, images):
-        report = verify(simulate(network, images, STEPS, backend="runtime", max_pool="gate"))
+        report = verify(simulate(network, images, steps=STEPS, backend="runtime", max_pool="gate"))
         row = report[report["equation"] == "max_pool"].iloc[0]
         assert not row["applicable"] and "gate" in row["note"]
         assert report["holds"].all()
@@ -234,10 +237,8 @@ class TestGate:
         # layer's in step 5 too, after which it leads; the first catches up in step 6 and leads again.
         biases = {"a": [0.0, 0.5], "b": [0.6]}
         network = pooled_network({"a": [1, -1], "b": [-1, 0]}, biases)
-        result = simulate(
-            network, np.zeros((1, 1)), 6, backend="runtime", max_pool="gate", projection=projection,
-            record_spikes=("a", "b", "pool"),
-        )  # fmt: skip
+        options = {"backend": "runtime", "max_pool": "gate", "projection": projection}
+        result = simulate(network, np.zeros((1, 1)), steps=6, record_spikes=("a", "b", "pool"), **options)
         steps = {name: train[:, 1].tolist() for name, train in result.spike_trains.items()}
         assert steps == {"a": [2, 4, 6], "b": [2, 4, 5], "pool": [2, 4, 5, 6]}
 

@@ -9,9 +9,8 @@ from brian_snn.analysis.operations import snn_operations
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.plotting.style import INK
 from brian_snn.plotting.variants import plot_variants
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import Settings
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies import variants
 from tests import models
 
@@ -32,7 +31,7 @@ def test_a_variant_is_counted_as_its_own_run_says(classifier, variant):
     settings = Settings(12, backend="runtime")
     tables = variants.measure(*classifier, variant, settings, Execution(shard_size=2), n_checkpoints=3)
     curve, (end,), report = tables[0], tables[1].to_dict("records"), tables[2]
-    whole = simulate_settings(network, images, Settings(12, backend="runtime", **variant.changes))
+    whole = simulate(network, images, Settings(12, backend="runtime", **variant.changes))
     assert curve["steps"].tolist() == [1, 3, 12]
     assert curve["wrong"].iloc[-1] == end["wrong"] == np.sum(whole.predictions != labels)
     assert end["operations"] == snn_operations(whole).mean()

@@ -59,7 +59,7 @@ class VariantLoop(Loop):
 
     def delayed(self, past):
         """Return what was written down a delay ago, zeros before the first step."""
-        steps_ago = round(self.settings.delay_s / self.settings.dt_s) + 1
+        steps_ago = round(float(self.settings.delay) / float(self.settings.dt)) + 1
         return {
             name: entries[-steps_ago] if len(entries) >= steps_ago else np.zeros_like(self.v[name])
             for name, entries in past.items()
@@ -80,7 +80,7 @@ class VariantLoop(Loop):
             return
         awake = self.rest[name] == 0
         if self.fires(population):
-            decay = np.exp(-self.settings.dt_s / self.settings.tau_m_s)
+            decay = np.exp(-float(self.settings.dt) / float(self.settings.tau_m))
             loss = np.where(awake, to_grid(self.v[name] * (1 - decay)), 0.0)
             self.leaked[name] += loss
             self.v[name] = self.v[name] - loss
@@ -92,9 +92,9 @@ class VariantLoop(Loop):
         super().fire(population, step)
         name = population.name
         spikes = self.spikes[name] * (self.rest[name] == 0)
-        resting_s = np.where(spikes > 0, self.settings.refractory_s, self.rest[name] - self.settings.dt_s)
+        resting_s = np.where(spikes > 0, float(self.settings.refractory), self.rest[name] - float(self.settings.dt))
         # Times are multiples of dt up to rounding.
-        self.rest[name] = np.where(resting_s > 0.5 * self.settings.dt_s, resting_s, 0.0)
+        self.rest[name] = np.where(resting_s > 0.5 * float(self.settings.dt), resting_s, 0.0)
         self.spikes[name] = spikes
 
     def draw(self, name, step):

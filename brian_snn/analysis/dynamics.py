@@ -102,7 +102,7 @@ def has_closed_form(population: Population, settings: Settings) -> bool:
     """Return whether N and V(T) of a population with constant input follow from z, V(0), V_thr and T alone."""
     if not crosses_threshold(population, settings):
         return settings.readout == "potential"
-    return math.isinf(settings.tau_m_s) and settings.refractory_steps == 0
+    return math.isinf(float(settings.tau_m)) and settings.refractory_steps == 0
 
 
 def constant_residual(

@@ -65,7 +65,7 @@ from brian_snn.settings import Reset, Settings
 _EPSILON = 2.0**-52
 
 # The derivation covers every value of these, and of all other settings their default only.
-_COVERED = {"steps", "reset", "threshold", "v_init", "clamp", "dt_s", "readout", "projection", "backend", "float_type"}
+_COVERED = {"steps", "reset", "threshold", "v_init", "clamp", "dt", "readout", "projection", "backend", "float_type"}
 # Without Poisson input and softmax, which are not covered, these say nothing.
 _IDLE = {"seed", "output_rate"}
 
@@ -138,8 +138,9 @@ def require_covered(settings: Settings) -> None:
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         covered = value != "softmax" if field.name == "readout" else field.name in _COVERED | _IDLE
-        if not covered and value != field.default:
-            raise SettingError(f"bounds are not proved for {field.name} {value!r}; only for {field.default!r}.")
+        default = getattr(Settings(), field.name)
+        if not covered and value != default:
+            raise SettingError(f"bounds are not proved for {field.name} {value!r}; only for {default!r}.")
 
 
 # --- one neuron -----------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def _table(result: Result, sums: dict[tuple[str, str, str], _Sums]) -> pd.DataFr
             | means
             | {"relative": np.sqrt(s.square / s.target_square) if s.target_square else np.nan}
             | {"share": s.with_error / s.error_square if s.error_square else np.nan}
-            | {f"{name}_hz": value / result.settings.dt_s for name, value in means.items()}
+            | {f"{name}_hz": value / float(result.settings.dt) for name, value in means.items()}
             | {"knob": knob(term, result.settings, result.network, source)}
         )
     return pd.DataFrame(rows)

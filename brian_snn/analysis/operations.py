@@ -125,7 +125,7 @@ def operations_by_population(result: Result) -> pd.DataFrame:
     for population in result.network.populations:
         spikes = sum(int(part.spike_counts[population.name].sum()) for part in result.parts())
         per_neuron = spikes / (len(result.images) * population.size)
-        window_s = result.window_steps(population.name) * result.settings.dt_s
+        window_s = result.window_steps(population.name) * float(result.settings.dt)
         rows.append(
             {
                 "population": population.name,

@@ -226,7 +226,7 @@ class _Membrane:
         self.v = np.full(current.shape, parameters.v_init)
         self._current, self._settings, self._threshold = current, settings, parameters.threshold
         self._fires = crosses_threshold(population, settings)
-        self._leaks = self._fires and math.isfinite(settings.tau_m_s)
+        self._leaks = self._fires and math.isfinite(float(settings.tau_m))
         self._rests = self._fires and settings.refractory_steps > 0
         self._leak_rate, self._grid = constants(parameters.network, settings)["leak_rate"], parameters.network.grid
         self._ready = np.zeros(current.shape, np.int64)

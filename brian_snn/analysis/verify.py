@@ -295,7 +295,7 @@ def _largest(so_far: float, residual: FloatArray) -> float:
 def _checked(result: Result, parameters: Parameters, row: _Row, residual: float, n_images: int | None = None) -> _Row:
     """Return a row with its residual, as a charge and as a rate over the population's window, and the verdict."""
     population, n_images = result.network[row.population], len(result.images) if n_images is None else n_images
-    duration_s = result.window_steps(population.name) * result.settings.dt_s
+    duration_s = result.window_steps(population.name) * float(result.settings.dt)
     return replace(
         row,
         neurons=population.size * n_images,
@@ -352,7 +352,7 @@ def _comparison(result: Result, population: Population, activation: FloatArray) 
         raise DataError(
             f"population {population.name!r}: activations have shape {activation.shape}; {expected} was expected."
         )
-    target = (activation / population.scale / result.settings.dt_s).ravel()
+    target = (activation / population.scale / float(result.settings.dt)).ravel()
     rate = _rates_hz(result, population).ravel()
     error = rate - target
     return {
@@ -370,5 +370,7 @@ def _rates_hz(result: Result, population: Population) -> FloatArray:
     if not crosses_threshold(population, result.settings):
         parameters = scaled_parameters(result.network, result.settings)
         charge = result.potentials[population.name] - parameters.v_init
-        return charge / (parameters.threshold * max(1, result.window_steps(population.name)) * result.settings.dt_s)
+        return charge / (
+            parameters.threshold * max(1, result.window_steps(population.name)) * float(result.settings.dt)
+        )
     return np.asarray(result.rates(population.name))

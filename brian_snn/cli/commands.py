@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import brian_snn
 from brian_snn import load_network, load_result
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.dynamics import parse_replay
@@ -30,10 +31,8 @@ from brian_snn.network.output import answer_of
 from brian_snn.results.own_folder import check_replaceable
 from brian_snn.results.result import Result, choose_images
 from brian_snn.results.store import DESCRIPTION, SHARDS, read_description
-from brian_snn.running.cluster import connect
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.setting_options import settings_from
+from brian_snn.running.executors import connect
+from brian_snn.setting_options import record_from, settings_from
 from brian_snn.settings import Recording
 
 
@@ -64,15 +63,23 @@ def simulate(arguments: Namespace) -> int:
     _check_output(folder, arguments.force)
     network = load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape, answer=answer_of(network)), arguments.images)
-    recording = Recording(arguments.record_spikes, arguments.record_potentials, checkpoints=arguments.checkpoints)
-    client = connect(arguments.scheduler) if arguments.scheduler else None
+    executor = connect(arguments.scheduler) if arguments.scheduler else None
     with Stages(console) as stages, resumable(folder, arguments.force):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
-        execution = Execution(arguments.workers, arguments.shard_size, client, bars.ran, bars.built)
-        result = simulate_settings(
-            *(network, data.images, settings, recording, execution, folder, arguments.resume, arguments.force),
-            any_range=arguments.any_range,
+        result = brian_snn.simulate(
+            network,
+            data.images,
+            settings,
+            output=folder,
+            resume=arguments.resume,
+            replace=arguments.force,
             labels=data.labels,
+            any_range=arguments.any_range,
+            executor=executor,
+            workers=arguments.workers,
+            shard_size=arguments.shard_size,
+            **vars(record_from(Recording, arguments)),
+            **bars.callbacks,
         )
         if bars.anything_ran:
             bars.finish(result.timings_s)

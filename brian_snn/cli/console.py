@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -135,6 +136,11 @@ class Simulation:
         self._progress, self._name, self.anything_ran = progress, shown(name), False
         self._compile = progress.add_task(f"compile, {self._name}", total=None)
         self._run = progress.add_task(f"run, {self._name}", total=n_images, start=False, paced=True)
+
+    @property
+    def callbacks(self) -> dict[str, Any]:
+        """What shows the progress, by the names of the options of `brian_snn.simulate`."""
+        return {"progress": self.ran, "build_progress": self.built}
 
     def built(self, n_done: int, n_total: int) -> None:
         """Show how many files are compiled."""

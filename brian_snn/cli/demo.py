@@ -39,10 +39,9 @@ from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, 
 from brian_snn.plotting.style import RESET_LABELS, save_figure
 from brian_snn.results.result import Result
 from brian_snn.results.store import LABELS, write_rows
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.setting_options import settings_from
-from brian_snn.settings import Recording, Reset, Settings
+from brian_snn.settings import Reset, Settings
 
 RESETS: tuple[Reset, ...] = get_args(Reset)
 
@@ -115,16 +114,18 @@ def _simulate(
     with Stages(console) as stages:
         for reset in RESETS:
             bars = stages.simulation(RESET_LABELS[reset], len(digits.images))
-            execution = Execution(workers, progress=bars.ran, build_progress=bars.built)
-            recording = Recording(checkpoints=checkpoints.tolist())
-            results[reset] = simulate_settings(
-                network, digits.images, replace(settings, reset=reset), recording, execution
+            results[reset] = simulate(
+                *(network, digits.images, settings),
+                reset=reset,
+                checkpoints=checkpoints,
+                workers=workers,
+                **bars.callbacks,
             )
             bars.finish(results[reset].timings_s)
         with stages.stage("record spike trains of one digit"):
             # In process, because another set of recorded layers is another program to compile; the spikes are the same.
             here = replace(settings, reset=RESETS[0], backend="runtime")
-            raster = simulate_settings(network, digits.images[:1], here, Recording(spikes=_raster_layers(network)))
+            raster = simulate(network, digits.images[:1], here, record_spikes=_raster_layers(network))
     return results, raster
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from brian_snn.cli.options import PERCENTILE_HELP, add_output
-from brian_snn.setting_options import SETTING_HELP, add_settings, settings_from
+from brian_snn.setting_options import add_settings, settings_from
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ def _s1_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--percentile", type=float, default=99.9, metavar="P", help=PERCENTILE_HELP)
     add_settings(parser, only=("steps",))
-    parser.add_argument(
-        "--clamp", type=int, default=10, metavar="STEPS", help=f"of the second simulation: {SETTING_HELP['clamp'][1]}"
-    )
+    parser.add_argument("--clamp", type=int, default=10, metavar="STEPS", help="of the second simulation")
     add_output(parser, "folder", Path("brian-snn-figure-s1"))
 
 

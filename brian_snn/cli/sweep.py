@@ -18,7 +18,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from brian_snn import knobs
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
@@ -35,28 +36,27 @@ from brian_snn.checks import whole_number
 from brian_snn.cli.console import Stages, new_console, table
 from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
-from brian_snn.conversion.normalise import check_grid, check_scaling
 from brian_snn.datasets import Dataset, first_images, load_images
 from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.escaping import csv_safe
 from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
 from brian_snn.frontends.keras.files import load_model
+from brian_snn.knobs import from_plain
 from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.reading import check_tree, parsed_json, read_text
 from brian_snn.results.folder import discard
 from brian_snn.results.result import Result
-from brian_snn.running.cluster import connect
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import Settings
+from brian_snn.running.executors import connect
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Conversion, Settings
 
-#: Options of the conversion and their defaults.
-CONVERSION = {"percentile": 99.9, "normalisation": "layer", "grid": 2.0**-24}
+#: Options of the conversion that may vary.
+_CONVERSION = ("percentile", "normalisation", "grid")
 
 _FILES = ("model", "calibration", "data")
-_MAY_VARY = ("model", *CONVERSION, *(field.name for field in fields(Settings)))
+_MAY_VARY = ("model", *_CONVERSION, *(field.name for field in fields(Settings)))
 _FIXED = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)
 
 _MOST_POINTS = 10_000
@@ -134,7 +134,7 @@ def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Swe
         raise SettingError(f"{path}: [grid] has {n_points:,} points; {_MOST_POINTS:,} at most, so make several sweeps.")
     varied = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     try:
-        points = tuple(_checked_point(CONVERSION | constant | values, path.parent) for values in varied)
+        points = tuple(_checked_point(constant | values, path.parent) for values in varied)
         times = Counter(tuple(point.values()) for point in points)
         twice = [values for values, point in zip(varied, points, strict=True) if times[tuple(point.values())] > 1]
         if twice:
@@ -144,7 +144,13 @@ def _sweep(path: Path, given: dict[str, Any], grid: dict[str, list[Any]]) -> Swe
         calibration, data = (_existing(name, given[name], path.parent) for name in ("calibration", "data"))
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
-    return Sweep(path.parent, calibration, data, images, check, any_range, points, tuple(grid))
+    return Sweep(path.parent, calibration, data, images, check, any_range, points, tuple(map(_column, grid)))
+
+
+def _column(name: str) -> str:
+    """Return the column of what varies: that of a time is in seconds and says so."""
+    is_time = any(knob.name == name and knobs.is_time(knob) for knob in fields(Settings))
+    return f"{name}_s" if is_time else name
 
 
 def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
@@ -158,10 +164,8 @@ def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
 def _checked_point(point: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a point of the grid with all its settings, or raise at a value that is none."""
     _existing("model", point["model"], folder)
-    check_scaling(point["percentile"], point["normalisation"])
-    check_grid(point["grid"])
-    settings = Settings(**{field.name: point[field.name] for field in fields(Settings) if field.name in point})
-    return point | asdict(settings)
+    conversion, settings = from_plain(Conversion, point), from_plain(Settings, point)
+    return {"model": point["model"]} | {name: getattr(conversion, name) for name in _CONVERSION} | settings.numbers()
 
 
 def _existing(name: str, value: object, folder: Path) -> Path:
@@ -179,7 +183,8 @@ def run(arguments: Namespace) -> int:
     sweep = read_sweep(arguments.sweep)
     sweep = replace(sweep, any_range=sweep.any_range or arguments.any_range)
     folder = arguments.output
-    execution = Execution(arguments.workers, client=connect(arguments.scheduler) if arguments.scheduler else None)
+    executor = connect(arguments.scheduler) if arguments.scheduler else None
+    execution = {"workers": arguments.workers, "executor": executor}
     _make_folder(folder)
     try:
         frame = pd.DataFrame(_rows(console, sweep, execution, folder))
@@ -194,7 +199,7 @@ def run(arguments: Namespace) -> int:
     return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
 
 
-def _rows(console: Console, sweep: Sweep, execution: Execution, folder: Path) -> list[dict[str, Any]]:
+def _rows(console: Console, sweep: Sweep, execution: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     """Return the row of every point; those that the folder has not are simulated and kept there."""
     models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
@@ -258,21 +263,30 @@ class _Models:
 
 
 def _simulate_point(
-    stages: Stages, name: str, models: _Models, sweep: Sweep, point: dict[str, Any], execution: Execution, folder: Path
+    stages: Stages,
+    name: str,
+    models: _Models,
+    sweep: Sweep,
+    point: dict[str, Any],
+    execution: dict[str, Any],
+    folder: Path,
 ) -> dict[str, Any]:
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
-    network = models.network(point["model"], **{name: point[name] for name in CONVERSION})
+    network = models.network(point["model"], **{name: point[name] for name in _CONVERSION})
     answer = answer_of(network)
     data = models.data(point["model"], answer)
-    settings = Settings(**{field.name: point[field.name] for field in fields(Settings)})
+    settings = Settings.from_numbers({name: point[name] for name in Settings().numbers()})
     running = folder / _RUNNING / _digest(sweep, point)
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
-    result = simulate_settings(
-        *(network, data.images, settings),
-        execution=execution.showing(bars.ran, bars.built),
+    result = simulate(
+        network,
+        data.images,
+        settings,
         output=running,
         any_range=sweep.any_range,
+        **execution,
+        **bars.callbacks,
     )
     bars.finish(result.timings_s)
     row = point | {"ann_accuracy": models.accuracy(point["model"], answer)} | _measured(result, data, sweep.verify)

@@ -22,9 +22,8 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
 from brian_snn.network.synapses import n_synapses
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import FloatType, ProjectionMode, Recording, Settings
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, FloatType, ProjectionMode, Recording, Settings
 from brian_snn.simulation.job import cut, make_job, run_inputs
 
 #: Networks of more synapses are timed with shared kernels only: explicit ones would take more than half a gigabyte.
@@ -135,7 +134,7 @@ def _first_call(stages: Stages, workload: Workload, way: Configuration) -> Call:
 def _call(workload: Workload, way: Configuration, execution: Execution) -> Call:
     """Simulate all images in one way."""
     settings = replace(workload.settings, projection=way.projection, float_type=way.float_type)
-    result = simulate_settings(workload.network, workload.images, settings, execution=execution)
+    result = simulate(workload.network, workload.images, settings, **vars(execution))
     digest = hashlib.sha256()
     for counts in result.spike_counts.values():
         digest.update(counts.tobytes())

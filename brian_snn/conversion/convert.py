@@ -28,12 +28,13 @@ from numpy.typing import ArrayLike
 
 from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.normalise import check_grid, check_scaling, normalise, require_finite, round_to_grid
+from brian_snn.conversion.normalise import normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.network import Network
+from brian_snn.settings import Conversion
 from brian_snn.version import __version__
 
 
@@ -84,21 +85,20 @@ def convert(
     SettingError
         If percentile, normalisation or grid is outside its range.
     """
-    check_scaling(percentile, normalisation)
-    check_grid(grid)
+    conversion = Conversion(percentile, normalisation, grid, until)  # type: ignore[arg-type]
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
     with np.errstate(over="ignore", invalid="ignore"):
-        folded = fold(read_model(model, until))
+        folded = fold(read_model(model, conversion.until))
     require_finite(folded, "when its linear layers are folded into one")
     if isinstance(calibration_images, str | Path):
         images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
     else:
         images = check_images(calibration_images, folded.input_shape, "calibration images")
-    network = normalise(folded, images, percentile, normalisation)
+    network = normalise(folded, images, conversion.percentile, conversion.normalisation)
     check_against_keras(model, network, images)
-    return replace(round_to_grid(network, grid), provenance=_provenance(model, path, until))
+    return replace(round_to_grid(network, conversion.grid), provenance=_provenance(model, path, until))
 
 
 def _provenance(model: Any, path: Path | None, until: str | None) -> dict[str, str]:

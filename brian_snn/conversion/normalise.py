@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.checks import real_number
 from brian_snn.conversion.affine import scale_outputs
 from brian_snn.conversion.projecting import scale_inputs
 from brian_snn.errors import DataError, ModelError, SettingError
@@ -23,6 +22,7 @@ from brian_snn.network.forward import checked_images, iterate_forward
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
+from brian_snn.settings import Conversion
 
 Scale = float | FloatArray
 
@@ -59,7 +59,7 @@ def normalise(
     ModelError
         If a max pooling window or a kernel meets neurons of different scales, or weights overflow when they are scaled.
     """
-    check_scaling(percentile, normalisation)
+    Conversion(percentile, normalisation)  # type: ignore[arg-type]
     if network.normalisation != "none":
         raise SettingError(f"the network is normalised already (normalisation {network.normalisation!r}); fold again.")
     pixels = checked_images(network, images, "calibration images")
@@ -175,20 +175,6 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     return replace(projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label))
 
 
-def check_scaling(percentile: float, normalisation: str) -> None:
-    """Raise a `SettingError` if there is no such percentile or normalisation."""
-    if normalisation not in ("layer", "channel"):
-        raise SettingError(f"normalisation is {normalisation!r}; it must be one of layer, channel.")
-    if not 0 < real_number("percentile", percentile) <= 100:
-        raise SettingError(f"percentile is {percentile!r}; it must be above 0 and at most 100.")
-
-
-def check_grid(grid: float) -> None:
-    """Raise a `SettingError` if the grid is no power of two up to 1."""
-    if not 0 < real_number("grid", grid) <= 1 or math.frexp(grid)[0] != 0.5:
-        raise SettingError(f"grid is {grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24.")
-
-
 def round_to_grid(network: Network, grid: float) -> Network:
     """Round every weight and bias to a multiple of a power of two, on which sums are exact.
 
@@ -211,7 +197,7 @@ def round_to_grid(network: Network, grid: float) -> Network:
     ModelError
         If a weight or bias is so many grids that float64 does not hold it.
     """
-    check_grid(grid)
+    Conversion(grid=grid)
     with np.errstate(over="ignore"):
         populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
         projections = tuple(

@@ -116,7 +116,7 @@ def constants(network: Network, settings: Settings) -> dict[str, float]:
     ``leak_rate`` is 1 - exp(-dt / tau_m) over the grid: times V it is the leak in multiples of the grid.
     """
     return {
-        "leak_rate": -math.expm1(-settings.dt_s / settings.tau_m_s) / network.grid,
+        "leak_rate": -math.expm1(-float(settings.dt) / float(settings.tau_m)) / network.grid,
         "grid": network.grid,
         "refractory_steps": settings.refractory_steps,
         "arrival_bit": 2.0**settings.delay_steps,

@@ -31,7 +31,7 @@ def correlation_figure(
 
     All of them but the output, or those of `names`.
     """
-    r_max_hz = 1 / result.settings.dt_s
+    r_max_hz = 1 / float(result.settings.dt)
     names = names or [p.name for p in result.network.populations if p.kind != "readout"]
     targets = {name: activations[name] / result.network[name].scale * r_max_hz for name in names}
     rates = {name: np.asarray(result.rates(name) / hertz) for name in names}
@@ -52,7 +52,7 @@ def raster_figure(result: Result, image: int = 0, title: str = "") -> Figure:
         {name: result.spike_trains[name] for name in names},
         {name: result.network[name].shape for name in names},
         result.settings.steps,
-        result.settings.dt_s * _MS_PER_S,
+        float(result.settings.dt) * _MS_PER_S,
         image,
         title=title,
         colour=RESET_COLOURS[result.settings.reset],
@@ -61,7 +61,7 @@ def raster_figure(result: Result, image: int = 0, title: str = "") -> Figure:
 
 def checkpoint_times_ms(result: Result) -> FloatArray:
     """Return the simulated time of each checkpoint."""
-    return np.asarray(result.checkpoints * result.settings.dt_s * _MS_PER_S, np.float64)
+    return np.asarray(result.checkpoints * float(result.settings.dt) * _MS_PER_S, np.float64)
 
 
 def _rate_law(result: Result) -> RateLaw:
@@ -83,11 +83,11 @@ def _rate_law(result: Result) -> RateLaw:
     return RateLaw(
         title=f"{equation}, {RESET_LABELS[result.settings.reset]}: {name}" + (", z > 0" if equation == "S9" else ""),
         activation=z / threshold,
-        measured_hz=counts / (n_steps * result.settings.dt_s),
-        predicted_hz=predicted / (n_steps * result.settings.dt_s),
+        measured_hz=counts / (n_steps * float(result.settings.dt)),
+        predicted_hz=predicted / (n_steps * float(result.settings.dt)),
         residual_charge=np.asarray(residual(counts, z, n_steps, v_end, v_init, threshold)),
         grid=result.network.grid,
-        r_max_hz=1 / result.settings.dt_s,
+        r_max_hz=1 / float(result.settings.dt),
         colour=RESET_COLOURS[result.settings.reset],
     )
 
@@ -104,4 +104,4 @@ def _constant_input_layer(result: Result) -> str:
 
 def _duration_ms(result: Result) -> float:
     """Return the simulated time per image."""
-    return result.settings.steps * result.settings.dt_s * _MS_PER_S
+    return result.settings.steps * float(result.settings.dt) * _MS_PER_S

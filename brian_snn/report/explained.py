@@ -19,7 +19,6 @@ from brian_snn.report.blocks import Block, Section, Text, percent, picture, tabl
 from brian_snn.report.gather import Run
 from brian_snn.results.result import Result, choose_images
 from brian_snn.running.simulate import stream
-from brian_snn.settings import Recording
 
 # Panels of the correlation figure and of the raster: more would be too small to see.
 _PANELS = {"correlation": 12, "raster": 5}
@@ -162,7 +161,7 @@ def raster(run: Run) -> Section:
     spiking = [p.name for p in part.network.populations if p.kind != "readout"]
     shown = _spread(spiking, _PANELS["raster"])
     settings = replace(part.settings, backend="runtime")
-    again = next(stream(part.network, part.images[:1], settings, Recording(shown), any_range=True))
+    again = next(stream(part.network, part.images[:1], settings, record_spikes=shown, any_range=True))
     if any(not np.array_equal(again.spike_counts[name], first.spike_counts[name]) for name in populations):
         text = "Its first image, simulated once more in process, gave other spike counts than the run holds."
         return Section("raster", "Spikes of one image", (Text(text, warns=True),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import shlex
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ def provenance(run: Run) -> Section:
 
 def _settings(run: Run) -> dict[str, object]:
     """Return the settings by name; whole numbers without separators, as they are typed."""
-    return {name: str(value) for name, value in dataclasses.asdict(run.result.settings).items()}
+    return {name: str(value) for name, value in run.result.settings.numbers().items()}
 
 
 def _versions(run: Run) -> list[Mapping[str, object]]:

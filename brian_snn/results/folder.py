@@ -190,13 +190,13 @@ def _open(path: Path, inputs: Inputs, shard_size: int, resume: bool, replace: bo
 def _description(inputs: Inputs) -> dict[str, Any]:
     """Return what tells one simulation from another."""
     description = {
-        "settings": dataclasses.asdict(inputs.settings),
+        "settings": inputs.settings.numbers(),
         "network_sha256": inputs.network.digest(),
         "images_sha256": images_digest(inputs.images),
     }
     if inputs.recording is not None:
         recording = dataclasses.asdict(inputs.recording)
-        description["recording"] = {name: list(value) for name, value in recording.items()}
+        description["recording"] = {name.removeprefix("record_"): list(value) for name, value in recording.items()}
     return description
 
 

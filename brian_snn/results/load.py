@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,14 @@ def load_result(folder: str | Path) -> Result:
 
 def _settings(path: Path, description: dict[str, Any]) -> Settings:
     """Return the settings of a description."""
-    known, given = {field.name for field in fields(Settings)}, description["settings"]
-    if unknown := sorted(set(given) - known):
+    given = description["settings"]
+    if unknown := sorted(set(given) - set(Settings().numbers())):
         raise DataError(
             f"{path} is damaged (there is no setting {', '.join(unknown)}), or was written by a newer brian_snn, "
             "to which you may upgrade."
         )
     try:
-        return Settings(**given)
+        return Settings.from_numbers(given)
     except SettingError as error:
         raise damaged(path, str(error)) from error
 

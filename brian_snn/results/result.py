@@ -134,7 +134,7 @@ class Result:
         """Return the firing rates of a population over its window, ``(n_images, *shape)`` in Hz."""
         if not self.window_steps(name):
             return np.zeros(self.spike_counts[name].shape) / second
-        return self.spike_counts[name] / (self.window_steps(name) * self.settings.dt_s * second)
+        return self.spike_counts[name] / (self.window_steps(name) * self.settings.dt)
 
     @property
     def logits(self) -> FloatArray:

@@ -6,10 +6,10 @@ of a disk or of a cluster, into ones that say what to do. An error of the callba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int], None]
+from brian_snn.settings import Progress
 
 
 class CallbackError(BaseException):

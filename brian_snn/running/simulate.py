@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity, ms, second
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.datasets import check_image_array
+from brian_snn.errors import OptionError, SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import require_rates
 from brian_snn.pixel_range import require_calibrated_range
@@ -24,56 +26,25 @@ from brian_snn.results.folder import open_run
 from brian_snn.results.load import load_result
 from brian_snn.results.result import Result, join
 from brian_snn.results.store import Inputs
-from brian_snn.running.callbacks import Progress, raised_as_they_are
-from brian_snn.running.execute import Execution, execute
-from brian_snn.settings import (
-    Backend,
-    FloatType,
-    InputCoding,
-    MaxPool,
-    ProjectionMode,
-    Readout,
-    Recording,
-    Reset,
-    Schedule,
-    Settings,
-)
+from brian_snn.running.callbacks import raised_as_they_are
+from brian_snn.running.execute import execute, n_parallel
+from brian_snn.settings import Execution, Progress, Recording, Settings
 from brian_snn.simulation.job import Job, cut, make_job
 
 
 def simulate(
     network: Network,
     images: ArrayLike,
-    steps: int = 200,
-    reset: Reset = "subtraction",
-    threshold: float = 1.0,
-    v_init: float = 0.0,
-    clamp: int = 0,
-    dt: Quantity = 1 * ms,
-    readout: Readout = "potential",
-    projection: ProjectionMode = "auto",
-    max_pool: MaxPool = "exact",
-    workers: int = 1,
-    schedule: Schedule = "same_step",
-    backend: Backend = "standalone",
-    tau_m: Quantity = np.inf * ms,
-    refractory: Quantity = 0 * ms,
-    delay: Quantity = 0 * ms,
-    input_coding: InputCoding = "current",
-    output_rate: float = 0.5,
-    seed: int = 0,
-    float_type: FloatType = "float64",
-    record_spikes: Sequence[str] = (),
-    record_potentials: Sequence[str] = (),
-    record_counts: Sequence[str] = (),
-    checkpoints: Sequence[int] = (),
-    progress: Progress | None = None,
-    build_progress: Progress | None = None,
+    settings: Settings | None = None,
+    *,
     output: str | Path | None = None,
     resume: bool = True,
-    shard_size: int | None = None,
-    client: Any = None,
+    replace: bool = False,
+    labels: NDArray[np.integer] | None = None,
     any_range: bool = False,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Result:
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
 
@@ -85,33 +56,27 @@ def simulate(
     network : Network
         From `brian_snn.convert` or `brian_snn.load_network`.
     images : (n_images, *network.input_shape) array
-        As the Keras model takes them; a memory map is read piece by piece.
-    steps, reset, threshold, v_init, clamp, readout, projection, max_pool, schedule, backend
-        See `brian_snn.Settings`.
-    input_coding, output_rate, seed, float_type
-        See `brian_snn.Settings`.
-    dt : Quantity, time
-        Length of a step; r_max = 1 / dt.
-    tau_m, refractory, delay : Quantity, time
-        Time constant of the leak, infinite for none; refractory period and synaptic delay, whole numbers of steps.
-    workers : int
-        Number of processes that share the images; the runtime backend has one.
-    record_spikes, record_potentials, record_counts, checkpoints
-        See `brian_snn.Recording`.
-    progress, build_progress : callable, optional
-        Called with (done, total) images, and (done, total) compiled files.
+        As the model takes them; a memory map is read piece by piece.
+    settings : Settings, optional
+        How to simulate; by default as `Settings()` says.
     output : path, optional
         Folder to write the result into, shard by shard, so that memory does not grow with the number of images. The
         result returned reads from it.
     resume : bool
         Whether to go on where an earlier call with the same network, images and settings left `output`.
-    shard_size : int, optional
-        Images that are simulated, and written, at a time; by default some 64 MB worth.
-    client : dask.distributed.Client, optional
-        Cluster whose workers run the shards.
+    replace : bool
+        Whether an earlier result in `output` is replaced, once the first shard of the new one is written.
+    labels : (n_images,) int array, optional
+        Classes of the images, kept with them in `output`.
     any_range : bool
         Whether to take images whose pixels are far from the range of the calibration images: further from it than it is
         wide, or all within less than a hundredth of it.
+    executor, progress
+        See `brian_snn.Execution`.
+    **options
+        The fields of `brian_snn.Settings`, `brian_snn.Recording` and `brian_snn.Execution` by name, such as
+        ``steps=200, reset="zero", dt=1*ms, checkpoints=[50, 100], workers=2``. One of the settings takes the place of
+        what `settings` says.
 
     Returns
     -------
@@ -120,7 +85,7 @@ def simulate(
     Raises
     ------
     SettingError
-        If a setting is outside its range.
+        If a setting is outside its range, or there is none of a name.
     ModelError
         If the network is on no grid.
     DataError
@@ -131,66 +96,15 @@ def simulate(
     CompilerError, SimulationError, OutputError
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
-    times = {"dt": dt, "tau_m": tau_m, "refractory": refractory, "delay": delay}
-    for name, quantity in times.items():
-        fail_for_dimension_mismatch(quantity, second, f"{name} must be a time")
-    settings = Settings(
-        steps=steps,
-        reset=reset,
-        threshold=threshold,
-        v_init=v_init,
-        clamp=clamp,
-        readout=readout,
-        projection=projection,
-        max_pool=max_pool,
-        schedule=schedule,
-        backend=backend,
-        input_coding=input_coding,
-        output_rate=output_rate,
-        seed=seed,
-        float_type=float_type,
-        **{f"{name}_s": float(quantity) for name, quantity in times.items()},
-    )
-    recording = Recording(record_spikes, record_potentials, record_counts, checkpoints)
-    execution = Execution(workers, shard_size, client, progress, build_progress)
-    return simulate_settings(network, images, settings, recording, execution, output, resume, any_range=any_range)
-
-
-def simulate_settings(
-    network: Network,
-    images: ArrayLike,
-    settings: Settings,
-    recording: Recording | None = None,
-    execution: Execution | None = None,
-    output: str | Path | None = None,
-    resume: bool = True,
-    replace: bool = False,
-    any_range: bool = False,
-    labels: NDArray[np.integer] | None = None,
-) -> Result:
-    """Do what `simulate` does, its arguments in records.
-
-    Parameters
-    ----------
-    replace : bool
-        Whether an earlier result in `output` is deleted, which happens when all else has been checked.
-    labels : (n_images,) int array, optional
-        Classes of the images, kept with them in `output`.
-    """
-    prepared = _prepare(network, images, settings, recording or Recording(), any_range)
-    execution = execution or Execution()
+    settings, recording, execution = _records(settings, {"executor": executor, "progress": progress, **options})
+    prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace, labels)
     return join(list(_in_order(prepared, execution)), prepared.images, prepared.laps_s)
 
 
 def stream(
-    network: Network,
-    images: ArrayLike,
-    settings: Settings | None = None,
-    recording: Recording | None = None,
-    execution: Execution | None = None,
-    any_range: bool = False,
+    network: Network, images: ArrayLike, settings: Settings | None = None, *, any_range: bool = False, **options: Any
 ) -> Iterator[Result]:
     """Simulate images and yield a `Result` for each shard of them, in the order of the images.
 
@@ -199,25 +113,45 @@ def stream(
 
     Parameters
     ----------
-    network, images
+    network, images, settings, any_range, **options
         As for `simulate`, which also lists what is raised.
-    settings : Settings, optional
-        How to simulate.
-    recording : Recording, optional
-        What to keep besides counts, potentials and charges.
-    execution : Execution, optional
-        With how many processes, or on which cluster.
-    any_range : bool
-        As for `simulate`.
 
     Returns
     -------
     results : iterator of Result
         Each of the images of the next shard.
     """
+    settings, recording, execution = _records(settings, options)
     # Prepared now, so that what is wrong is said here and not with the first shard.
-    prepared = _prepare(network, images, settings or Settings(), recording or Recording(), any_range)
-    return _in_order(prepared, execution or Execution())
+    prepared = _prepare(network, images, settings, recording, any_range)
+    return _in_order(prepared, execution)
+
+
+def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
+    """Return the records that settings and options make.
+
+    Raises
+    ------
+    OptionError
+        If there is no option of a name.
+    """
+    if not isinstance(settings, Settings | None):
+        raise SettingError(
+            f"settings is {settings!r:.200}; it must be a Settings. Name its fields to give them one by one, such as "
+            "steps=200."
+        )
+    kinds = (Settings, Recording, Execution)
+    known = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
+    for name in options:
+        if name not in known:
+            likely = difflib.get_close_matches(name, known, 1)
+            there = f"did you mean {likely[0]}?" if likely else f"there are {', '.join(known)}."
+            raise OptionError(f"there is no option {name!r:.200}; {there}")
+    of_kind: dict[type, dict[str, Any]] = {kind: {} for kind in kinds}
+    for name, value in options.items():
+        of_kind[known[name]][name] = value
+    given = dataclasses.replace(settings or Settings(), **of_kind[Settings])
+    return given, Recording(**of_kind[Recording]), Execution(**of_kind[Execution])
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +179,7 @@ def _prepare(
 
 def _in_order(prepared: _Prepared, execution: Execution) -> Iterator[Result]:
     """Yield the results of the shards in the order of the images."""
-    shards = cut(prepared.job, len(prepared.images), execution.parallel, execution.shard_size)
+    shards = cut(prepared.job, len(prepared.images), n_parallel(execution), execution.shard_size)
     waiting: dict[Shard, Result] = {}
     todo = deque(shards)
     with raised_as_they_are():
@@ -266,7 +200,7 @@ def _write(
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
     inputs = Inputs(job.network, job.settings, images, job.recording, labels)
-    size = execution.shard_size or len(cut(job, len(images), execution.parallel)[0])
+    size = execution.shard_size or len(cut(job, len(images), n_parallel(execution))[0])
     with (
         raised_as_they_are(),
         open_run(folder, inputs, size, prepared.laps_s, resume, replace) as run,

@@ -98,8 +98,8 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     if settings.input_coding == "poisson":
         network = with_input_population(network)
     require_competition(network, settings)
-    plan = make_plan(network, settings, recording.checkpoints, recording.counts)
-    layout = topology(network, settings, recording.spikes, recording.potentials)
+    plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
+    layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
     parameters = scaled_parameters(network, settings)
     return Job(network, settings, recording, layout, plan, parameters, largest_drives(parameters))
 

@@ -116,7 +116,7 @@ def collect(
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array(logits) if checkpoints else None,
         "count_history": {
-            name: np.array([read.counts_at(name, step) for step in checkpoints]) for name in recording.counts
+            name: np.array([read.counts_at(name, step) for step in checkpoints]) for name in recording.record_counts
         },
         "total_counts": read.totals_at(checkpoints),
     }

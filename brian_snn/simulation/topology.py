@@ -168,7 +168,7 @@ def _soma(population: Population, settings: Settings, receives_spikes: bool) -> 
         settings.reset,
         settings.schedule,
         receives_spikes,
-        leaks=spikes and math.isfinite(settings.tau_m_s),
+        leaks=spikes and math.isfinite(float(settings.tau_m)),
         rests=spikes and settings.refractory_steps > 0,
     )
 

@@ -22,9 +22,8 @@ from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import Stages
 from brian_snn.network.network import Network
 from brian_snn.plotting.trade_off import plot_trade_off
-from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import stream
-from brian_snn.settings import Recording, Reset, Settings
+from brian_snn.settings import Execution, Recording, Reset, Settings
 from brian_snn.studies.drawing import Drawn, demo_subject
 
 #: The small run.
@@ -60,10 +59,10 @@ def measure(
         One row per checkpoint: ``steps``, ``wrong``, ``images``, ``operations`` and ``paper_operations`` (means per
         image, by either count of `brian_snn.analysis.operations`: synapses used, and the paper's).
     """
-    recording = Recording(counts=uneven_fan_out(network), checkpoints=checkpoints)
+    recording = Recording(record_counts=uneven_fan_out(network), checkpoints=checkpoints)
     wrong, operations = np.zeros(len(checkpoints), int), np.zeros((len(COUNT_COLUMNS), len(checkpoints)))
     n_done = 0
-    for part in stream(network, images, settings, recording, execution):
+    for part in stream(network, images, settings, **vars(recording), **vars(execution)):
         n_images = len(part.images)
         wrong += np.sum(choices_over_time(part) != labels[n_done : n_done + n_images], axis=1)
         operations += [operations_over_time(part, count).sum(axis=1) for count in COUNT_COLUMNS]

@@ -15,8 +15,7 @@ from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.results.result import Result
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.settings import Reset, Settings
 from brian_snn.studies.drawing import Drawn, demo_subject
 
@@ -92,9 +91,7 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
     for reset in get_args(Reset):
         with stages.stage(f"simulate, reset: {reset}"):
             settings = Settings(arguments.steps, reset, backend=arguments.backend)
-            results.append(
-                simulate_settings(network, demo.digits.images, settings, execution=Execution(arguments.workers))
-            )
+            results.append(simulate(network, demo.digits.images, settings, workers=arguments.workers))
     activations, marks = activation_tables(network, calibration)
     histograms = pd.concat([activations, rate_tables(results, demo.activations(network))], ignore_index=True)
     shown = {row.population: f"lambda {row.scale:.4g}, {100 * row.silent:.1f} % silent" for row in marks.itertuples()}

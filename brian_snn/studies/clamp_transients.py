@@ -14,9 +14,8 @@ from brian_snn.cli.console import Stages
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.plotting.transients import plot_transients
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import Recording, Settings
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, Recording, Settings
 from brian_snn.studies.drawing import Drawn, demo_subject
 
 #: The small run: clamps by reset, the last layer with feature maps, and the two clamps compared over depth.
@@ -51,11 +50,13 @@ def sweep(
     offsets : DataFrame
         Of `brian_snn.analysis.transients.offsets_over_time`, with the columns ``reset`` and ``clamp`` before it.
     """
-    recording = Recording(counts=list(activations), checkpoints=steps)
+    recording = Recording(record_counts=list(activations), checkpoints=steps)
     for reset, of_reset in clamps.items():
         for clamp in of_reset:
             each = replace(settings, steps=max(steps), reset=reset, clamp=clamp)  # type: ignore[arg-type]
-            table = offsets_over_time(simulate_settings(network, images, each, recording, execution), activations)
+            table = offsets_over_time(
+                simulate(network, images, each, **vars(recording), **vars(execution)), activations
+            )
             table.insert(0, "clamp", clamp)
             table.insert(0, "reset", reset)
             yield table

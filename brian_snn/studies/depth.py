@@ -20,9 +20,8 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.depth import plot_depth
 from brian_snn.results.result import Result
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import Recording, Reset, Schedule, Settings
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, Recording, Reset, Schedule, Settings
 from brian_snn.studies.drawing import Drawn, demo_subject
 
 RANDOM, DEMO = "random CNNs", "trained CNN, MNIST digits"
@@ -118,9 +117,13 @@ def measure(
     for reset in get_args(Reset):
         for schedule in get_args(Schedule):
             each = replace(settings, reset=reset, schedule=schedule, steps=max(steps))
-            recording = Recording(counts=names, checkpoints=steps)
-            result = simulate_settings(
-                subject.network, subject.images, each, recording, execution(f"{reset}, {schedule}")
+            recording = Recording(record_counts=names, checkpoints=steps)
+            result = simulate(
+                subject.network,
+                subject.images,
+                each,
+                **vars(recording),
+                **vars(execution(f"{reset}, {schedule}")),
             )
             case = {"network": subject.name, "seed": subject.seed, "reset": reset, "schedule": schedule}
             rows += [case | row for row in _rows(result, subject.activations)]

@@ -10,7 +10,7 @@ from brian_snn.analysis.error import error_account, error_origins
 from brian_snn.cli.console import Stages
 from brian_snn.plotting.error_account import plot_error_account
 from brian_snn.plotting.style import RESET_LABELS
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.settings import Settings
 from brian_snn.studies.drawing import Drawn, demo_subject
 
@@ -22,7 +22,7 @@ def draw(arguments: Namespace, stages: Stages) -> Drawn:
         network = demo.network()
     settings = Settings(arguments.steps, arguments.reset, backend=arguments.backend)
     with stages.stage("simulate"):
-        result = simulate_settings(network, demo.digits.images, settings)
+        result = simulate(network, demo.digits.images, settings)
     with stages.stage("account for the error"):
         activations = demo.activations(network)
         account, origins = error_account(result, activations), error_origins(result, activations)

@@ -18,7 +18,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.results.result import Result
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.settings import Reset, Settings
 from brian_snn.studies.drawing import Drawn
 
@@ -71,7 +71,7 @@ def measure(activation: FloatArray, steps: Sequence[int], settings: Settings) ->
     network, tables, reports = one_layer(len(activation)), [], []
     for reset in get_args(Reset):
         for n_steps in steps:
-            result = simulate_settings(network, activation[None], replace(settings, reset=reset, steps=n_steps))
+            result = simulate(network, activation[None], replace(settings, reset=reset, steps=n_steps))
             case = {"reset": reset, "steps": n_steps}
             spikes = result.spike_counts[_NAME][0]
             tables.append(pd.DataFrame(case | {"activation": activation, "spikes": spikes, "equation": _law(result)}))

@@ -33,9 +33,8 @@ from brian_snn.photos import photo_files, read_photo
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data
 from brian_snn.plotting.style import save_figure
 from brian_snn.results.result import Result
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
-from brian_snn.settings import Settings
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, Settings
 from brian_snn.version import __version__
 
 #: At most so many photos of a folder set the scales.
@@ -141,7 +140,7 @@ def figure_data(subject: Subject, results: Mapping[str, Result], reports: Mappin
     """Return what the figure shows of two simulations, `UNCLAMPED` and `CLAMPED`, and of what `verify` says of them."""
     output = subject.network.output
     activations = {output.name: subject.activations[output.name]}
-    rates = {name: np.asarray(r.rates(output.name)[0] * r.settings.dt_s) for name, r in results.items()}
+    rates = {name: np.asarray(r.rates(output.name)[0] * float(r.settings.dt)) for name, r in results.items()}
     numbers: dict[str, Any] = {}
     for name, result in results.items():
         row = layer_offsets(result, activations).iloc[0]
@@ -197,6 +196,6 @@ def _simulate(stages: Stages, name: str, subject: Subject, settings: Settings) -
     """Simulate the photo and show the progress."""
     bars = stages.simulation(name, len(subject.image))
     execution = Execution(progress=bars.ran, build_progress=bars.built)
-    result = simulate_settings(subject.network, subject.image, settings, execution=execution)
+    result = simulate(subject.network, subject.image, settings, **vars(execution))
     bars.finish(result.timings_s)
     return result

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from brian2 import ms
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import choices_over_time
@@ -20,9 +21,8 @@ from brian_snn.network.network import Network
 from brian_snn.network.roles import window_start
 from brian_snn.plotting.variants import plot_variants
 from brian_snn.results.result import Result
-from brian_snn.running.execute import Execution
 from brian_snn.running.simulate import stream
-from brian_snn.settings import Recording, Settings
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies.accuracy import checkpoints_up_to
 from brian_snn.studies.drawing import Drawn, demo_subject
 
@@ -53,9 +53,9 @@ class Variant:
 
 VARIANTS = (
     Variant("plain", "plain neurons"),
-    *(Variant("leak", f"{tau_m:g} ms", {"tau_m_s": tau_m / 1000}) for tau_m in (1000, 300, 100, 30)),
-    *(Variant("refractory period", f"{time} ms", {"refractory_s": time / 1000}) for time in (1, 2, 5)),
-    *(Variant("synaptic delay", f"{time} ms", {"delay_s": time / 1000}) for time in (1, 2, 5, 10)),
+    *(Variant("leak", f"{tau_m:g} ms", {"tau_m": tau_m * ms}) for tau_m in (1000, 300, 100, 30)),
+    *(Variant("refractory period", f"{time} ms", {"refractory": time * ms}) for time in (1, 2, 5)),
+    *(Variant("synaptic delay", f"{time} ms", {"delay": time * ms}) for time in (1, 2, 5, 10)),
     *(Variant("Poisson input", f"seed {seed}", {"input_coding": "poisson", "seed": seed}) for seed in (1, 2, 3)),
     Variant("max pooling", "gate on rate estimates", {"max_pool": "gate"}),
     Variant("output", "spiking neurons", {"readout": "spikes"}),
@@ -103,7 +103,7 @@ def measure(
     wrong, operations, squares, n_done = np.zeros(len(checkpoints), int), np.zeros(len(COUNT_COLUMNS)), 0.0, 0
     reports = []
     last = next(p.name for p in reversed(network.populations) if p.kind == "spiking")
-    for part in stream(network, images, settings, Recording(checkpoints=checkpoints), execution):
+    for part in stream(network, images, settings, checkpoints=checkpoints, **vars(execution)):
         here = slice(n_done, n_done + len(part.images))
         wrong += np.sum(choices_over_time(part) != labels[here], axis=1)
         operations += [snn_operations(part, count).sum() for count in COUNT_COLUMNS]

@@ -20,8 +20,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, load_demo, load_images
 from brian_snn.frontends.keras.files import load_model
-from brian_snn.running.execute import Execution
-from brian_snn.settings import Reset, Settings
+from brian_snn.settings import Execution, Reset, Settings
 from brian_snn.studies.accuracy import checkpoints_up_to, measure, trained_network
 
 HERE = Path(__file__).resolve().parent

@@ -17,8 +17,7 @@ import pandas as pd
 from brian_snn.arrays import FloatArray
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.network import Network
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.settings import Reset, Settings
 from brian_snn.studies.activity import activation_tables, rate_tables
 from brian_snn.studies.drawing import demo_subject
@@ -65,7 +64,7 @@ def main() -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     for name, (network, images, calibration, activations) in networks.items():
         results = [
-            simulate_settings(network, images, Settings(params["steps"], reset), execution=Execution(options.workers))
+            simulate(network, images, Settings(params["steps"], reset), workers=options.workers)
             for reset in get_args(Reset)
         ]
         histograms, marks = activation_tables(network, calibration)

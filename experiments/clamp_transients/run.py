@@ -19,8 +19,7 @@ import pandas as pd
 
 from brian_snn.analysis.transients import pearson
 from brian_snn.network.forward import forward
-from brian_snn.running.execute import Execution
-from brian_snn.settings import Settings
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies.clamp_transients import sweep
 from brian_snn.studies.s1 import Subject, prepare
 

@@ -15,8 +15,7 @@ from typing import Any
 import pandas as pd
 
 from brian_snn.analysis.verdict import holds
-from brian_snn.running.execute import Execution
-from brian_snn.settings import Settings
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies.depth import Subject, demo_digits, measure, random_subject
 
 HERE = Path(__file__).resolve().parent

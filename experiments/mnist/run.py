@@ -22,8 +22,7 @@ from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.datasets import Dataset, load_demo, load_images
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.network.network import Network
-from brian_snn.running.execute import Execution
-from brian_snn.running.simulate import simulate_settings
+from brian_snn.running.simulate import simulate
 from brian_snn.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -45,9 +44,7 @@ def run_case(network: Network, digits: Dataset, settings: Settings, workers: int
     folder = Path(tempfile.mkdtemp(prefix="mnist_"))
     try:
         start = time.perf_counter()
-        result = simulate_settings(
-            network, digits.images, settings, execution=Execution(workers), output=folder / "run"
-        )
+        result = simulate(network, digits.images, settings, workers=workers, output=folder / "run")
         simulated = time.perf_counter()
         report = brian_snn.verify(result)
         verified = time.perf_counter()

@@ -22,8 +22,7 @@ from brian_snn.datasets import Dataset, load_demo, load_images
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.network import Network
-from brian_snn.running.execute import Execution
-from brian_snn.settings import Settings
+from brian_snn.settings import Execution, Settings
 from brian_snn.studies.variants import VARIANTS, measure
 
 HERE = Path(__file__).resolve().parent

@@ -56,7 +56,7 @@ def images_for(n_images):
 def run(settings, images, carrier=CARRIERS[0], **execution):
     """Simulate in this process."""
     options = SETTINGS[settings] | RECORDED | {"backend": carrier[0], "projection": carrier[1]}
-    return simulate(small_network(), images, STEPS, **options, **execution)
+    return simulate(small_network(), images, steps=STEPS, **options, **execution)
 
 
 # Who computes, in which pieces and in which order

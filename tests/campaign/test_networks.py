@@ -267,7 +267,7 @@ def test_what_is_not_refused_is_simulated_as_plain_loops_do(tmp_path, n_tries, n
     for k in rng.permutation(len(loaded))[:n_simulated]:
         network, images = loaded[k], images_for(loaded[k], rng)
         try:
-            result = simulate(network, images, STEPS, backend="runtime", any_range=True)
+            result = simulate(network, images, steps=STEPS, backend="runtime", any_range=True)
         except BrianSnnError:
             # In words; nothing else may come.
             continue
@@ -347,8 +347,8 @@ def compare_compiled(networks, projection, reports):
 def compare_backends(network, projection, reports):
     """Simulate a network in both ways and return the result."""
     images = images_for(network, np.random.default_rng(0))
-    expected = simulate(network, images, STEPS, backend="runtime")
-    result = simulate(network, images, STEPS, projection=projection)
+    expected = simulate(network, images, steps=STEPS, backend="runtime")
+    result = simulate(network, images, steps=STEPS, projection=projection)
     assert [path.read_text(errors="replace") for path in reports.iterdir()] == []
     assert differences(result, expected) == []
     return expected
@@ -398,5 +398,5 @@ def test_the_sanitisers_report_a_map_that_reaches_outside(tmp_path, sanitised, m
 
     monkeypatch.setattr("brian_snn.simulation.job.topology", forged)
     with pytest.raises(SimulationError):
-        simulate(network, images_for(network, np.random.default_rng(0)), STEPS, projection="shared")
+        simulate(network, images_for(network, np.random.default_rng(0)), steps=STEPS, projection="shared")
     assert list(sanitised.iterdir()) != []

@@ -17,7 +17,7 @@ def recorded(reset, threshold, v_init):
     result = simulate(
         network,
         images,
-        STEPS,
+        steps=STEPS,
         reset=reset,
         threshold=threshold,
         v_init=v_init,

@@ -106,7 +106,7 @@ def test_what_folds_holds_exactly_with_both_projections(name):
     images = images_for(model, 3)
     network = brian_snn.convert(model, images)
     runs = [
-        brian_snn.simulate(network, images, 25, "zero", clamp=1, backend="runtime", projection=projection)
+        brian_snn.simulate(network, images, steps=25, reset="zero", clamp=1, backend="runtime", projection=projection)
         for projection in ("synapses", "shared")
     ]
     for result in runs:

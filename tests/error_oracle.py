@@ -48,7 +48,8 @@ class NeuronAccount:
 
     def field(self, field, name):
         """Return an array of the result as a list of fractions."""
-        return [F(float(x)) for x in getattr(self.result, field)[name][self.image].ravel()]
+        arrays = self.result.by_population(field)
+        return [F(float(x)) for x in arrays.get(name, np.zeros_like(self.result.charge[name]))[self.image].ravel()]
 
     def rates(self, name):
         """Return rate over r_max of every neuron."""

@@ -22,7 +22,8 @@ def loop_of(network, images):
     """Return what the plain loop computes, by field."""
     loop = loop_result(network, images, clamp=3, reset="zero", threshold=0.75)
     return {
-        field: getattr(loop, field) for field in ("spike_counts", "potentials", "charge", "surplus", "spike_trains")
+        field: loop.by_population(field)
+        for field in ("spike_counts", "potentials", "charge", "surplus", "spike_trains")
     }
 
 
@@ -35,6 +36,6 @@ def differences(result, expected):
     return [
         (field, name)
         for field, arrays in expected.items()
-        for name, values in getattr(result, field).items()
+        for name, values in result.by_population(field).items()
         if not np.array_equal(values, arrays[name])
     ]

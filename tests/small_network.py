@@ -306,11 +306,10 @@ def loop_result(network, images, loop_class=Loop, **options):
             {n: v if network[n].kind in ("spiking", "readout") else np.zeros(shapes[n]) for n, v in loop.v.items()}
         ),
         charge=shaped(loop.charge),
-        surplus=shaped(loop.surplus),
+        booked={book: shaped(getattr(loop, book, {})) for book in ("surplus", "leaked", "missed")},
         early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in range(1, settings.steps)},
         checkpoints=np.array(CHECKPOINTS, np.int32),
         count_history={name: np.array([shaped(history[c - 1])[name] for c in CHECKPOINTS]) for name in shapes},
-        **{field: shaped(getattr(loop, field)) for field in loop.books},
         total_counts={name: np.array([history[c - 1][name].sum(axis=1) for c in CHECKPOINTS]) for name in shapes},
         spike_trains={name: np.array(sorted(rows), np.int32).reshape(-1, 3) for name, rows in trains.items()},
     )
@@ -325,6 +324,6 @@ def differences(result, expected, fields=FINAL):
     return [
         (field, name)
         for field in fields
-        for name, values in getattr(result, field).items()
-        if not np.array_equal(values, getattr(expected, field)[name])
+        for name, values in result.by_population(field).items()
+        if not np.array_equal(values, expected.by_population(field)[name])
     ]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from brian2 import ms
 
-from brian_snn import load_result, verify
+from brian_snn import load_result
 from brian_snn.errors import DataError
 from tests import folder_runs
 from tests.folder_runs import N_IMAGES
@@ -92,7 +92,7 @@ def read_all(result):
     """Read every array of a result."""
     for part in result.parts():
         for field in ("spike_counts", "potentials", "charge", "surplus", "leaked", "missed", "early_counts"):
-            dict(getattr(part, field))
+            dict(part.by_population(field))
         for field in ("count_history", "total_counts", "spike_trains", "potential_traces"):
             dict(getattr(part, field))
 
@@ -119,10 +119,7 @@ def test_an_array_that_is_missing_is_an_error(whole, tmp_path, folder, name):
         found = next(m.removesuffix(".npy") for m in archive.namelist() if m.startswith(name))
     change(path, found, lambda array: None)
     with pytest.raises(DataError, match=r"000000000\.npz is damaged"):
-        result = load_result(tmp_path / "run")
-        # What the books need not have is missed by whoever asks for it.
-        result.leaked["conv"], result.missed["conv"]
-    assert name.split(":")[0] not in ("leaked", "missed") or not verify(result)["holds"].all()
+        load_result(tmp_path / "run")
 
 
 DESCRIPTIONS = [

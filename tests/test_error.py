@@ -22,7 +22,8 @@ def sizes_of_sums(result, activations, name):
     fan, size = np.zeros(network[name].size), 1.0 + np.abs(activations[name] / network[name].scale).reshape(3, -1)
     steps, theta = max(1, result.window_steps(name)), result.settings.threshold
     for field in ("potentials", "charge", "surplus"):
-        size = size + np.abs(getattr(result, field)[name]).reshape(3, -1) / (steps * theta)
+        numbers = result.by_population(field).get(name, np.zeros(result.charge[name].shape))
+        size = size + np.abs(numbers).reshape(3, -1) / (steps * theta)
     for p in network.into(name):
         if p.source != INPUT:
             matrix = np.abs(projection_matrix(p, p.weights, network[p.source].size, network[name].size))
@@ -111,7 +112,7 @@ def test_the_surplus_is_the_charge_thrown_away_by_neurons_below_saturation():
     result, activations = simulated(reset="zero")
     below = result.charge["conv"] <= 30
     surplus = error_terms(result, activations, "conv")["surplus"]
-    np.testing.assert_array_equal(surplus[below], -result.surplus["conv"][below] / 30)
+    np.testing.assert_array_equal(surplus[below], -result.booked["surplus"]["conv"][below] / 30)
     assert (surplus[below] < 0).any()
 
 

@@ -61,7 +61,7 @@ def test_a_simulation_is_refused_or_finite_and_verified(pixels, first, second, b
             result = simulate(network, images, steps=4, **options)
         except BrianSnnError:
             return
-    for arrays in (result.potentials, result.charge, result.surplus):
+    for arrays in (result.potentials, result.charge, result.booked["surplus"]):
         assert all(np.isfinite(array).all() for array in arrays.values())
     assert np.isfinite(result.logits).all()
     assert verify(result).holds.all()

@@ -274,7 +274,7 @@ def simulated(reset, steps=20, dt_s=2e-3):
         {"conv": counts[np.newaxis]},
         {"conv": v[np.newaxis]},
         {"conv": steps * weights},
-        {"conv": surplus[np.newaxis]},
+        {"surplus": {"conv": surplus[np.newaxis]}},
         checkpoints=np.array([5, 20]),
         spike_trains={"conv": np.array(train)},
     )

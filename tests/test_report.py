@@ -260,9 +260,9 @@ class TestSample:
         parts = tuple(choose_images(result, images) for images in ([0, 1], [2, 3, 4], [5]))
         chosen = choose_images(replace(result, spike_counts={}, pieces=parts), [1, 2, 5])
         for field in ("spike_counts", "potentials", "charge", "surplus", "early_counts"):
-            assert list(getattr(chosen, field)) == list(getattr(result, field))
-            for key, array in getattr(result, field).items():
-                np.testing.assert_array_equal(getattr(chosen, field)[key], array[[1, 2, 5]])
+            assert list(chosen.by_population(field)) == list(result.by_population(field))
+            for key, array in result.by_population(field).items():
+                np.testing.assert_array_equal(chosen.by_population(field)[key], array[[1, 2, 5]])
         np.testing.assert_array_equal(chosen.images, result.images[[1, 2, 5]])
 
     def test_a_large_run_is_compared_on_a_sample_that_says_so(self, run, result, monkeypatch):

@@ -58,9 +58,9 @@ def test_a_result_on_disk_equals_the_one_in_memory_in_every_field(network, image
     memory = run(network, images)
     disk = run(network, images, output=tmp_path / "run", shard_size=2)
     for field in ARRAYS_BY_NAME:
-        assert set(getattr(memory, field)) == set(getattr(disk, field)), field
-        for key, values in getattr(memory, field).items():
-            assert np.array_equal(values, getattr(disk, field)[key]), (field, key)
+        assert set(memory.by_population(field)) == set(disk.by_population(field)), field
+        for key, values in memory.by_population(field).items():
+            assert np.array_equal(values, disk.by_population(field)[key]), (field, key)
     for field in ("output_history", "checkpoints", "images", "logits", "predictions", "synaptic_events"):
         assert np.array_equal(getattr(memory, field), getattr(disk, field)), field
 

@@ -61,8 +61,8 @@ def test_origins_add_up_to_the_error(network, activations, variant, by):
 def test_the_leak_is_what_leaked_and_the_rest_what_was_missed(network, activations):
     result = simulated(network, tau_m=12.5 * ms, refractory=1 * ms)
     terms = error_terms(result, activations, "mixed")
-    assert np.array_equal(terms["leak"], -result.leaked["mixed"] / STEPS) and terms["leak"].any()
-    assert np.array_equal(terms["refractory"], -result.missed["mixed"] / STEPS) and terms["refractory"].any()
+    assert np.array_equal(terms["leak"], -result.booked["leaked"]["mixed"] / STEPS) and terms["leak"].any()
+    assert np.array_equal(terms["refractory"], -result.booked["missed"]["mixed"] / STEPS) and terms["refractory"].any()
 
 
 def test_sampling_is_all_that_is_wrong_with_poisson_input(network, activations):

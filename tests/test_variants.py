@@ -113,7 +113,7 @@ class TestLeak:
             for options in ({"tau_m": 1e15 * second}, {})
         )
         assert differences(plain, endless, FINAL) == []
-        assert plain.leaked == {} and not any(leaked.any() for leaked in endless.leaked.values())
+        assert plain.booked["leaked"] == {} and not any(leaked.any() for leaked in endless.booked["leaked"].values())
 
     def test_one_topology_serves_every_time_constant_and_refractory_period(self, network):
         one, two, plain = (
@@ -129,7 +129,7 @@ class TestRefractory:
         # Three steps of 0.375 reach the threshold; then two of rest: spikes in steps 3, 8, 13 ...
         result = run_constant([0.375], steps, reset="zero", **REST)
         assert result.spike_counts["layer"].item() == (steps + 2) // 5
-        assert result.missed["layer"].item() == 0.375 * (2 * ((steps + 2) // 5) - max(0, 2 - (steps - 3) % 5))
+        assert result.booked["missed"]["layer"].item() == 0.375 * (2 * ((steps + 2) // 5) - max(0, 2 - (steps - 3) % 5))
 
     def test_a_neuron_far_above_its_threshold_spikes_whenever_it_wakes(self):
         counts = run_constant([5.0], 30, refractory=3 * ms).spike_counts["layer"]
@@ -172,7 +172,7 @@ class TestBooks:
     @pytest.mark.parametrize(("field", "equation"), [("leaked", "charge"), ("missed", "synapses")])
     def test_a_wrong_book_is_found(self, network, images, field, equation):
         result = simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS["leak_refractory_zero"])
-        getattr(result, field)["mixed"][1, 3] += GRID
+        result.booked[field]["mixed"][1, 3] += GRID
         report = verify(result)
         failed = report[~report["holds"]]
         assert failed[["population", "equation"]].values.tolist() == [["mixed", equation]]

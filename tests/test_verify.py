@@ -171,11 +171,14 @@ def with_number(field, population, amount):
     """Return a corruption: the number of the busiest neuron of the second image changed by `amount`."""
 
     def corrupt(result):
-        arrays = dict(getattr(result, field))
+        arrays = dict(result.by_population(field))
         array = arrays[population].copy()
         # The busiest one is the maximum of its pooling window.
         array[1].flat[result.spike_counts[population][1].argmax()] += amount
-        return replace(result, **{field: {**arrays, population: array}})
+        arrays[population] = array
+        if field in result.booked:
+            return replace(result, booked={**result.booked, field: arrays})
+        return replace(result, **{field: arrays})
 
     return corrupt
 
@@ -250,7 +253,6 @@ CORRUPTIONS = {
         {("mixed", "charge"), ("mixed", "spikes")},
     ),
     "charge": (with_number("charge", "average", 2.0**-24), {("average", "charge"), ("average", "synapses")}),
-    "surplus": (with_number("surplus", "mixed", 2.0**-24), {("mixed", "charge")}),
     "count at a checkpoint": (with_checkpoint, {("pool", "max_pool")}),
     "time of a spike": (with_late_spike, {("pool", "max_pool"), ("pool", "spikes")}),
 }

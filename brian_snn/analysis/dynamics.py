@@ -10,7 +10,6 @@ with the spikes that were recorded of those before it; if there are none, it is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,7 +26,6 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import INPUT, Population
-from brian_snn.network.roles import crosses_threshold
 from brian_snn.network.synapses import n_synapses
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
@@ -98,13 +96,6 @@ def replayed_images(network: Network, settings: Settings, n_images: int, replay:
     return np.unique(np.linspace(0, n_images - 1, n_chosen).round().astype(np.intp)) if n_chosen else np.zeros(0, int)
 
 
-def has_closed_form(population: Population, settings: Settings) -> bool:
-    """Return whether N and V(T) of a population with constant input follow from z, V(0), V_thr and T alone."""
-    if not crosses_threshold(population, settings):
-        return settings.readout == "potential"
-    return math.isinf(float(settings.tau_m)) and settings.refractory_steps == 0
-
-
 def constant_residual(
     stepper: Stepper, result: Result, parameters: Parameters, population: Population, part: Result, batch: slice
 ) -> FloatArray:
@@ -118,14 +109,15 @@ def constant_residual(
         Images of the part.
     """
     numbers = np.arange(len(part.images))[batch]
-    if not has_closed_form(population, result.settings):
+    neuron = stepper.neuron
+    if not neuron.solvable:
         size = population.size * result.settings.steps
         pieces = [numbers[piece] for piece in batches(len(numbers), size, _BATCH_SPIKES)]
         runs = ((piece, stepper.run(_shown(part, piece), {})) for piece in pieces)
         return np.concatenate([_off(part, piece, population, run, parameters.threshold) for piece, run in runs])
     current = stepper.inputs.current(part.images[batch])
     n_steps, v_init = result.window_steps(population.name), parameters.v_init
-    if crosses_threshold(population, result.settings):
+    if neuron.fires:
         counts, v_end = constant_input(current, n_steps, v_init, parameters.threshold, result.settings.reset)
     else:
         counts, v_end = np.zeros(current.shape), v_init + n_steps * current

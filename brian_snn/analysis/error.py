@@ -22,6 +22,8 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
+from brian_snn.neurons.integrator import integrator
+from brian_snn.neurons.table import BOOKS, SAMPLED
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
@@ -226,11 +228,11 @@ def knob(term: str, settings: Settings, network: Network, source: str = "") -> s
     source : str
         The population from which an error arrives.
     """
+    kept = integrator(settings, network.grid, True, True).books
     centred = settings.v_init == settings.threshold / 2
     knobs = {
         "residual": "more steps: it falls as 1/T" + ("" if centred else "; V(0) = V_thr/2 takes its mean away"),
         "transient": f"a longer clamp (now {settings.clamp}); more steps: it falls as 1/T",
-        "surplus": "reset by subtraction has none" if settings.reset == "zero" else "",
         "saturation": f"a higher percentile (now {network.percentile:g})"
         if network.percentile < 100
         else "more calibration images, for a larger lambda",
@@ -239,9 +241,8 @@ def knob(term: str, settings: Settings, network: Network, source: str = "") -> s
         "grid": f"a finer grid (now {network.grid:g}), down to the float32 of Keras",
         "selection": "more steps: the maximum of rates that are off is too high",
         "pooling": "" if settings.schedule == "same_step" else "schedule same_step",
-        "leak": "a longer time constant tau_m",
-        "refractory": "a shorter refractory period",
-        "sampling": "more steps: it falls as the square root of 1/T",
+        **{book.term: book.knob for book in BOOKS if book in kept or not book.takes_excess},
+        **{draws.term: draws.knob for draws in SAMPLED},
         "arrives": f"what lowers the error of {source}",
     }
     return knobs.get(term, "")

@@ -70,14 +70,16 @@ from brian_snn.network.parameters import input_currents, scaled_parameters
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
 from brian_snn.network.synapses import synapses
+from brian_snn.neurons.record import Draws, Neuron
+from brian_snn.neurons.table import BOOKS, SAMPLED, neuron_of
 from brian_snn.results.result import Result
 
 Activations = Mapping[str, NDArray[np.generic]]
 
 #: The terms that arise in a population itself. What arrives from its sources is one more term for each of them.
 TERMS = (
-    *("residual", "transient", "surplus", "leak", "refractory", "saturation", "clipped", "window", "grid"),
-    *("selection", "pooling", "sampling"),
+    *("residual", "transient", *(book.term for book in BOOKS), "saturation", "clipped", "window", "grid"),
+    *("selection", "pooling", *(draws.term for draws in SAMPLED)),
 )
 
 #: From (n, size of the source) to (n, size of the target); n is a multiple of the number of images.
@@ -125,7 +127,7 @@ class Measured:
     def target(self, name: str, batch: slice) -> FloatArray:
         """Return a, activation over lambda."""
         population = self.result.network[name]
-        if population.kind == "poisson":
+        if population.codes_pixels:
             return np.asarray(self.result.images[batch], np.float64).reshape(-1, population.size)
         if name not in self._activations:
             raise DataError(f"population {name!r}: its activations are needed and were not given.")
@@ -154,14 +156,18 @@ class Measured:
         """Whether a population is a readout that does not spike."""
         return not crosses_threshold(self.result.network[name], self.result.settings)
 
+    def neuron(self, name: str) -> Neuron:
+        """Return the record of a population's neuron."""
+        return neuron_of(self.result.network, self.result.network[name], self.result.settings)
+
     def arrived(self, name: str, batch: slice) -> FloatArray:
-        """Return q, the charge that arrived; a refractory neuron did not integrate all of it."""
-        charge = self.flat("charge", name, batch)
-        return charge + self.flat("missed", name, batch) if name in self.result.missed else charge
+        """Return q, the charge that arrived, with what a neuron did not integrate of it."""
+        kept_away = [self.flat(book.name, name, batch) for book in self.neuron(name).books if not book.in_balance]
+        return sum(kept_away, start=self.flat("charge", name, batch))
 
     def flat(self, field: str, name: str, batch: slice) -> FloatArray:
         """Return an array of the result for a batch of images, as float64."""
-        values = np.asarray(getattr(self.result, field)[name][batch], np.float64)
+        values = np.asarray(self.result.by_population(field)[name][batch], np.float64)
         return values.reshape(len(values), -1)
 
     def counts_in_window(self, source: str, target: str, batch: slice) -> FloatArray:
@@ -179,17 +185,19 @@ class Measured:
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
     """Return the function that splits a population's error on a batch of images; Keras' layers are built once."""
-    if population.kind == "poisson":
-        return _poisson_splitter(measured, population)
-    return _pool_splitter(measured, population) if population.kind == "max_pool" else _splitter(measured, population)
+    neuron = measured.neuron(population.name)
+    if neuron.hears == "nothing":
+        assert neuron.draws is not None, "neurons that hear nothing draw their spikes"
+        return _drawing_splitter(measured, population, neuron.draws)
+    return _pool_splitter(measured, population) if neuron.hears == "largest" else _splitter(measured, population)
 
 
-def _poisson_splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
+def _drawing_splitter(measured: Measured, population: Population, draws: Draws) -> Callable[[slice], Split]:
     """Return the splitter of a population that draws its spikes."""
 
     def split(batch: slice) -> Split:
         target, error = measured.target(population.name, batch), measured.error(population.name, batch)
-        return Split(target, error, {"sampling": error}, {}, {}, np.ones(target.shape))
+        return Split(target, error, {draws.term: error}, {}, {}, np.ones(target.shape))
 
     return split
 
@@ -269,25 +277,23 @@ def _membrane_terms(
     full = parameters.threshold * measured.result.window_steps(name)
     if measured.integrates_only(name):
         return {"grid": drive / full - target}
-    surplus, v_end = (measured.flat(field, name, batch) for field in ("surplus", "potentials"))
-    charge = measured.arrived(name, batch)
-    losses = {"leak": measured.result.leaked, "refractory": measured.result.missed}
+    v_end, charge = measured.flat("potentials", name, batch), measured.arrived(name, batch)
+    books = measured.neuron(name).books
     below, above = np.minimum(charge, 0.0), np.maximum(charge - full, 0.0)
-    resets_to_zero = measured.result.settings.reset == "zero"
-    left = v_end - parameters.v_init - below - (0.0 if resets_to_zero else above)
+    # What is more than one spike a step can express ends in V(T), or in a book.
+    excess = {book.term: above if book.takes_excess else 0.0 for book in books}
+    left = v_end - parameters.v_init - below - (0.0 if any(book.takes_excess for book in books) else above)
     residual = np.clip(left, -max(parameters.v_init, 0.0), max(parameters.threshold - parameters.v_init, 0.0))
     # Measured charges lie on the grid: their differences are exact, and so is a term that must vanish.
     return {
         "residual": -residual / full,
         "transient": (residual - left) / full,
-        "surplus": -(surplus - above if resets_to_zero else surplus) / full,
         "saturation": np.clip(target, 0.0, 1.0) - target,
         "clipped": (drive - np.clip(drive, 0.0, full) - below - above) / full,
         "grid": np.clip(drive, 0.0, full) / full - np.clip(target, 0.0, 1.0),
-    } | {
-        term: -np.asarray(lost[name][batch], np.float64).reshape(charge.shape) / full
-        for term, lost in losses.items()
-        if name in lost
+        # There in every account, kept or not.
+        **{book.term: -np.zeros(target.shape) for book in BOOKS if book.takes_excess},
+        **{book.term: -(measured.flat(book.name, name, batch) - excess[book.term]) / full for book in books},
     }
 
 

@@ -50,7 +50,10 @@ class Inputs:
         """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
         pixels = np.asarray(images, np.float64)
         maps = [apply for projection, apply in self._maps if projection.source == INPUT]
-        if not maps or self._population.kind == "poisson":
+        if self._population.codes_pixels:
+            # As rates over r_max.
+            return on_grid(pixels.reshape(len(pixels), -1), self._network.grid)
+        if not maps:
             return np.broadcast_to(self._bias, (len(pixels), self._population.size))
         # Sums over all parts but the last are exact in any order, and it is too small for its rounding to matter.
         first, *others = (

@@ -59,7 +59,7 @@ def ann_operations(network: Network, count: Count = "synapses") -> int:
         If there is no such count.
     """
     _check_count(count)
-    computed = [p for p in network.projections if network[p.target].kind != "poisson"]
+    computed = [p for p in network.projections if not network[p.target].codes_pixels]
     if count == "synapses":
         return sum(n_synapses(network, p) for p in computed if p.geometry.kind != "max_pool")
     weighted = [p for p in computed if p.geometry.kind in ("dense", "conv2d", "depthwise")]
@@ -105,7 +105,7 @@ def saturated_share(result: Result) -> float:
     for part in result.parts():
         for population in result.network.populations:
             n_steps = result.window_steps(population.name)
-            if population.kind != "poisson" and crosses_threshold(population, result.settings):
+            if not population.codes_pixels and crosses_threshold(population, result.settings):
                 counts = part.spike_counts[population.name]
                 saturated += int(np.count_nonzero(counts == n_steps)) if n_steps else 0
                 total += counts.size
@@ -201,4 +201,4 @@ def _input_operations(network: Network, count: Count) -> int:
     _check_count(count)
     if count == "paper":
         return 0
-    return sum(n_synapses(network, p) for p in network.out_of(INPUT) if network[p.target].kind != "poisson")
+    return sum(n_synapses(network, p) for p in network.out_of(INPUT) if not network[p.target].codes_pixels)

@@ -10,7 +10,6 @@ Arrays of spikes have the shape (steps, n_images, size), and their first step is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,13 +19,11 @@ from numpy.typing import NDArray
 from brian_snn.analysis.batching import batches
 from brian_snn.analysis.inputs import Inputs
 from brian_snn.arrays import FloatArray
-from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
-from brian_snn.network.parameters import Parameters, constants
+from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
-from brian_snn.network.roles import crosses_threshold, window_start
-from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
-from brian_snn.neurons.softmax import softmax_noise
+from brian_snn.neurons.record import Scene
+from brian_snn.neurons.table import neuron_of
 from brian_snn.settings import Settings
 
 Spikes = NDArray[np.bool_]
@@ -89,7 +86,8 @@ class Stepper:
 
     def __init__(self, parameters: Parameters, settings: Settings, population: Population, inputs: Inputs) -> None:
         self._parameters, self._settings, self._population, self.inputs = parameters, settings, population, inputs
-        self._start = window_start(population, settings)
+        #: Its record, with the step that is taken here.
+        self.neuron = neuron_of(parameters.network, population, settings)
 
     def run(self, shown: Shown, sources: Mapping[str, Spikes], keep_potentials: bool = False) -> Run:
         """Step through the whole run.
@@ -103,41 +101,48 @@ class Stepper:
         keep_potentials : bool
             Whether V(t) is kept for every step.
         """
-        if self._population.kind == "poisson":
-            spikes = self._draw(shown)
-        elif self._population.kind == "max_pool":
-            spikes = self._pool(shown, sources)
-        else:
-            return self._integrate(shown, sources, keep_potentials)
-        return Run(spikes, np.zeros(spikes.shape[1:]))
-
-    # --- membranes --------------------------------------------------------------------------------------------------
-
-    def _integrate(self, shown: Shown, sources: Mapping[str, Spikes], keep_potentials: bool) -> Run:
-        """Step a membrane; where it is clamped, it stays at V(0)."""
         current = self.inputs.current(shown.images)
         shape = (self._settings.steps, *current.shape)
         spikes = np.zeros(shape, bool)
         potentials = np.empty(shape) if keep_potentials else None
-        membrane = _Membrane(self._parameters, self._settings, self._population, current)
-        winners = self._winners(shown) if self._competes else None
-        for step, arrives in enumerate(self._arriving(sources, current)):
-            if step >= self._start:
-                membrane.step(step, arrives, spikes[step])
-                if winners is not None:
-                    winners.choose(step, membrane.v, spikes[step])
+        state = self.neuron.state(Scene(self._parameters, self._settings, self._population, current, shown.numbers))
+        for step, arrives in enumerate(self._arriving(sources, current.shape)):
+            state.step(step, arrives, spikes[step])
             if potentials is not None:
-                potentials[step] = membrane.v
-        return Run(spikes, membrane.v, potentials)
+                potentials[step] = state.v
+        return Run(spikes, state.v, potentials)
 
-    def _arriving(self, sources: Mapping[str, Spikes], current: FloatArray) -> Iterator[FloatArray | float]:
-        """Yield the charge that spikes bring in each step; in one without, 0."""
+    def _arriving(self, sources: Mapping[str, Spikes], shape: tuple[int, ...]) -> Iterator[FloatArray | float]:
+        """Yield what spikes bring in each step: a charge, or the largest of what the inputs have reached."""
         if not self.inputs.sources:
             yield from [0.0] * self._settings.steps
             return
+        if self.neuron.hears == "largest":
+            yield from self._largest(sources, shape)
+            return
         for heard in self._heard(sources):
             charge = self.inputs.charge_of({name: _rows(spikes) for name, spikes in heard.items()})
-            yield from charge.reshape(-1, *current.shape)
+            yield from charge.reshape(-1, *shape)
+
+    def _largest(self, sources: Mapping[str, Spikes], shape: tuple[int, ...]) -> Iterator[FloatArray]:
+        """Yield the largest rank among the inputs of each unit, by their spike counts up to each step."""
+        # Brian2's own order hears only those that spike.
+        spiking_only = self._settings.schedule == "brian2"
+        counts = {name: np.zeros(sources[name].shape[1:]) for name in self.inputs.sources}
+        for heard in self._heard(sources):
+            seen = {}
+            for name, arrived in heard.items():
+                running = counts[name] + np.cumsum(arrived, axis=0, dtype=np.float64)
+                counts[name] = running[-1]
+                seen[name] = self._rank(name, running * arrived if spiking_only else running)
+            yield from self.inputs.maximum_of(seen).reshape(-1, *shape)
+
+    def _rank(self, source: str, counts: FloatArray) -> FloatArray:
+        """Return what is compared of the neurons of a source, one row a step and image."""
+        flat = counts.reshape(-1, counts.shape[-1])
+        return (
+            flat if self.neuron.rank is None else self.neuron.rank(flat, *_numbering(self._parameters.network)[source])
+        )
 
     def _heard(self, sources: Mapping[str, Spikes]) -> Iterator[dict[str, Spikes]]:
         """Yield the spikes that reach the population, some steps at a time: those sent a delay before."""
@@ -151,131 +156,6 @@ class Stepper:
             if silent:
                 heard = {n: np.concatenate([np.zeros((silent, *s.shape[1:]), bool), s]) for n, s in heard.items()}
             yield heard
-
-    # --- the output that answers a generator ------------------------------------------------------------------------
-
-    @property
-    def _competes(self) -> bool:
-        return self._population.kind == "readout" and self._settings.readout == "softmax"
-
-    def _winners(self, shown: Shown) -> _Winners:
-        """Return the seeded noise of the images."""
-        settings, parameters, size = self._settings, self._parameters, self._population.size
-        scale = (settings.output_rate, parameters.threshold, parameters.network.grid)
-        noise = [softmax_noise(settings.seed, range(n, n + 1), settings.steps, size, *scale) for n in shown.numbers]
-        return _Winners(np.concatenate(noise).reshape(len(noise), settings.steps, size))
-
-    # --- without a membrane -----------------------------------------------------------------------------------------
-
-    def _draw(self, shown: Shown) -> Spikes:
-        """Draw the spike trains of pixels: a step's draws are numbered neuron by neuron."""
-        n_steps, size = self._settings.steps, self._population.size
-        rates = on_grid(np.asarray(shown.images, np.float64).reshape(len(shown.images), -1), self._grid)
-        spikes = np.empty((n_steps, len(rates), size), bool)
-        for image, number in enumerate(shown.numbers):
-            (key,) = stream_keys(self._settings.seed, Purpose.POISSON_INPUT, range(number, number + 1))
-            for step in range(n_steps):
-                spikes[step, image] = uniform(key, step * size + np.arange(size)) < rates[image]
-        return spikes
-
-    def _pool(self, shown: Shown, sources: Mapping[str, Spikes]) -> Spikes:
-        """Let a max-pooling unit spike whenever the largest of what its inputs have reached grows.
-
-        That is their spike counts, or for a gate their ranks, which put the first of several equal counts in front.
-        """
-        shape = (len(shown.images), self._population.size)
-        spikes = np.zeros((self._settings.steps, *shape), bool)
-        lags = self._settings.schedule == "brian2"
-        reached, waiting, step = np.zeros(shape), np.zeros(shape, bool), 0
-        counts = {name: np.zeros(sources[name].shape[1:]) for name in self.inputs.sources}
-        for heard in self._heard(sources):
-            seen = {}
-            for name, arrived in heard.items():
-                running = counts[name] + np.cumsum(arrived, axis=0, dtype=np.float64)
-                counts[name] = running[-1]
-                seen[name] = self._rank(name, running * arrived if lags else running)
-            for largest in self.inputs.maximum_of(seen).reshape(-1, *shape):
-                if lags:
-                    # The unit answers a step later, and its reset wipes out what arrives in that step.
-                    spikes[step] = waiting
-                    waiting = (largest > reached) & ~waiting
-                    reached = reached + spikes[step]
-                else:
-                    spikes[step] = largest > reached
-                    reached = np.maximum(reached, largest)
-                step += 1
-        return spikes
-
-    def _rank(self, source: str, counts: FloatArray) -> FloatArray:
-        """Return what a max pooling compares of its inputs, one row a step and image."""
-        flat = counts.reshape(-1, counts.shape[-1])
-        if self._settings.max_pool == "exact":
-            return flat
-        first, n_neurons = _numbering(self._parameters.network)[source]
-        return np.where(flat > 0, flat * n_neurons - (first + np.arange(flat.shape[1])), 0.0)
-
-    @property
-    def _grid(self) -> float:
-        return self._parameters.network.grid
-
-
-class _Membrane:
-    """The state of a membrane and one step of it."""
-
-    def __init__(self, parameters: Parameters, settings: Settings, population: Population, current: FloatArray) -> None:
-        self.v = np.full(current.shape, parameters.v_init)
-        self._current, self._settings, self._threshold = current, settings, parameters.threshold
-        self._fires = crosses_threshold(population, settings)
-        self._leaks = self._fires and math.isfinite(float(settings.tau_m))
-        self._rests = self._fires and settings.refractory_steps > 0
-        self._leak_rate, self._grid = constants(parameters.network, settings)["leak_rate"], parameters.network.grid
-        self._ready = np.zeros(current.shape, np.int64)
-
-    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
-        """Advance V by one step, counted from 0, and mark who spikes."""
-        if self._settings.schedule == "brian2":
-            # What arrives comes after the threshold was tested, and before the reset.
-            self.v += self._current
-            self._test(spikes)
-            self.v += arrives
-            self._reset(spikes)
-            return
-        awake = step >= self._ready if self._rests else None
-        if self._leaks:
-            loss = np.rint(self.v * self._leak_rate) * self._grid
-            self.v -= loss if awake is None else loss * awake
-        z = self._current + arrives
-        self.v += z if awake is None else z * awake
-        self._test(spikes)
-        if awake is not None:
-            spikes &= awake
-            self._ready[spikes] = step + 1 + self._settings.refractory_steps
-        self._reset(spikes)
-
-    def _test(self, spikes: Spikes) -> None:
-        """Mark who has reached the threshold."""
-        if self._fires:
-            np.greater_equal(self.v, self._threshold, out=spikes)
-
-    def _reset(self, spikes: Spikes) -> None:
-        """Take from V what a spike costs: (4b) or (4a)."""
-        if self._settings.reset == "zero":
-            self.v[spikes] = 0.0
-        elif self._fires:
-            self.v -= self._threshold * spikes
-
-
-@dataclass(frozen=True, eq=False)
-class _Winners:
-    """The noise of a softmax, (n_images, steps, size): minus infinity where its generator is silent."""
-
-    noise: FloatArray
-
-    def choose(self, step: int, v: FloatArray, spikes: Spikes) -> None:
-        """Mark the neuron with the largest sum of potential and noise, of every image with a spike to give away."""
-        noise = self.noise[:, step]
-        (images,) = np.nonzero(np.isfinite(noise[:, 0]))
-        spikes[images, np.argmax(v[images] + noise[images], axis=1)] = True
 
 
 def _rows(spikes: Spikes) -> FloatArray:

@@ -25,13 +25,11 @@ from brian_snn.analysis.dynamics import (
     Replay,
     check_replay,
     constant_residual,
-    has_closed_form,
     replay_images,
 )
 from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s11
 from brian_snn.analysis.inputs import Inputs
 from brian_snn.analysis.known_counts import count_batches
-from brian_snn.analysis.redraw import competes, poisson_surplus, softmax_surplus
 from brian_snn.analysis.stepping import Stepper
 from brian_snn.analysis.transients import pearson
 from brian_snn.arrays import FloatArray
@@ -39,6 +37,8 @@ from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold
+from brian_snn.neurons.record import Draws, Neuron
+from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
 
 # Numbers held at a time for one population: 32 MiB of float64.
@@ -116,64 +116,65 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     rows: list[_Row] = []
     for population in result.network.populations:
         stepper, outcome = steppers[population.name], outcomes[population.name]
-        if population.kind == "max_pool":
-            rows.append(_max_pool_row(result, parameters, population, stepper.inputs))
-        elif population.kind != "poisson":
-            rows += _membrane_rows(result, parameters, population, stepper.inputs)
-        if population.kind == "poisson" or competes(result, population):
-            rows.append(_random_row(result, parameters, population))
+        if stepper.neuron.hears == "largest":
+            rows.append(_max_pool_row(result, parameters, population, stepper))
+        elif stepper.neuron.hears == "charge":
+            rows += _membrane_rows(result, parameters, population, stepper)
+        if stepper.neuron.draws is not None:
+            rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
         rows.append(_spikes_row(result, parameters, population, stepper, outcome))
     return pd.DataFrame(rows)
 
 
 def _require_shapes(result: Result) -> None:
-    """Raise if a population's counts, potentials, charges or recordings are missing or of another shape."""
-    always = ("spike_counts", "potentials", "charge", "surplus")
+    """Raise if a population's counts, potentials, charges, books or recordings are missing or of another shape."""
     for part, population in itertools.product(result.parts(), result.network.populations):
-        n_images, n_steps = len(part.images), result.settings.steps
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*always, "leaked", "missed"), (n_images, *population.shape))
-        shapes["potential_traces"] = (n_images, n_steps, *population.shape)
-        if population.name in part.spike_trains:
+        name, n_images = population.name, len(part.images)
+        books = neuron_of(result.network, population, result.settings).books
+        always = ("spike_counts", "potentials", "charge", *(book.name for book in books))
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(always, (n_images, *population.shape))
+        shapes["potential_traces"] = (n_images, result.settings.steps, *population.shape)
+        if name in part.spike_trains:
             # As many rows as there are spikes.
-            shapes["spike_trains"] = (len(part.spike_trains[population.name]), 3)
+            shapes["spike_trains"] = (len(part.spike_trains[name]), 3)
         for field, expected in shapes.items():
-            arrays = getattr(part, field)
-            if population.name not in arrays and field not in always:
+            arrays = part.by_population(field)
+            if name not in arrays and field not in always:
                 continue
-            given = np.shape(arrays[population.name]) if population.name in arrays else "nothing"
+            given = np.shape(arrays[name]) if name in arrays else "nothing"
             if given != expected:
                 raise DataError(
-                    f"population {population.name!r}: {field} of shape {given} in the result; {expected} was expected."
+                    f"population {name!r}: {field} of shape {given} in the result; {expected} was expected."
                 )
 
 
 # --- populations with a membrane ------------------------------------------------------------------------------------
 
 
-def _membrane_rows(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> list[_Row]:
+def _membrane_rows(result: Result, parameters: Parameters, population: Population, stepper: Stepper) -> list[_Row]:
     """Return the rows of the rate law, the charge balance and the synapses."""
-    name, n_steps = population.name, result.window_steps(population.name)
-    law = _rate_law(result)
-    note = _why_not_rate_law(result, parameters, population, inputs)
+    name, n_steps, inputs, neuron = (
+        population.name,
+        result.window_steps(population.name),
+        stepper.inputs,
+        stepper.neuron,
+    )
+    law, note = neuron.law, "its input comes from spikes and changes over time" if inputs.sources else neuron.no_law
     largest = dict.fromkeys(("charge", "synapses") if note else (law, "charge", "synapses"), 0.0)
     for part in result.parts():
         for batch in batches(len(part.images), inputs.largest_size, _BATCH_NUMBERS):
-            counts, v_end, charge, surplus = (
+            counts, v_end, charge = (
                 field[name][batch].reshape(-1, population.size)
-                for field in (part.spike_counts, part.potentials, part.charge, part.surplus)
+                for field in (part.spike_counts, part.potentials, part.charge)
             )
-            leaked, missed = (
-                field[name][batch].reshape(-1, population.size) if name in field else 0.0
-                for field in (part.leaked, part.missed)
-            )
-            if competes(result, population):
+            taken, kept_away = (_booked(part, population, neuron, batch, in_balance) for in_balance in (True, False))
+            if neuron.draws is not None:
                 # Its spikes are no threshold crossings, and take nothing from the potential.
                 counts = np.zeros_like(counts)
             current = inputs.current(part.images[batch])
-            kept = (counts, charge, v_end, parameters.v_init, surplus, parameters.threshold, leaked)
             residuals = {
-                "charge": charge_balance(*kept),
-                "synapses": charge + missed - (inputs.charge_of_spikes(part, batch) + current * n_steps),
+                "charge": charge_balance(counts, charge, v_end, parameters.v_init, taken, parameters.threshold),
+                "synapses": charge + kept_away - (inputs.charge_of_spikes(part, batch) + current * n_steps),
             }
             if not note:
                 residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
@@ -183,22 +184,11 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
     return rows + [_checked(result, parameters, _Row(name, equation), value) for equation, value in largest.items()]
 
 
-def _rate_law(result: Result) -> str:
-    """Return the number of the rate law for the simulation's reset."""
-    return "S9" if result.settings.reset == "zero" else "S11"
-
-
-def _why_not_rate_law(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> str:
-    """Return why the rate law of constant input says nothing about a population; empty if it applies."""
-    if inputs.sources:
-        return "its input comes from spikes and changes over time"
-    if population.name in result.leaked:
-        return "its potential leaks; the charge balance has a term for that, the rate law has none"
-    if population.name in result.missed:
-        return "it is refractory after each spike and misses what arrives then"
-    if result.settings.reset == "zero" and parameters.v_init != 0:
-        return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
-    return ""
+def _booked(part: Result, population: Population, neuron: Neuron, batch: slice, in_balance: bool) -> FloatArray:
+    """Return the sum of the books that are part of the balance, or of those that are not, (n_images, size)."""
+    books = (part.booked[book.name] for book in neuron.books if book.in_balance == in_balance)
+    zero = np.zeros((len(part.images[batch]), population.size))
+    return sum((book[population.name][batch].reshape(zero.shape) for book in books), start=zero)
 
 
 def _s9(
@@ -223,14 +213,11 @@ _LAWS: dict[str, Callable[..., FloatArray]] = {"S9": _s9, "S11": _s11}
 # --- max pooling ----------------------------------------------------------------------------------------------------
 
 
-def _max_pool_row(result: Result, parameters: Parameters, population: Population, inputs: Inputs) -> _Row:
+def _max_pool_row(result: Result, parameters: Parameters, population: Population, stepper: Stepper) -> _Row:
     """Return the row of a max-pooling population: its counts against the largest counts in its windows."""
-    if result.settings.schedule == "brian2":
-        note = "with Brian2's own schedule a max-pooling unit lags its inputs by a step"
-        return _not_applicable(population.name, "max_pool", note)
-    if result.settings.max_pool == "gate":
-        note = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
-        return _not_applicable(population.name, "max_pool", note)
+    inputs, neuron = stepper.inputs, stepper.neuron
+    if neuron.no_law:
+        return _not_applicable(population.name, neuron.law, neuron.no_law)
     largest = 0.0
     names = {population.name, *inputs.sources}
     for part in result.parts():
@@ -244,13 +231,17 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
 # --- random spikes --------------------------------------------------------------------------------------------------
 
 
-def _random_row(result: Result, parameters: Parameters, population: Population) -> _Row:
-    """Return the row of a population whose spikes come from a generator: its counts against the draws of its seed."""
-    equation, surplus = ("softmax", softmax_surplus) if competes(result, population) else ("poisson", poisson_surplus)
-    largest = 0.0
+def _random_row(result: Result, parameters: Parameters, population: Population, stepper: Stepper, draws: Draws) -> _Row:
+    """Return the row of a population whose spikes are drawn: its counts against the draws of its seed, made anew."""
+    largest, start = 0.0, result.window_start(population.name)
     for part in result.parts():
-        largest = _largest(largest, surplus(part, population) * parameters.threshold)
-    return _checked(result, parameters, _Row(population.name, equation), largest)
+        counts = np.asarray(part.spike_counts[population.name], np.float64).reshape(len(part.images), -1)
+        for image in range(len(counts)):
+            current = stepper.inputs.current(part.images[image : image + 1])[0]
+            drawn = draws.spikes(result.settings, part.first_image + image, start, current)
+            counted = counts[image] if len(drawn) == len(counts[image]) else counts[image].sum(keepdims=True)
+            largest = _largest(largest, (counted - drawn) * parameters.threshold)
+    return _checked(result, parameters, _Row(population.name, draws.equation), largest)
 
 
 # --- the dynamics ---------------------------------------------------------------------------------------------------
@@ -261,10 +252,11 @@ def _spikes_row(
 ) -> _Row:
     """Return the row of Eq. (4): with constant input of all images, else of those that were replayed."""
     n_images, residual, n_checked, how = len(result.images), outcome.residual, outcome.images, []
-    is_constant = population.kind in ("spiking", "readout") and not stepper.inputs.sources
+    neuron = stepper.neuron
+    is_constant = neuron.hears == "charge" and not stepper.inputs.sources
     if is_constant:
         n_checked = n_images
-        how.append(f"{_rate_law(result)} solved for N" if has_closed_form(population, result.settings) else "stepped")
+        how.append(f"{neuron.law} solved for N" if neuron.solvable else "stepped")
         for part in result.parts():
             for batch in batches(len(part.images), stepper.inputs.largest_size, _BATCH_NUMBERS):
                 off = constant_residual(stepper, result, parameters, population, part, batch)

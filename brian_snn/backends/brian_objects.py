@@ -10,12 +10,11 @@ from brian2 import Network as BrianNetwork
 from brian2.devices.device import RuntimeDevice
 
 from brian_snn.backends.code_object import TemplateCodeObject
-from brian_snn.backends.competition import RuntimeCompetition, SoftmaxCompetition
+from brian_snn.backends.competition import CompiledCompetition, RuntimeCompetition
 from brian_snn.backends.connectivity import connect
 from brian_snn.backends.functions import FUNCTIONS
 from brian_snn.backends.rendering import rendered
 from brian_snn.backends.shared_kernel import RuntimeKernel, SharedProjection
-from brian_snn.neurons.models import CHARGES
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.topology import Layer, Link, Topology
 
@@ -32,7 +31,7 @@ class BrianObjects:
     clock: Clock
     groups: tuple[NeuronGroup, ...]
     links: tuple[Synapses | SharedProjection | RuntimeKernel, ...]
-    competitions: dict[int, SoftmaxCompetition | RuntimeCompetition]
+    competitions: dict[int, CompiledCompetition | RuntimeCompetition]
     spike_monitors: dict[int, SpikeMonitor]
     state_monitors: dict[int, StateMonitor]
 
@@ -78,7 +77,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         reset=model.reset or None,
         events={"arrival": model.arrival} if model.arrival else {},
         clock=clock,
-        dtype=dict.fromkeys(CHARGES, np.dtype(layer.float_type).type) if layer.has_membrane else None,
+        dtype=dict.fromkeys(model.charges, np.dtype(layer.float_type).type) if layer.has_membrane else None,
         namespace=dict(FUNCTIONS),
         name=rendered(f"population_{position}"),
     )
@@ -137,7 +136,7 @@ def _shared(
 
 def _competition(
     topology: Topology, position: int, groups: tuple[NeuronGroup, ...], clock: Clock
-) -> SoftmaxCompetition | RuntimeCompetition:
-    """Make the softmax of an output layer, in the form that the active device runs."""
-    competition = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else SoftmaxCompetition
+) -> CompiledCompetition | RuntimeCompetition:
+    """Make what chooses who spikes in an output layer, in the form that the active device runs."""
+    competition = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else CompiledCompetition
     return competition(groups[position], clock, population_slots(position, topology.schedule).integrate)

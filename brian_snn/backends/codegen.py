@@ -20,9 +20,8 @@ from brian2.core.variables import Variable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brian_snn.backends.brian_objects import BrianObjects, brian_network
-from brian_snn.backends.competition import SoftmaxCompetition
+from brian_snn.backends.competition import CompiledCompetition
 from brian_snn.backends.rendering import rendered
-from brian_snn.neurons.models import STARTS_AT_ZERO
 from brian_snn.simulation.topology import Layer, Topology
 
 
@@ -80,7 +79,7 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         found = monitors[position].variables
         return {key: str(device.get_array_name(found[v], access_data=False)) for key, v in variables.items()}
 
-    zeroed = [name(v) for v in STARTS_AT_ZERO if v in variables]
+    zeroed = [name(v) for v in layer.model.zeroed if v in variables]
     return {
         "position": position,
         "size": layer.size,
@@ -105,7 +104,7 @@ def _noise_context(
     """Name the vector or the array that a layer's random input goes to: a row of numbers a step, or one an image."""
     if position in objects.competitions:
         competition = objects.competitions[position]
-        assert isinstance(competition, SoftmaxCompetition), "the standalone device makes the compiled form"
+        assert isinstance(competition, CompiledCompetition), "the standalone device makes the compiled form"
         return {
             "noise_vector": str(device.get_array_name(competition.variables["noise"], access_data=False)),
             "stream": None,

@@ -1,4 +1,4 @@
-"""Brian2's objects for the spiking softmax (`brian_snn.neurons.softmax`), one for each backend."""
+"""Brian2's objects that choose which neuron of a population spikes, one for each backend: see `brian_snn.neurons`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brian_snn.backends.code_object import TemplateCodeObject
 from brian_snn.backends.rendering import rendered
 
 
-class SoftmaxCompetition(Group, CodeRunner):
+class CompiledCompetition(Group, CodeRunner):
     """The compiled form: a template that looks for the largest sum. The noise of an image is a run-time array.
 
     Parameters
@@ -29,11 +29,11 @@ class SoftmaxCompetition(Group, CodeRunner):
         CodeRunner.__init__(
             self,
             group=self,
-            template="softmax",
+            template="competition",
             clock=clock,
             when=when,
             order=1,
-            name=f"softmax_{target.name}",
+            name=f"competition_{target.name}",
             needed_variables=[*names, "noise"],
             template_kwds=rendered({"size": len(target)}),
             codeobj_class=TemplateCodeObject,
@@ -51,7 +51,7 @@ class RuntimeCompetition(BrianObject):
     """The same for the runtime backend; `noise` is set before the run, (all steps of all images, size)."""
 
     def __init__(self, target: NeuronGroup, clock: Clock, when: str) -> None:
-        super().__init__(clock=clock, when=when, order=1, name=f"softmax_{target.name}")
+        super().__init__(clock=clock, when=when, order=1, name=f"competition_{target.name}")
         self.noise: FloatArray = np.zeros((0, len(target)))
         self._target = target
 

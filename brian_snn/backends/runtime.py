@@ -17,7 +17,6 @@ from brian_snn.arrays import IntArray
 from brian_snn.backends.brian_objects import BrianObjects, brian_network
 from brian_snn.backends.connectivity import synaptic_weights
 from brian_snn.backends.shared_kernel import RuntimeKernel
-from brian_snn.neurons.models import STARTS_AT_ZERO
 from brian_snn.simulation.records import Plan, Stop, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.topology import Topology
@@ -74,7 +73,7 @@ class _ImageLoop:
         if step:
             return
         for position, layer, group in self._layers:
-            for name in STARTS_AT_ZERO:
+            for name in layer.model.zeroed:
                 if name in group.variables:
                     setattr(group, name, 0)
             if layer.has_membrane:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.errors import DataError, ModelError, SettingError
+from brian_snn.errors import ModelError, SettingError
 from brian_snn.network import forward
 from brian_snn.network.grid import on_grid
 from brian_snn.network.maps import apply_map
@@ -98,29 +98,6 @@ def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[
     """
     currents = forward.input_currents(parameters.network, images)
     return {name: on_grid(current, parameters.network.grid) for name, current in currents.items()}
-
-
-def require_rates(images: NDArray[np.generic]) -> None:
-    """Raise a DataError unless every pixel is a rate over r_max, in [0, 1]."""
-    low, high = float(np.min(images)), float(np.max(images))
-    if not (low >= 0 and high <= 1):
-        raise DataError(
-            f"images have pixels from {low:g} to {high:g}; Poisson input needs 0 to 1, since a pixel is a firing rate "
-            "over r_max. Scale the images, and convert a model that takes them so."
-        )
-
-
-def constants(network: Network, settings: Settings) -> dict[str, float]:
-    """Return the numbers that neuron models name as their run-time constants.
-
-    ``leak_rate`` is 1 - exp(-dt / tau_m) over the grid: times V it is the leak in multiples of the grid.
-    """
-    return {
-        "leak_rate": -math.expm1(-float(settings.dt) / float(settings.tau_m)) / network.grid,
-        "grid": network.grid,
-        "refractory_steps": settings.refractory_steps,
-        "arrival_bit": 2.0**settings.delay_steps,
-    }
 
 
 def largest_drives(parameters: Parameters) -> dict[str, float]:

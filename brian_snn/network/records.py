@@ -191,6 +191,11 @@ class Population:
         return f"population {shown(self.name)}"
 
     @property
+    def codes_pixels(self) -> bool:
+        """Whether its neurons stand for the pixels of the image, and hear nothing."""
+        return self.kind == "poisson"
+
+    @property
     def size(self) -> int:
         """Number of neurons."""
         return prod(self.shape)

@@ -11,13 +11,54 @@ Potentials are accumulated, not averaged: with time the softmax turns into a max
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
+from brian_snn.network.roles import window_start
+from brian_snn.neurons.integrator import COUNT, Membrane, integrator
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
+from brian_snn.neurons.record import Draws, Neuron, Scene
 from brian_snn.settings import Settings
+
+
+def softmax_readout(settings: Settings, grid: float, receives_spikes: bool) -> Neuron:
+    """Return the output neuron that integrates, and spikes when a softmax chooses it; its V is not reset."""
+    integrates = integrator(settings, grid, False, receives_spikes)
+    model = replace(
+        integrates.model,
+        equations=integrates.model.equations + COUNT + "chosen : integer\n",
+        threshold="chosen > 0",
+        reset="n_spikes += 1\nchosen = 0",
+        outputs=("n_spikes", *integrates.model.outputs),
+        zeroed=(*integrates.model.zeroed, "chosen"),
+        competes=True,
+    )
+    return replace(integrates, model=model, state=_Competition, solvable=False, draws=_DRAWS)
+
+
+class _Competition(Membrane):
+    """Membranes, and the noise that says who spikes."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        settings, (n_images, size) = scene.settings, scene.current.shape
+        self._first = window_start(scene.population, settings)
+        scale = (settings.output_rate, scene.parameters.threshold, scene.parameters.network.grid)
+        noise = [softmax_noise(settings.seed, range(n, n + 1), settings.steps, size, *scale) for n in scene.numbers]
+        self._noise = np.concatenate(noise).reshape(n_images, settings.steps, size)
+
+    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+        """Integrate, and mark the neuron with the largest sum of potential and noise of every image with a spike."""
+        super().step(step, arrives, spikes)
+        if step >= self._first:
+            noise = self._noise[:, step]
+            (images,) = np.nonzero(np.isfinite(noise[:, 0]))
+            spikes[images, np.argmax(self.v[images] + noise[images], axis=1)] = True
 
 
 def require_competition(network: Network, settings: Settings) -> None:
@@ -69,3 +110,17 @@ def generator_spikes(seed: int, image: int, steps: int, size: int, output_rate: 
     """Return the spikes, 0 or 1, of the generator of a softmax over `size` neurons for an image, (steps,)."""
     (key,) = stream_keys(seed, Purpose.SOFTMAX, range(image, image + 1))
     return (uniform(key, np.arange(steps) * (size + 1)) < output_rate).astype(np.float64)
+
+
+def _run_noise(settings: Settings, images: range, size: int, threshold: float, grid: float) -> FloatArray:
+    """Return the noise of a run."""
+    return softmax_noise(settings.seed, images, settings.steps, size, settings.output_rate, threshold, grid)
+
+
+def _drawn_spikes(settings: Settings, image: int, start: int, current: FloatArray) -> FloatArray:
+    """Return how many spikes the generator has for an image from a step on, (1,)."""
+    drawn = generator_spikes(settings.seed, image, settings.steps, current.size, settings.output_rate)
+    return drawn[start:].sum(keepdims=True)
+
+
+_DRAWS = Draws("softmax", _run_noise, _drawn_spikes, bytes_a_step=8)

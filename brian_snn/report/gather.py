@@ -24,9 +24,9 @@ from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.frontends.keras.walk import walk
 from brian_snn.network.forward import forward
-from brian_snn.network.input_layer import without_input_population
 from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
+from brian_snn.neurons.poisson import uncoded_network
 from brian_snn.results.load import load_result
 from brian_snn.results.result import Result, choose_images
 from brian_snn.results.store import LABELS, read_description
@@ -150,7 +150,7 @@ def _sample(result: Result, model: Path | None) -> Sample:
 
 def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:
     """Return what the model computes; a pixel that is coded as spikes is its own activation."""
-    model, converted = load_model(path), without_input_population(network)
+    model, converted = load_model(path), uncoded_network(network)
     steps = walk(model)
     if steps[0].output_shape != network.input_shape:
         raise DataError(
@@ -161,7 +161,7 @@ def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, F
     if missing:
         raise DataError(f"{path.name} has no layer {str(min(missing))!r}; name the model that was converted.")
     activations = reference_activations(model, converted, images)
-    coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.kind == "poisson"}
+    coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.codes_pixels}
     return coded | activations
 
 

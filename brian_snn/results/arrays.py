@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.neurons.table import BOOKS
+
 #: A shard: the numbers of its images in the whole simulation.
 Shard = range
 
 
-#: Fields that hold an array for each population, or each (population, step).
+#: What `Result.booked` has, as the arrays are called on the disk.
+BOOK_NAMES = tuple(book.name for book in BOOKS)
+
+#: What there is an array of for each population, or each (population, step): fields of `Result`, and its books.
 ARRAYS_BY_NAME = (
     "spike_counts",
     "potentials",
     "charge",
-    "surplus",
-    "leaked",
-    "missed",
+    *BOOK_NAMES,
     "early_counts",
     "count_history",
     "total_counts",
@@ -48,3 +51,9 @@ def join_arrays(field_name: str, arrays: Sequence[NDArray[Any]], first_images: S
             train + np.array([first, 0, 0], train.dtype) for train, first in zip(arrays, first_images, strict=True)
         ]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=_AXIS_OF_IMAGES.get(field_name, 0))
+
+
+def as_fields(by_name: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a `Result` that hold arrays by name: the books together, as one of them."""
+    fields = {name: value for name, value in by_name.items() if name not in BOOK_NAMES}
+    return fields | {"booked": {name: by_name[name] for name in BOOK_NAMES if name in by_name}}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import DataError, SettingError
 from brian_snn.network.network import Network
-from brian_snn.results.arrays import ARRAYS_BY_NAME, join_arrays
+from brian_snn.results.arrays import ARRAYS_BY_NAME, as_fields, join_arrays
 from brian_snn.results.result import Result
 from brian_snn.results.shards import ShardFile, StoredArrays, array_names, checking, damaged
 from brian_snn.results.store import DESCRIPTION, read_description, read_inputs, shard_files
@@ -71,9 +71,10 @@ def _in_memory(result: Result) -> Result:
     """Return a result whose arrays have been read, each a writable one."""
     fields: dict[str, Any] = {}
     for name in ARRAYS_BY_NAME:
-        stored = getattr(result, name)
+        stored = result.by_population(name)
+        assert isinstance(stored, StoredArrays), "it was opened from its folder just now"
         fields[name] = HeldArrays({key: np.array(values) for key, values in stored.items()}, stored.missing)
-    return replace(result, images=np.array(result.images), **fields)
+    return replace(result, images=np.array(result.images), **as_fields(fields))
 
 
 def _result(
@@ -101,5 +102,11 @@ def _result(
     fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
     number = first_image + files[0].shard.start
     return Result(
-        network, settings, images, checkpoints=checkpoints, output_history=history, first_image=number, **fields
+        network,
+        settings,
+        images,
+        checkpoints=checkpoints,
+        output_history=history,
+        first_image=number,
+        **as_fields(fields),
     )

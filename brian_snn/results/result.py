@@ -22,7 +22,7 @@ from brian_snn.network.output import activate, answer_of
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
-from brian_snn.results.arrays import ARRAYS_BY_NAME, join_arrays
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, as_fields, join_arrays
 from brian_snn.results.folder import write_result
 from brian_snn.results.store import Inputs
 from brian_snn.settings import Settings
@@ -33,7 +33,7 @@ class Result:
     """Everything measured in one call of `brian_snn.simulate`.
 
     A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to
-    ``settings.steps``. Counts, charge and surplus are sums over it.
+    ``settings.steps``. Counts, charge and what is booked are sums over it.
 
     Parameters
     ----------
@@ -49,12 +49,10 @@ class Result:
         V(T); zeros for max pooling, which has no membrane.
     charge : dict of (n_images, *shape) float array
         q = sum of z(t) over the window, summed step by step inside the simulation; zeros for max pooling.
-    surplus : dict of (n_images, *shape) float array
-        e = sum over spikes of u - V_thr that a reset to zero threw away; zeros for reset by subtraction.
-    leaked : dict of (n_images, *shape) float array
-        What the leak took, the sum of l(t) over the window, of every population that leaks.
-    missed : dict of (n_images, *shape) float array
-        Charge that arrived while a neuron was refractory, of every population with a refractory period.
+    booked : dict of dict of (n_images, *shape) float array
+        What neurons note besides, by the name of the book and by population, of those that keep it: ``surplus``, e, the
+        sum over spikes of u - V_thr that a reset to zero threw away; ``leaked``, the sum of l(t) that a leak took;
+        ``missed``, the charge that arrived while a neuron was refractory (`brian_snn.neurons.table.BOOKS`).
     early_counts : dict of (name, step) to (n_images, *shape) int array
         Spikes of a source up to and including `step`: the last before a target listens (clamp), or the last that it
         hears (delay).
@@ -84,9 +82,7 @@ class Result:
     spike_counts: Mapping[str, IntArray]
     potentials: Mapping[str, FloatArray]
     charge: Mapping[str, FloatArray]
-    surplus: Mapping[str, FloatArray]
-    leaked: Mapping[str, FloatArray] = field(default_factory=dict)
-    missed: Mapping[str, FloatArray] = field(default_factory=dict)
+    booked: Mapping[str, Mapping[str, FloatArray]]
     early_counts: Mapping[tuple[str, int], IntArray] = field(default_factory=dict)
     checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
     output_history: FloatArray | None = None
@@ -201,7 +197,15 @@ class Result:
 
     def arrays(self) -> dict[str, Any]:
         """Return what was measured by the names of the fields: arrays, and dicts of arrays by population."""
-        return {name: getattr(self, name) for name in ("checkpoints", "output_history", *ARRAYS_BY_NAME)}
+        always = {name: getattr(self, name) for name in ("checkpoints", "output_history")}
+        return always | {name: self.by_population(name) for name in ARRAYS_BY_NAME}
+
+    def by_population(self, name: str) -> Mapping[Any, NDArray[Any]]:
+        """Return the arrays of a field, or of a book, by population."""
+        if name not in BOOK_NAMES:
+            arrays: Mapping[Any, NDArray[Any]] = getattr(self, name)
+            return arrays
+        return self.booked.get(name, {})
 
 
 def events_of(result: Result, name: str) -> NDArray[np.int64]:
@@ -224,14 +228,14 @@ def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[s
     firsts = np.cumsum([0, *(len(part.images) for part in parts[:-1])]).tolist()
     fields: dict[str, Any] = {
         name: {
-            key: join_arrays(name, [getattr(part, name)[key] for part in parts], firsts)
-            for key in getattr(parts[0], name)
+            key: join_arrays(name, [part.by_population(name)[key] for part in parts], firsts)
+            for key in parts[0].by_population(name)
         }
         for name in ARRAYS_BY_NAME
     }
     if parts[0].output_history is not None:
         fields["output_history"] = join_arrays("output_history", [_history(part) for part in parts], firsts)
-    return replace(parts[0], images=images, timings_s=timings_s, **fields)
+    return replace(parts[0], images=images, timings_s=timings_s, **as_fields(fields))
 
 
 def choose_images(result: Result, numbers: Sequence[int]) -> Result:
@@ -243,13 +247,13 @@ def choose_images(result: Result, numbers: Sequence[int]) -> Result:
         Ascending, counted from 0 within the result.
     """
     chosen, parts, first = np.asarray(numbers), [], 0
-    kept = ("spike_counts", "potentials", "charge", "surplus", "leaked", "missed", "early_counts")
+    kept = ("spike_counts", "potentials", "charge", *BOOK_NAMES, "early_counts")
     for part in result.parts():
         rows = chosen[(chosen >= first) & (chosen < first + len(part.images))] - first
         first += len(part.images)
         if rows.size:
-            fields: dict[str, Any] = {name: {k: v[rows] for k, v in getattr(part, name).items()} for name in kept}
-            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **fields))
+            fields: dict[str, Any] = {n: {k: v[rows] for k, v in part.by_population(n).items()} for n in kept}
+            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **as_fields(fields)))
     return join(parts, np.concatenate([part.images for part in parts]), {})
 
 

@@ -17,7 +17,8 @@ from brian_snn.errors import READ_ERRORS, DataError
 from brian_snn.files import whole_file
 from brian_snn.limits import is_limit
 from brian_snn.network.network import Network
-from brian_snn.results.arrays import ARRAYS_BY_NAME, Shard, join_arrays
+from brian_snn.neurons.table import BOOKS, neuron_of
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, Shard, join_arrays
 from brian_snn.results.stored_arrays import Expected, MissingArray, required_arrays
 from brian_snn.settings import Settings
 
@@ -73,7 +74,7 @@ def write_shard(shard: ShardFile, arrays: Mapping[str, Any], compresslevel: int 
 def _named_arrays(fields: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Flatten the arrays of a result into one dictionary; populations by number, since their names may hold slashes.
 
-    Potentials, charges and surpluses that are all zero are left out.
+    Potentials and charges, and some books, are left out where they are all zero.
     """
     # Every population has a count, in the order of the network.
     numbers = {name: number for number, name in enumerate(fields["spike_counts"])}
@@ -88,7 +89,7 @@ def _named_arrays(fields: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-_MAY_BE_ABSENT = ("potentials", "charge", "surplus")
+_MAY_BE_ABSENT = ("potentials", "charge", *(book.name for book in BOOKS if book.may_be_absent))
 
 #: What to do about a damaged shard.
 REDO = "delete it and simulate again"
@@ -178,8 +179,13 @@ def array_names(
     """Return, for each field, the names of its arrays in a shard by population, or population and step."""
     names = [population.name for population in network.populations]
     keys: dict[str, dict[Hashable, str]] = {field: {} for field in ARRAYS_BY_NAME}
+    books = {p.name: {book.name for book in neuron_of(network, p, settings).books} for p in network.populations}
     for field in _MAY_BE_ABSENT:
-        keys[field] = {name: f"{field}:{number}" for number, name in enumerate(names)}
+        keys[field] = {
+            name: f"{field}:{number}"
+            for number, name in enumerate(names)
+            if field not in BOOK_NAMES or field in books[name]
+        }
     for name in stored:
         field, *rest = name.split(":")
         if field not in keys:

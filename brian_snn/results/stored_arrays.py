@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from brian_snn.errors import DataError
 from brian_snn.network.network import Network
 from brian_snn.network.roles import early_counts_needed
+from brian_snn.neurons.table import neuron_of
+from brian_snn.results.arrays import BOOK_NAMES
 from brian_snn.settings import Settings
 
 #: Kinds of NumPy's types, in words.
@@ -22,7 +24,7 @@ _WHOLE, _REAL = ("iu", "whole numbers"), ("f", "real numbers")
 
 _PER_IMAGE = {
     **dict.fromkeys(("spike_counts", "early_counts"), _WHOLE),
-    **dict.fromkeys(("potentials", "charge", "surplus", "leaked", "missed"), _REAL),
+    **dict.fromkeys(("potentials", "charge", *BOOK_NAMES), _REAL),
 }
 
 
@@ -47,8 +49,15 @@ class HeldArrays(dict[Any, NDArray[Any]]):
 
 def required_arrays(network: Network, settings: Settings) -> dict[str, set[Hashable]]:
     """Return the keys that the counts of every result of a simulation have."""
-    names = {population.name for population in network.populations}
-    return {"spike_counts": set(names), "early_counts": set(early_counts_needed(network, settings))}
+    required: dict[str, set[Hashable]] = {
+        "spike_counts": {population.name for population in network.populations},
+        "early_counts": set(early_counts_needed(network, settings)),
+    }
+    for population in network.populations:
+        for book in neuron_of(network, population, settings).books:
+            if not book.may_be_absent:
+                required.setdefault(book.name, set()).add(population.name)
+    return required
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from brian_snn.datasets import check_image_array
 from brian_snn.errors import OptionError, SettingError
 from brian_snn.network.network import Network
-from brian_snn.network.parameters import require_rates
+from brian_snn.neurons.poisson import require_rates
 from brian_snn.pixel_range import require_calibrated_range
 from brian_snn.results.arrays import Shard
 from brian_snn.results.folder import open_run
@@ -169,8 +169,7 @@ def _prepare(
     """Check the images and prepare all that they have in common."""
     start = time.perf_counter()
     checked, found = check_image_array(images, network.input_shape, "images")
-    if settings.input_coding == "poisson":
-        require_rates(checked)
+    require_rates(checked, settings)
     if not any_range:
         require_calibrated_range(found, network.calibration_range)
     job = make_job(network, settings, recording)

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.grid import on_grid
-from brian_snn.network.input_layer import with_input_population, without_input_population
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import (
     Parameters,
     check_range,
-    constants,
     input_currents,
     largest_drives,
     scaled_parameters,
 )
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
-from brian_snn.neurons.randomness import Purpose, stream_keys
-from brian_snn.neurons.softmax import require_competition, softmax_noise
+from brian_snn.neurons.poisson import coded_network
+from brian_snn.neurons.record import Neuron
+from brian_snn.neurons.softmax import require_competition
+from brian_snn.neurons.table import neuron_of
 from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.settings import Recording, Settings
@@ -70,6 +70,11 @@ class Job:
     drives: dict[str, float]
 
     @property
+    def neurons(self) -> list[Neuron]:
+        """The neuron of every population."""
+        return [neuron_of(self.network, population, self.settings) for population in self.network.populations]
+
+    @property
     def constants(self) -> RunConstants:
         """The numbers that are the same for every image, laid out by position."""
         network, parameters = self.network, self.parameters
@@ -78,7 +83,7 @@ class Job:
             threshold=parameters.threshold,
             v_init=parameters.v_init,
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
-            named=constants(network, self.settings),
+            named={name: value for neuron in self.neurons for name, value in neuron.constants.items()},
             bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},
             weights={k: p.weights for k, p in enumerate(parameters.network.projections) if p.source != INPUT},
         )
@@ -93,10 +98,7 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
         If the threshold is below the grid, a population to record does not exist or has nothing to record, or a
         spiking softmax does not suit the output.
     """
-    # That of a result has the population already, if it was simulated with Poisson input.
-    network = without_input_population(network)
-    if settings.input_coding == "poisson":
-        network = with_input_population(network)
+    network = coded_network(network, settings)
     require_competition(network, settings)
     plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
@@ -118,10 +120,10 @@ def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) ->
 
 def _image_bytes(job: Job) -> int:
     """Estimate the memory that grows with the images of a shard, for each of them."""
+    noise = [0 if neuron.draws is None else neuron.draws.bytes_a_step for neuron in job.neurons]
     a_step = sum(
-        layer.size
-        * (_FLOAT_BYTES * (layer.model.competes + layer.record_potentials) + _SPIKE_BYTES * layer.record_spikes)
-        for layer in job.layout.layers
+        layer.size * (drawn + _FLOAT_BYTES * layer.record_potentials + _SPIKE_BYTES * layer.record_spikes)
+        for layer, drawn in zip(job.layout.layers, noise, strict=True)
     )
     return record_dtype(job.layout, job.plan).itemsize + job.settings.steps * a_step
 
@@ -145,7 +147,7 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     currents = input_currents(job.parameters, pixels)
     check_range(job.parameters, job.drives, currents, job.settings)
     for population in job.network.populations:
-        if population.kind == "poisson":
+        if population.codes_pixels:
             # As rates over r_max; the threshold is the business of those who receive the spikes.
             currents[population.name] = on_grid(pixels, job.network.grid)
     by_position = {
@@ -158,15 +160,12 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
 
 def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
     """Return the random input of each layer that has one, by position, for the images of these numbers."""
-    settings, noise = job.settings, {}
-    for position, population in enumerate(job.network.populations):
-        if population.kind == "poisson":
-            noise[position] = stream_keys(settings.seed, Purpose.POISSON_INPUT, images)[:, None]
-        if job.layout.layers[position].model.competes:
-            sizes = (images, settings.steps, population.size)
-            scale = (job.parameters.threshold, job.network.grid)
-            noise[position] = softmax_noise(settings.seed, *sizes, settings.output_rate, *scale)
-    return noise
+    settings, scale = job.settings, (job.parameters.threshold, job.network.grid)
+    return {
+        position: neuron.draws.noise(settings, images, population.size, *scale)
+        for position, (population, neuron) in enumerate(zip(job.network.populations, job.neurons, strict=True))
+        if neuron.draws is not None
+    }
 
 
 def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs, first: int) -> Result:

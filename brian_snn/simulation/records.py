@@ -17,7 +17,7 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
-from brian_snn.neurons.models import CHARGES
+from brian_snn.neurons.table import BOOKS
 from brian_snn.results.result import estimate_logits
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.topology import Layer, Topology
@@ -89,7 +89,7 @@ def record_dtype(topology: Topology, plan: Plan) -> np.dtype[Any]:
 
 def _kind(layer: Layer, variable: str) -> str:
     """Return the type of a variable that is reported at the end of a run."""
-    return np.dtype(layer.float_type).str if variable in CHARGES else "<i4"
+    return np.dtype(layer.float_type).str if variable in layer.model.charges else "<i4"
 
 
 def collect(
@@ -109,9 +109,7 @@ def collect(
         "spike_counts": read.zeros(np.int32) | read.final("n_spikes"),
         "potentials": read.zeros() | read.final("v"),
         "charge": read.zeros() | read.final("charge"),
-        "surplus": read.zeros() | read.final("surplus"),
-        "leaked": read.final("leaked"),
-        "missed": read.final("missed"),
+        "booked": {book.name: read.final(book.name) for book in BOOKS},
         "early_counts": {key: read.counts_at(*key) for key in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array(logits) if checkpoints else None,
@@ -137,7 +135,7 @@ class _Records:
 
     def final(self, variable: str) -> dict[str, NDArray[Any]]:
         """Return a variable at the end of the run, of the populations that have it; charges in float64."""
-        dtype = np.float64 if variable in CHARGES else np.int32
+        dtype = np.int32 if variable == "n_spikes" else np.float64
         return {
             p.name: self._of(p.name, f"{variable}_{k}").astype(dtype)
             for k, p in enumerate(self._network.populations)

@@ -46,10 +46,9 @@ class RunInputs:
         Number of the first image in the whole simulation.
     n_images : int
     currents : dict of (n_images, size) float array
-        Current of the layers that see the image, by position; of a Poisson layer, its rates over r_max.
+        Current of the layers that see the image, by position; of one that codes pixels, its rates over r_max.
     noise : dict of (n_images, n) float array
-        Random input of a layer, by position: of a Poisson layer, the key of each image's stream; of a
-        softmax, a row of noise a step.
+        Random input of a layer, by position: what its neuron draws (`brian_snn.neurons.record.Draws`).
     """
 
     first: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,17 +16,10 @@ import numpy as np
 from brian_snn.arrays import IntArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
-from brian_snn.network.records import INPUT, Geometry, Population, Projection
-from brian_snn.network.roles import crosses_threshold, float_type, uses_shared_kernels
-from brian_snn.neurons.models import (
-    NeuronModel,
-    exact_max_pool,
-    gated_max_pool,
-    integrator,
-    poisson_input,
-    softmax_readout,
-    with_axon,
-)
+from brian_snn.network.records import INPUT, Geometry, Projection
+from brian_snn.network.roles import float_type, uses_shared_kernels
+from brian_snn.neurons.record import NeuronModel
+from brian_snn.neurons.table import neuron_of
 from brian_snn.settings import FloatType, Schedule, Settings
 
 
@@ -98,11 +90,12 @@ def topology(
     positions = {population.name: position for position, population in enumerate(network.populations)}
     layers = []
     for population in network.populations:
+        model = neuron_of(network, population, settings).model
         layers.append(
             Layer(
                 size=population.size,
-                model=_model(network, population, settings),
-                has_membrane=population.kind in ("spiking", "readout"),
+                model=model,
+                has_membrane="v" in model.outputs,
                 sees_image=any(p.source == INPUT for p in network.into(population.name)),
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
@@ -145,32 +138,6 @@ def _require_recordable(
         if not layers[positions[name]].has_membrane:
             kind = network[name].kind
             raise SettingError(f"cannot record the potential of {name!r}: {kind!r} has no membrane.")
-
-
-def _model(network: Network, population: Population, settings: Settings) -> NeuronModel:
-    """Return the neuron model of a population, with an axon where its spikes take time to reach others."""
-    model = _soma(population, settings, any(p.source != INPUT for p in network.into(population.name)))
-    return with_axon(model) if settings.delay_steps and network.out_of(population.name) else model
-
-
-def _soma(population: Population, settings: Settings, receives_spikes: bool) -> NeuronModel:
-    """Return what a population does with what arrives."""
-    if population.kind == "max_pool":
-        count = "n_arrived" if settings.delay_steps else "n_spikes"
-        return gated_max_pool(count) if settings.max_pool == "gate" else exact_max_pool(settings.schedule, count)
-    if population.kind == "poisson":
-        return poisson_input()
-    if population.kind == "readout" and settings.readout == "softmax":
-        return softmax_readout(receives_spikes)
-    spikes = crosses_threshold(population, settings)
-    return integrator(
-        spikes,
-        settings.reset,
-        settings.schedule,
-        receives_spikes,
-        leaks=spikes and math.isfinite(float(settings.tau_m)),
-        rests=spikes and settings.refractory_steps > 0,
-    )
 
 
 def _inputs(projection: Projection, n_source: int) -> IntArray | None:

@@ -98,8 +98,8 @@ def check_orders(n_images, orders, carriers):
     for order, carrier in itertools.product(orders, carriers):
         part = run("plain", images[order], carrier, shard_size=7)
         for field in ("spike_counts", "potentials", "charge", "surplus"):
-            for name, rows in getattr(part, field).items():
-                assert np.array_equal(rows, getattr(whole, field)[name][order]), (order, field, name)
+            for name, rows in part.by_population(field).items():
+                assert np.array_equal(rows, whole.by_population(field)[name][order]), (order, field, name)
 
 
 @pytest.mark.slow

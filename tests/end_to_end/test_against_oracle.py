@@ -37,7 +37,7 @@ def mismatches(model, run, backend="runtime", normalisation="layer", n_images=2,
             "counts": (result.spike_counts[name], trace.counts),
             "potentials": (result.potentials[name], trace.potentials),
             "charge": (result.charge[name], trace.charge),
-            "surplus": (result.surplus[name], trace.surplus),
+            "surplus": (result.booked["surplus"].get(name, np.zeros_like(trace.surplus)), trace.surplus),
         }
         found += [(name, what, np.sum(a != b)) for what, (a, b) in pairs.items() if (a != b).any()]
     # What the oracle finds right, the replay of `verify` must too.

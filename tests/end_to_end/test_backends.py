@@ -36,7 +36,7 @@ def pair(request, network, images):
 
 @pytest.mark.parametrize("field", ["spike_counts", "potentials", "charge", "surplus", "early_counts"])
 def test_compiled_and_in_process_results_are_equal(pair, field):
-    compiled, in_process = (getattr(result, field) for result in pair)
+    compiled, in_process = (result.by_population(field) for result in pair)
     assert compiled.keys() == in_process.keys()
     assert [name for name in compiled if not np.array_equal(compiled[name], in_process[name])] == []
 

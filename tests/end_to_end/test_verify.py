@@ -86,7 +86,7 @@ def test_the_report_agrees_with_the_charges_of_the_result(reset):
     result, report = verified("odd_pooling", reset=reset, threshold=1.75, v_init=0.5)
     rows = report[(report.equation == "charge") & report.applicable]
     for name in rows.population:
-        balance = result.charge[name] - (result.potentials[name] - 0.5) - result.surplus[name]
+        balance = result.charge[name] - (result.potentials[name] - 0.5) - result.booked["surplus"].get(name, 0.0)
         spikes = 1.75 * result.spike_counts[name]
         assert np.array_equal(spikes, balance)
 

@@ -1,0 +1,93 @@
+"""Max pooling: the exact one, whose count is the largest of its inputs' counts, and the paper's gate."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.arrays import FloatArray
+from brian_snn.neurons.integrator import COUNT
+from brian_snn.neurons.record import Neuron, NeuronModel, Scene
+from brian_snn.settings import Settings
+
+
+def exact_max_pool(settings: Settings) -> Neuron:
+    """Return the unit that spikes when the largest spike count among its inputs grows: N(t) = max_j N_j(t).
+
+    A count grows by at most one a step, and so does their maximum. The order in which inputs are visited does not
+    matter: each only tells whether its count has passed the unit's own.
+    """
+    lags = settings.schedule == "brian2"
+    # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
+    seen = f"{_count(settings)}_pre + 1" if lags else f"{_count(settings)}_pre"
+    model = NeuronModel(
+        equations=COUNT + "hit : integer\n",
+        on_spike_from=f"hit_post += int({seen} > n_spikes_post)",
+        has_weights=False,
+        integrate="",
+        threshold="hit > 0",
+        reset="n_spikes += 1\nhit = 0",
+        outputs=("n_spikes",),
+        zeroed=("n_spikes", "hit"),
+    )
+    no_law = "with Brian2's own schedule a max-pooling unit lags its inputs by a step" if lags else ""
+    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law)
+
+
+def gated_max_pool(settings: Settings) -> Neuron:
+    """Return the paper's max pooling: a gate lets the spikes of the input with the highest rate estimate pass.
+
+    The estimate of a rate is N_j(t) / t, the spike of this step included, so the leader is the input with the largest
+    count; of several, the first in the order of the network's neurons. A spike passes if its sender leads after it.
+    Where inputs lead in turn, spikes of more than one of them pass: N(t) >= max_j N_j(t).
+
+    The leader is the input with the largest rank n_neurons N_j - j, which grows only when neuron j spikes. So the
+    largest rank grows exactly when the leader spikes, and the order in which inputs are visited does not matter.
+    """
+    model = NeuronModel(
+        equations=COUNT + "lead : 1\npassed : 1\n",
+        on_spike_from=f"rank = 1.0 * {_count(settings)}_pre * n_neurons - (first_source + i)\n"
+        "lead_post += (rank - lead_post) * int(rank > lead_post)",
+        has_weights=False,
+        integrate="",
+        threshold="lead > passed",
+        reset="n_spikes += 1\npassed = lead",
+        outputs=("n_spikes",),
+        zeroed=("n_spikes", "lead", "passed"),
+    )
+    no_law = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
+    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, rank=_rank)
+
+
+def _count(settings: Settings) -> str:
+    """Return the count of its sources that a unit reads: of the spikes that have reached it."""
+    return "n_arrived" if settings.delay_steps else "n_spikes"
+
+
+def _rank(counts: FloatArray, first: int, n_neurons: int) -> FloatArray:
+    """Return the ranks of the neurons of a source by their counts, (n, size); 0 for one that has not spiked."""
+    return np.where(counts > 0, counts * n_neurons - (first + np.arange(counts.shape[1])), 0.0)
+
+
+class _Pool:
+    """Units in NumPy, which spike whenever the largest of what their inputs have reached grows.
+
+    With Brian2's own schedule a unit answers a step later, and its reset wipes out what arrives in that step; what
+    reaches it then is only that of the inputs that spike.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        shape = scene.current.shape
+        self.v = np.zeros(shape)
+        self._lags = scene.settings.schedule == "brian2"
+        self._reached, self._waiting = np.zeros(shape), np.zeros(shape, bool)
+
+    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+        """Compare the largest that arrives with what it has been."""
+        if self._lags:
+            spikes[:] = self._waiting
+            self._waiting = (arrives > self._reached) & ~self._waiting
+            self._reached = self._reached + spikes
+        else:
+            spikes[:] = arrives > self._reached
+            self._reached = np.maximum(self._reached, arrives)

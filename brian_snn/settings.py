@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from brian_snn import knobs
+import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
 

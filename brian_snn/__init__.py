@@ -68,9 +68,17 @@ _HOMES = {
     "verify": "analysis.verify",
 }
 
+# The packages, which are imported on first use too.
+_ROOMS = (
+    *("analysis", "backends", "conversion", "frontends", "network", "neurons", "plotting", "report", "results"),
+    *("running", "simulation", "studies"),
+)
+
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
+    """Import a public name, or a package, on first use."""
+    if name in _ROOMS:
+        return importlib.import_module(f"brian_snn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
     if _HOMES[name] != "errors":

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import ModelError
 from brian_snn.network.encoding import Arrays, digest, encode, write
-from brian_snn.network.records import OUTPUT_ACTIVATIONS, Population, Projection, _set
+from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Population, Projection, _set
 from brian_snn.network.validity import MOST_ELEMENTS, check_texts, one_of, real, shape_of, shown, two
+from brian_snn.summaries import as_html, as_text
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """A converted network: what `brian_snn.convert` returns and `brian_snn.simulate` takes.
 
@@ -81,6 +82,37 @@ class Network:
             raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
         check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
         check_network(self)
+
+    def __repr__(self) -> str:
+        """Return a summary of a few lines."""
+        return as_text(self._title, self._rows, self._notes)
+
+    def _repr_html_(self) -> str:
+        """Return the summary for notebooks."""
+        return as_html(self._title, ("population", "kind", "shape", "lambda", "hears"), self._rows, self._notes)
+
+    @property
+    def _title(self) -> str:
+        """The size of the network."""
+        neurons = sum(population.size for population in self.populations)
+        return f"Network of {len(self.populations)} populations and {neurons:,} neurons for images {self.input_shape}"
+
+    @property
+    def _rows(self) -> list[tuple[str, ...]]:
+        """A row per population."""
+        rows: list[tuple[str, ...]] = []
+        for p in self.populations:
+            scale = f"{p.scale:.4g}" if isinstance(p.scale, float) else f"{p.scale.min():.4g} to {p.scale.max():.4g}"
+            sources = ("the image" if q.source is INPUT else q.source for q in self.into(p.name))
+            rows.append((p.name, p.kind, str(p.shape), scale, ", ".join(dict.fromkeys(sources))))
+        return rows
+
+    @property
+    def _notes(self) -> list[str]:
+        """What it was made with, and what its output means."""
+        grid = f"2**{math.frexp(self.grid)[1] - 1}" if self.grid else "none"
+        percentile = f"percentile {self.percentile:g} by {self.normalisation}, " if self.percentile else ""
+        return [f"{percentile}grid {grid}, output before {self.output_activation}"]
 
     def __getitem__(self, name: str) -> Population:
         """Return the population of that name; KeyError lists the names there are."""

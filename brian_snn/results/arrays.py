@@ -57,3 +57,11 @@ def as_fields(by_name: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `Result` that hold arrays by name: the books together, as one of them."""
     fields = {name: value for name, value in by_name.items() if name not in BOOK_NAMES}
     return fields | {"booked": {name: by_name[name] for name in BOOK_NAMES if name in by_name}}
+
+
+class ByPopulation(dict[Any, Any]):
+    """Arrays in memory by population; a name that there is not is an error that lists those there are."""
+
+    def __missing__(self, key: Any) -> NDArray[Any]:
+        """Raise KeyError."""
+        raise KeyError(f"there is no {key!r}; there are {', '.join(map(repr, self)) or 'none'}")

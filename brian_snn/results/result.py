@@ -22,13 +22,14 @@ from brian_snn.network.output import activate, answer_of
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
-from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, as_fields, join_arrays
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, as_fields, join_arrays
 from brian_snn.results.folder import write_result
 from brian_snn.results.store import Inputs
 from brian_snn.settings import Settings
+from brian_snn.summaries import as_html, as_text
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Everything measured in one call of `brian_snn.simulate`.
 
@@ -93,6 +94,45 @@ class Result:
     first_image: int = 0
     timings_s: dict[str, float] = field(default_factory=dict)
     pieces: tuple[Result, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let arrays in memory say which populations there are, where one is asked for that there is not."""
+        for name, arrays in vars(self).items():
+            if type(arrays) is dict and name != "timings_s":
+                inner = {key: ByPopulation(each) if type(each) is dict else each for key, each in arrays.items()}
+                object.__setattr__(self, name, ByPopulation(inner))
+
+    def __repr__(self) -> str:
+        """Return a summary of a few lines."""
+        return as_text(self._title, self._rows, self._notes)
+
+    def _repr_html_(self) -> str:
+        """Return the summary for notebooks."""
+        return as_html(self._title, ("population", "kind", "shape", "window"), self._rows, self._notes)
+
+    @property
+    def _title(self) -> str:
+        """What was simulated."""
+        return f"Result of {len(self.images):,} images in {self.settings.steps:,} steps of {self.settings.dt}"
+
+    @property
+    def _rows(self) -> list[tuple[str, ...]]:
+        """A row per population."""
+        window = {p.name: f"{self.window_steps(p.name)} steps" for p in self.network.populations}
+        return [(p.name, p.kind, str(p.shape), window[p.name]) for p in self.network.populations]
+
+    @property
+    def _notes(self) -> list[str]:
+        """Settings that are not the defaults, and what was recorded."""
+        plain = Settings().numbers()
+        changed = [f"{name} {value}" for name, value in self.settings.numbers().items() if value != plain[name]]
+        recorded = [
+            f"{what} of {', '.join(map(str, names))}"
+            for what, names in (("spike trains", self.spike_trains), ("V(t)", self.potential_traces))
+            if names
+        ]
+        recorded += [f"{len(self.checkpoints)} checkpoints"] if len(self.checkpoints) else []
+        return [f"settings: {', '.join(changed) or 'the defaults'}", f"recorded: {', '.join(recorded) or 'the end'}"]
 
     def parts(self) -> tuple[Result, ...]:
         """Return the result in pieces of a few images each, in order, so that memory need not hold all of it.

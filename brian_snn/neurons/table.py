@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
@@ -20,19 +22,26 @@ BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED)
 SAMPLED: tuple[Draws, ...] = tuple(draws for draws in (poisson_input().draws,) if draws is not None)
 
 
+#: Who has which neuron: the first line that fits. It gets the network, the population and the settings.
+NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, Population, Settings], Neuron]]] = [
+    (lambda p, _: p.codes_pixels, lambda *_: poisson_input()),
+    (lambda p, s: p.kind == "max_pool" and s.max_pool == "gate", lambda n, p, s: gated_max_pool(s)),
+    (lambda p, _: p.kind == "max_pool", lambda n, p, s: exact_max_pool(s)),
+    (
+        lambda p, s: p.kind == "readout" and s.readout == "softmax",
+        lambda n, p, s: softmax_readout(s, n.grid, hears_spikes(n, p)),
+    ),
+    (lambda *_: True, lambda n, p, s: integrator(s, n.grid, crosses_threshold(p, s), hears_spikes(n, p))),
+]
+
+
 def neuron_of(network: Network, population: Population, settings: Settings) -> Neuron:
     """Return the neuron of a population, with an axon where its spikes take time to reach others."""
-    neuron = _soma(network, population, settings)
+    make = next(make for fits, make in NEURONS if fits(population, settings))
+    neuron = make(network, population, settings)
     return with_axon(neuron, settings) if settings.delay_steps and network.out_of(population.name) else neuron
 
 
-def _soma(network: Network, population: Population, settings: Settings) -> Neuron:
-    """Return what a population does with what arrives."""
-    if population.kind == "max_pool":
-        return gated_max_pool(settings) if settings.max_pool == "gate" else exact_max_pool(settings)
-    if population.codes_pixels:
-        return poisson_input()
-    receives_spikes = any(p.source != INPUT for p in network.into(population.name))
-    if population.kind == "readout" and settings.readout == "softmax":
-        return softmax_readout(settings, network.grid, receives_spikes)
-    return integrator(settings, network.grid, crosses_threshold(population, settings), receives_spikes)
+def hears_spikes(network: Network, population: Population) -> bool:
+    """Whether spikes arrive at a population: its input is no constant current."""
+    return any(p.source != INPUT for p in network.into(population.name))

@@ -56,18 +56,8 @@ def execute(
     laps_s["run"] = 0.0
     if not shards:
         return
+    work = BACKENDS[job.settings.backend](job, images, shards, execution, on_images, laps_s)
     start = time.perf_counter()
-    if job.settings.backend == "runtime":
-        if execution.executor is not None:
-            raise SettingError("the runtime backend runs in this process; an executor needs backend='standalone'.")
-        work = _in_process(job, images, shards, on_images)
-    elif execution.executor is not None:
-        work = run_by_executor(execution.executor, job, images, shards, execution.workers, on_images)
-    else:
-        build = get_build(job.layout, marked(execution.build_progress))
-        laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
-        start = time.perf_counter()
-        work = run_standalone(build, job, images, shards, execution.workers, on_images)
     if progress and done:
         progress(done, len(images))
     try:
@@ -77,12 +67,46 @@ def execute(
         laps_s["run"] = time.perf_counter() - start
 
 
-def _in_process(
-    job: Job, images: NDArray[np.generic], shards: Sequence[Shard], on_image: Callable[[], None]
+def _runtime(
+    job: Job,
+    images: NDArray[np.generic],
+    shards: Sequence[Shard],
+    execution: Execution,
+    on_images: OnImages,
+    laps_s: dict[str, float],
 ) -> Iterator[tuple[Shard, Result]]:
-    """Run shards with Brian2's runtime device."""
-    for shard in shards:
+    """Return the shards, run one after the other with Brian2's runtime device."""
+    if execution.executor is not None:
+        raise SettingError("the runtime backend runs in this process; an executor needs backend='standalone'.")
+
+    def run(shard: Shard) -> tuple[Shard, Result]:
         piece = images[shard.start : shard.stop]
         inputs = run_inputs(job, piece, shard.start)
-        outputs = run_runtime(job.layout, job.plan, job.constants, inputs, on_image)
-        yield shard, shard_result(job, piece, outputs, shard.start)
+        outputs = run_runtime(job.layout, job.plan, job.constants, inputs, on_images)
+        return shard, shard_result(job, piece, outputs, shard.start)
+
+    return map(run, shards)
+
+
+def _standalone(
+    job: Job,
+    images: NDArray[np.generic],
+    shards: Sequence[Shard],
+    execution: Execution,
+    on_images: OnImages,
+    laps_s: dict[str, float],
+) -> Iterator[tuple[Shard, Result]]:
+    """Return the shards, run by compiled programs here or by the executor's workers."""
+    if execution.executor is not None:
+        return run_by_executor(execution.executor, job, images, shards, execution.workers, on_images)
+    start = time.perf_counter()
+    build = get_build(job.layout, marked(execution.build_progress))
+    laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
+    return run_standalone(build, job, images, shards, execution.workers, on_images)
+
+
+#: Called with the number of images that are done, one by default.
+OnImages = Callable[..., None]
+
+#: How a job is run. Each yields a shard and its result as it is done, in any order.
+BACKENDS: dict[str, Callable[..., Iterator[tuple[Shard, Result]]]] = {"runtime": _runtime, "standalone": _standalone}

@@ -11,9 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import figure_png
+from brian_snn.plotting.style import Figure, figure_png
 
 _LETTERS = re.compile(r"[^-,.\d]")
 

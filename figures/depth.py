@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from brian_snn.cli.experiment import drawer
+from brian_snn.studies.depth import STUDY
 
-import pandas as pd
-
-from brian_snn.plotting.depth import plot_depth
-from brian_snn.plotting.style import save_figure
-
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "experiments" / "depth" / "results"
-
-
-def main(results: Path = RESULTS, folder: Path = HERE) -> None:
-    """Read ``errors.csv`` and ``depth.json`` and write the figure into a folder."""
-    steps = json.loads((results / "depth.json").read_text("utf-8"))["params"]["figure_steps"]
-    figure = plot_depth(pd.read_csv(results / "errors.csv"), steps)
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"depth.{suffix}")
-
+main = drawer(STUDY, __file__)
 
 if __name__ == "__main__":
     main()

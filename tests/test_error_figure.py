@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brian_snn.analysis.error import error_account, error_origins
+from brian_snn.cli import experiment
 from tests.error_cases import simulated
 
 SCRIPT = Path(__file__).resolve().parents[1] / "figures" / "error_account.py"
@@ -28,9 +29,10 @@ def test_the_figure_shows_the_chosen_case(tmp_path, monkeypatch):
         pd.concat(parts).to_csv(tmp_path / f"{name}.csv", index=False)
     params = {"figure": "zero", "cases": [{"name": name} | options for name, options in cases.items()]}
     (tmp_path / "summary.json").write_text(json.dumps({"params": params}))
-    drawn = []
-    save = script.save_figure
-    monkeypatch.setattr(script, "save_figure", lambda figure, path: drawn.append(figure) or save(figure, path))
+    drawn, save = [], experiment.save_figures
+    monkeypatch.setattr(
+        experiment, "save_figures", lambda figures, to: drawn.extend(figures.values()) or save(figures, to)
+    )
 
     script.main(tmp_path, tmp_path)
 

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import shutil
-from argparse import Namespace
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,12 +13,13 @@ import pytest
 from keras import layers as k
 from PIL import Image
 
+from brian_snn.cli import figure
 from brian_snn.cli.main import main
 from brian_snn.errors import DataError, ModelError, OutputError, SettingError
 from brian_snn.frontends.keras import applications as keras_applications
 from brian_snn.frontends.keras.applications import Inception, load_inception, pool_branch_layer
 from brian_snn.plotting.figure_s1 import FigureS1, load_data, plot_figure_s1, tile
-from brian_snn.settings import Settings
+from brian_snn.settings import Execution
 from brian_snn.studies import s1
 from tests.models import trained_like
 
@@ -71,15 +71,11 @@ def small(model):
         yield
 
 
-def options(photos, output, **changes):
-    """Return the arguments of the command."""
-    given = {"weights": "w.h5", "photo": photos / "b.png", "calibration": None, "percentile": 99.0}
-    return Namespace(**given | {"output": output, "force": False} | changes)
-
-
-def settings(**changes):
-    """Return short settings that need no compiler."""
-    return Settings(**{"steps": STEPS, "clamp": CLAMP, "backend": "runtime"} | changes)
+def draw(photos, output, **changes):
+    """Draw the figure from a short run that needs no compiler; return the exit code."""
+    given = {"weights": "w.h5", "photo": photos / "b.png", "percentile": 99.0}
+    short = {"steps": STEPS, "clamp": CLAMP, "backend": "runtime"}
+    return figure.draw(figure.FIGURES[0], given | short | changes, Execution(), output)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,7 @@ def drawn(photos, tmp_path_factory, model):
     """Return the folder that the command wrote."""
     folder = tmp_path_factory.mktemp("drawn") / "out"
     with in_place_of_inception(model):
-        assert s1.run(options(photos, folder), settings()) == 0
+        assert draw(photos, folder) == 0
     return folder
 
 
@@ -176,19 +172,19 @@ def script(name):
 @pytest.mark.parametrize("change", [{"clamp": 0}, {"steps": 8}], ids=["no clamp", "clamped to the end"])
 def test_settings_without_a_figure_are_refused(photos, tmp_path, small, change):
     with pytest.raises(SettingError, match="clamp is"):
-        s1.run(options(photos, tmp_path / "out"), settings(**change))
+        draw(photos, tmp_path / "out", **change)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(photos, tmp_path, small):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError):
-        s1.run(options(photos, tmp_path), settings())
+        draw(photos, tmp_path)
 
 
 def test_a_missing_photo_is_refused(photos, tmp_path, small):
     with pytest.raises(DataError, match=r"z\.png: there is no such file"):
-        s1.run(options(photos, tmp_path / "out", photo=photos / "z.png"), settings())
+        draw(photos, tmp_path / "out", photo=photos / "z.png")
 
 
 class TestWeights:

@@ -1,6 +1,7 @@
 """The figures of ``brian-snn figure``: what they measure, what is on their axes, and the command itself."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import brian_snn
 from brian_snn.__main__ import main
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.transients import layer_offsets
-from brian_snn.cli.figures import FIGURES
+from brian_snn.cli.figure import FIGURES
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.depth import plot_depth
@@ -42,7 +43,7 @@ def spikes_in_whole_numbers(numerator, steps, reset):
 
 @pytest.fixture(scope="module")
 def law_tables():
-    return rate_laws.measure(rate_laws.inputs_between(-0.2, 1.5), LAW_STEPS, RUNTIME)
+    return rate_laws.rates_and_laws(rate_laws.inputs_between(-0.2, 1.5), LAW_STEPS, RUNTIME)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def random_cnn():
 
 @pytest.fixture(scope="module")
 def depth_tables(random_cnn):
-    return depth.measure(random_cnn, CHECKPOINTS, RUNTIME, lambda _: Execution())
+    return depth.rate_errors(random_cnn, CHECKPOINTS, RUNTIME, Execution())
 
 
 class TestDepth:
@@ -157,7 +158,7 @@ def classifier(cnn_model):
 @pytest.fixture(scope="module")
 def curve(classifier):
     settings, execution = Settings(max(CURVE_STEPS), backend="runtime"), Execution(shard_size=3)
-    return accuracy.measure(*classifier, settings, execution, CURVE_STEPS)
+    return accuracy.error_curve(*classifier, settings, execution, CURVE_STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -313,13 +314,25 @@ class TestCommand:
         assert main(["figure", "clamp_transients", "--images", "1", "--steps", "30", "-o", f"{tmp_path}/out"]) == 2
         assert "the longest clamp holds conv2d_3 for 30" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("options", [["--images", "3"], ["--backend", "runtime", "--steps", "9"]])
+    def test_the_numbers_of_the_experiment_are_no_options(self, tmp_path, capsys, options):
+        assert main(["figure", "depth", "--full", *options, "-o", f"{tmp_path}/out"]) == 2
+        named = ", ".join(reversed(options[::2]))
+        assert f"with the numbers of experiments/depth; leave out {named}." in capsys.readouterr().err
+
+    def test_data_that_are_not_there_are_named(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("BRIAN_SNN_DATA", f"{tmp_path}/nowhere")
+        assert main(["figure", "variants", "--full", "-o", f"{tmp_path}/out"]) == 2
+        assert "must name the folder that holds mnist/t10k-images-idx3-ubyte.gz." in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
     @pytest.mark.slow
     @pytest.mark.parametrize("name", SMALL)
     def test_a_small_run_draws_it(self, tmp_path, monkeypatch, name):
-        monkeypatch.setattr(rate_laws, "STEPS", (10, 20, 40))
-        monkeypatch.setattr(depth, "N_SEEDS", 1)
+        monkeypatch.setitem(rate_laws.SMALL, "steps", [10, 20, 40])
+        monkeypatch.setitem(depth.SMALL["random"], "seeds", [0])
         monkeypatch.setattr(variants, "VARIANTS", variants.VARIANTS[:2])
-        monkeypatch.setattr(clamp_transients, "CLAMPS", {"subtraction": (0, 5), "zero": (0,)})
+        monkeypatch.setitem(clamp_transients.SMALL, "clamps", {"subtraction": [0, 5], "zero": [0]})
         options = [] if name == "rate_laws" else ["--images", "2", "--steps", "40"]
         command = ["figure", name, *options, "--backend", "runtime", "-o", f"{tmp_path}/out"]
         assert main(command) == 0
@@ -328,6 +341,13 @@ class TestCommand:
         tables = [pd.read_csv(tmp_path / "out" / file) for file in written if file.endswith(".csv")]
         assert tables
         assert all(len(table) for table in tables)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_full_numbers_are_those_of_the_experiment(name):
+    (entry,) = (figure for figure in FIGURES if figure.name == name)
+    experiment = json.loads((SCRIPTS.parent / "experiments" / name / "params.json").read_text("utf-8"))
+    assert entry.study.full == experiment
 
 
 @pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity", "variants"])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from brian_snn.cli.figures import FIGURES
+from brian_snn.cli.figure import FIGURES
 
 COMMAND = f"{sys.executable} -m brian_snn figure --list"
 

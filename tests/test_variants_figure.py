@@ -29,7 +29,7 @@ def classifier(cnn_model):
 def test_a_variant_is_counted_as_its_own_run_says(classifier, variant):
     network, images, labels, activations = classifier
     settings = Settings(12, backend="runtime")
-    tables = variants.measure(*classifier, variant, settings, Execution(shard_size=2), n_checkpoints=3)
+    tables = variants.error_curve(*classifier, variant, settings, Execution(shard_size=2), n_checkpoints=3)
     curve, (end,), report = tables[0], tables[1].to_dict("records"), tables[2]
     whole = simulate(network, images, Settings(12, backend="runtime", **variant.changes))
     assert curve["steps"].tolist() == [1, 3, 12]

@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from brian_snn.cli import figure
 from brian_snn.cli.options import (
     BAD_INPUT,
     DATA_HELP,
@@ -250,23 +251,6 @@ def _bench_options(parser: ArgumentParser) -> None:
     add_output(parser, "table (.csv)", optional=True)
 
 
-def _figure_options(parser: ArgumentParser) -> None:
-    """Add the figures, each a command of its own with its options."""
-    # The registry takes the pieces of its options from here.
-    from brian_snn.cli.figures import FIGURES
-
-    parser.add_argument("--list", action="store_true", help="show the figures there are")
-    parser.set_defaults(draw=None)
-    subparsers = parser.add_subparsers(metavar="NAME", title="figures")
-    for figure in FIGURES:
-        description = f"Draw {figure.summary}. From: {figure.source}."
-        subparser = subparsers.add_parser(
-            figure.name, help=figure.summary, description=description, formatter_class=_HelpFormatter
-        )
-        figure.add_options(subparser)
-        subparser.set_defaults(draw=figure.run)
-
-
 def _later(module: str, function: str = "run") -> Callable[[Namespace], int]:
     """Return a function of `brian_snn.cli`, whose modules take long to import: longer than ``--help`` should."""
 
@@ -275,22 +259,6 @@ def _later(module: str, function: str = "run") -> Callable[[Namespace], int]:
         return code
 
     return run
-
-
-def _figure(arguments: Namespace) -> int:
-    """Run ``figure``: draw one, or list them."""
-    from brian_snn.cli.figures import FIGURES
-
-    if arguments.list:
-        width = max(len(figure.name) for figure in FIGURES)
-        lines = (
-            f"{figure.name:<{width}}  {figure.summary}\n{'':<{width}}  from: {figure.source}\n" for figure in FIGURES
-        )
-        sys.stdout.write("".join(lines))
-        return 0
-    if arguments.draw is None:
-        raise SettingError(f"name a figure: {', '.join(f.name for f in FIGURES)} (see brian-snn figure --list).")
-    return int(arguments.draw(arguments))
 
 
 def _silence_libraries() -> None:
@@ -353,8 +321,8 @@ COMMANDS = (
     Command(
         "figure",
         "Draw a figure: of the supplement, of the rate laws, of error, cost and activity.",
-        _figure_options,
-        _figure,
+        figure.add_options,
+        figure.run,
     ),
     Command(
         "bench",

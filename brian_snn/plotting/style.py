@@ -7,7 +7,7 @@ kind of colour blindness can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -126,6 +126,13 @@ def save_figure(figure: Figure, path: Path) -> Path:
     """Write the figure to `path` at the house resolution and return the path."""
     _save(figure, path)
     return path
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write figures by the names of their files, each as PNG and PDF."""
+    for stem, figure in figures.items():
+        for suffix in ("png", "pdf"):
+            save_figure(figure, folder / f"{stem}.{suffix}")
 
 
 def figure_png(figure: Figure) -> bytes:

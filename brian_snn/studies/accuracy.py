@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
@@ -19,16 +18,40 @@ from brian_snn.analysis.operations import (
     uneven_fan_out,
 )
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages
 from brian_snn.network.network import Network
+from brian_snn.plotting.style import Figure
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.running.simulate import stream
 from brian_snn.settings import Execution, Recording, Reset, Settings
-from brian_snn.studies.drawing import Drawn, demo_subject
+from brian_snn.studies.study import Measured, Params, Study, Watcher
+from brian_snn.studies.subjects import Classifier, demo_subject, mnist_subject
 
-#: The small run.
-PERCENTILES = (99.0, 99.9, 100.0)
-_N_CHECKPOINTS = 24
+#: The digits of the package.
+SMALL: Params = {
+    "percentiles": [99.0, 99.9, 100.0],
+    "steps": 200,
+    "checkpoints": 24,
+    "images": 200,
+    "digits": "package",
+    "backend": "standalone",
+}
+#: The test digits of MNIST, and clothes for another network, which the experiment trains with the numbers of "fashion".
+FULL: Params = {
+    "percentiles": [99, 99.9, 100],
+    "steps": 300,
+    "checkpoints": 40,
+    "images": 10000,
+    "digits": "mnist",
+    "fashion": {
+        "seed": 20170711,
+        "filters": [8, 16],
+        "hidden_units": 64,
+        "epochs": 4,
+        "batch_size": 128,
+        "learning_rate": 0.002,
+        "calibration_images": 1000,
+    },
+}
 
 
 def checkpoints_up_to(steps: int, number: int) -> list[int]:
@@ -36,7 +59,7 @@ def checkpoints_up_to(steps: int, number: int) -> list[int]:
     return [int(step) for step in np.unique(np.geomspace(1, steps, number).round())]
 
 
-def measure(
+def error_curve(
     network: Network, images: FloatArray, labels: NDArray[np.integer], settings: Settings, execution: Execution,
     checkpoints: Sequence[int],
 ) -> pd.DataFrame:  # fmt: skip
@@ -72,7 +95,7 @@ def measure(
 
 
 def trained_network(name: str, network: Network, scores: FloatArray, labels: NDArray[np.integer]) -> pd.DataFrame:
-    """Return one row on the network that was converted, with the columns of `measure` and the name of the data set.
+    """Return one row on the network that was converted, with the columns of `error_curve` and the name of the data set.
 
     Parameters
     ----------
@@ -89,25 +112,42 @@ def trained_network(name: str, network: Network, scores: FloatArray, labels: NDA
     return pd.DataFrame([{"dataset": name, "wrong": wrong, "images": len(labels), **operations}])
 
 
-def draw(arguments: Namespace, stages: Stages) -> Drawn:
-    """Draw the figure for the digits that ship with the package."""
-    name, checkpoints = "MNIST", checkpoints_up_to(arguments.steps, _N_CHECKPOINTS)
-    with stages.stage("load the trained network"):
-        demo = demo_subject(arguments.images)
-        scores = demo.model.predict(demo.digits.images, verbose=0)
+def measure(
+    params: Params, execution: Execution, watcher: Watcher, others: Iterable[tuple[str, Classifier]] = ()
+) -> Measured:
+    """Measure the curves of digits, and of the other classifiers by the name of their data set."""
+    with watcher.stage("load the trained network"):
+        digits = demo_subject(params["images"]) if params["digits"] == "package" else mnist_subject(params["images"])
+    pairs = [_measure_one(name, each, params, execution, watcher) for name, each in [("MNIST", digits), *others]]
+    curves, trained = (pd.concat(tables, ignore_index=True) for tables in zip(*pairs, strict=True))
+    return Measured(
+        {"curves": curves, "trained": trained}, _shown(curves, trained), record={"workers": execution.workers}
+    )
+
+
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw error against steps and against operations."""
+    return {"accuracy": plot_trade_off(measured.tables["curves"], measured.tables["trained"])}
+
+
+def _measure_one(
+    name: str, subject: Classifier, params: Params, execution: Execution, watcher: Watcher
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the curves of a data set and the row of its trained network."""
+    images, steps = subject.test.images, params["steps"]
+    scores = subject.model.predict(images, batch_size=500, verbose=0)
     curves, trained = [], pd.DataFrame()
-    for percentile in PERCENTILES:
-        with stages.stage(f"convert, percentile {percentile:g}"):
-            network = demo.network(percentile)
-        trained = trained_network(name, network, scores, demo.labels)
+    for percentile in params["percentiles"]:
+        with watcher.stage(f"convert, percentile {percentile:g}"):
+            network = subject.network(percentile)
+        trained = trained_network(name, network, scores, subject.labels)
         for reset in get_args(Reset):
-            with stages.stage(f"simulate, reset: {reset}"):
-                settings = Settings(arguments.steps, reset, backend=arguments.backend)
-                execution = Execution(arguments.workers)
-                curve = measure(network, demo.digits.images, demo.labels, settings, execution, checkpoints)
+            with watcher.stage(f"simulate, reset: {reset}"):
+                settings = Settings(steps, reset, backend=params.get("backend", "standalone"))
+                checkpoints = checkpoints_up_to(steps, params["checkpoints"])
+                curve = error_curve(network, images, subject.labels, settings, execution, checkpoints)
             curves.append(curve.assign(dataset=name, percentile=percentile, reset=reset))
-    table = pd.concat(curves, ignore_index=True)
-    return Drawn(plot_trade_off(table, trained), {"curves": table, "trained": trained}, _shown(table, trained))
+    return pd.concat(curves), trained
 
 
 def _shown(curves: pd.DataFrame, trained: pd.DataFrame) -> dict[str, str]:
@@ -119,3 +159,6 @@ def _shown(curves: pd.DataFrame, trained: pd.DataFrame) -> dict[str, str]:
         name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} {COUNT_NAMES['synapses']}"
         for name, row in shown.items()
     }
+
+
+STUDY = Study(measure, plot, SMALL, FULL, "accuracy.json", digits={"curves": 10})

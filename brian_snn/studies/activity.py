@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.plotting.activity import plot_activity
+from brian_snn.plotting.style import Figure
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate
-from brian_snn.settings import Reset, Settings
-from brian_snn.studies.drawing import Drawn, demo_subject
+from brian_snn.settings import Execution, Reset, Settings
+from brian_snn.studies.s1 import prepare
+from brian_snn.studies.study import Measured, Params, Study, Watcher
+from brian_snn.studies.subjects import data_file, demo_subject
+
+#: The digits of the package.
+SMALL: Params = {"images": 200, "steps": 200, "percentile": 99.9, "backend": "standalone"}
+#: The same, and the network of Figure S1.
+FULL: Params = {
+    "images": 200,
+    "steps": 200,
+    "percentile": 99.9,
+    "s1": {"weights": "inception_v3_notop.weights.h5", "photo": "photos/imagenet_00_243.jpg"},
+}
 
 #: Marked in the distribution of activations.
 PERCENTILES = (99.0, 99.9, 100.0)
@@ -81,21 +93,58 @@ def rate_tables(results: Sequence[Result], activations: Mapping[str, FloatArray]
     return pd.concat(tables, ignore_index=True)
 
 
-def draw(arguments: Namespace, stages: Stages) -> Drawn:
-    """Draw the figure for the network and the digits that ship with the package."""
-    with stages.stage("convert the trained network"):
-        demo = demo_subject(arguments.images)
-        network = demo.network()
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """A network, images, and its activations for the images that set its scales and for these."""
+
+    network: Network
+    images: FloatArray
+    calibration: Mapping[str, FloatArray]
+    activations: Mapping[str, FloatArray]
+
+
+def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
+    """Measure the network of the package, and that of Figure S1 where the numbers name one."""
+    tables: dict[str, pd.DataFrame] = {}
+    shown: dict[str, str] = {}
+    for prefix, case in _cases(params, watcher):
+        results = []
+        for reset in get_args(Reset):
+            with watcher.stage(f"simulate, reset: {reset}"):
+                settings = Settings(params["steps"], reset, backend=params.get("backend", "standalone"))
+                results.append(simulate(case.network, case.images, settings, **vars(execution)))
+        activations, marks = activation_tables(case.network, case.calibration)
+        histograms = pd.concat([activations, rate_tables(results, case.activations)], ignore_index=True)
+        tables |= {f"{prefix}histograms": histograms, f"{prefix}marks": marks}
+        shown |= {
+            row.population: f"lambda {row.scale:.4g}, {100 * row.silent:.1f} % silent" for row in marks.itertuples()
+        }
+    return Measured(tables, shown)
+
+
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw a figure a network that was measured."""
+    tables = measured.tables
+    return {
+        stem: plot_activity(tables[f"{prefix}histograms"], tables[f"{prefix}marks"])
+        for prefix, stem in (("", "activity"), ("demo_", "activity"), ("s1_", "activity_s1"))
+        if f"{prefix}histograms" in tables
+    }
+
+
+def _cases(params: Params, watcher: Watcher) -> Iterator[tuple[str, _Case]]:
+    """Yield the networks with what the names of their tables begin with: nothing, if there is one network only."""
+    with watcher.stage("convert the trained network"):
+        demo = demo_subject(params["images"])
+        network = demo.network(params["percentile"])
         calibration = reference_activations(demo.model, network, demo.calibration)
-    results = []
-    for reset in get_args(Reset):
-        with stages.stage(f"simulate, reset: {reset}"):
-            settings = Settings(arguments.steps, reset, backend=arguments.backend)
-            results.append(simulate(network, demo.digits.images, settings, workers=arguments.workers))
-    activations, marks = activation_tables(network, calibration)
-    histograms = pd.concat([activations, rate_tables(results, demo.activations(network))], ignore_index=True)
-    shown = {row.population: f"lambda {row.scale:.4g}, {100 * row.silent:.1f} % silent" for row in marks.itertuples()}
-    return Drawn(plot_activity(histograms, marks), {"histograms": histograms, "marks": marks}, shown)
+    yield "demo_" if "s1" in params else "", _Case(network, demo.test.images, calibration, demo.activations(network))
+    if "s1" in params:
+        with watcher.stage("convert Inception-V3"):
+            weights, photo = (data_file(params["s1"][name]) for name in ("weights", "photo"))
+            # Its scales come from ten photos, the activations from this one.
+            subject = prepare(str(weights), photo, percentile=params["percentile"])
+        yield "s1_", _Case(subject.network, subject.image, subject.activations, subject.activations)
 
 
 def _spiking(network: Network) -> list[str]:
@@ -116,3 +165,8 @@ def _histogram(population: str, quantity: str, values: FloatArray, highest: floa
 def _percentile(positive: FloatArray, percentile: float) -> float:
     """Return a percentile of the positive activations, 0 if there are none."""
     return float(np.percentile(positive, percentile)) if len(positive) else 0.0
+
+
+_DIGITS = {f"{network}_{table}": 6 for network in ("demo", "s1") for table in ("histograms", "marks")}
+
+STUDY = Study(measure, plot, SMALL, FULL, "activity.json", _DIGITS)

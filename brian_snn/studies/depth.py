@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -13,21 +12,34 @@ import pandas as pd
 from brian_snn.analysis.transients import pearson
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.depth import plot_depth
+from brian_snn.plotting.style import Figure
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate
 from brian_snn.settings import Execution, Recording, Reset, Schedule, Settings
-from brian_snn.studies.drawing import Drawn, demo_subject
+from brian_snn.studies.study import Measured, Params, Study, Watcher
+from brian_snn.studies.subjects import demo_subject
+
+#: Images are those of every network; the only duration is that of the figure.
+SMALL: Params = {
+    "random": {"seeds": [0, 1], "n_layers": 6, "channels": 6, "side": 6},
+    "images": 5,
+    "steps": 200,
+    "backend": "runtime",
+}
+FULL: Params = {
+    "random": {"seeds": [0, 1, 2, 3, 4], "n_layers": 10, "channels": 8, "side": 10, "n_images": 20},
+    "demo_images": 100,
+    "steps": [50, 200, 1000],
+    "figure_steps": 200,
+    "backend": "standalone",
+}
 
 RANDOM, DEMO = "random CNNs", "trained CNN, MNIST digits"
-
-#: The small run's random networks.
-N_SEEDS, N_LAYERS, CHANNELS, SIDE = 2, 6, 6, 6
 
 _GRID = 2.0**-24
 _KERNEL = 3
@@ -85,11 +97,11 @@ def demo_digits(n_images: int) -> Subject:
     """Return the network that ships with the package with its first digits."""
     demo = demo_subject(n_images)
     network = demo.network()
-    return Subject(DEMO, 0, network, demo.digits.images, demo.activations(network))
+    return Subject(DEMO, 0, network, demo.test.images, demo.activations(network))
 
 
-def measure(
-    subject: Subject, steps: Sequence[int], settings: Settings, execution: Callable[[str], Execution]
+def rate_errors(
+    subject: Subject, steps: Sequence[int], settings: Settings, execution: Execution
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate one network for both resets and both orders of updates, and compare rates with activations.
 
@@ -100,8 +112,7 @@ def measure(
         Durations; they are checkpoints of one run.
     settings : Settings
         Everything but reset, schedule and steps.
-    execution : callable
-        Gives the way to run the simulation of that name.
+    execution : Execution
 
     Returns
     -------
@@ -118,35 +129,37 @@ def measure(
         for schedule in get_args(Schedule):
             each = replace(settings, reset=reset, schedule=schedule, steps=max(steps))
             recording = Recording(record_counts=names, checkpoints=steps)
-            result = simulate(
-                subject.network,
-                subject.images,
-                each,
-                **vars(recording),
-                **vars(execution(f"{reset}, {schedule}")),
-            )
+            result = simulate(subject.network, subject.images, each, **vars(recording), **vars(execution))
             case = {"network": subject.name, "seed": subject.seed, "reset": reset, "schedule": schedule}
             rows += [case | row for row in _rows(result, subject.activations)]
             reports.append(verify(result))
     return pd.DataFrame(rows), pd.concat(reports, ignore_index=True)
 
 
-def draw(arguments: Namespace, stages: Stages) -> Drawn:
-    """Draw the figure from small random networks and a few digits."""
-    subjects = [random_subject(seed, N_LAYERS, CHANNELS, SIDE, arguments.images) for seed in range(N_SEEDS)]
-    with stages.stage("convert the trained network"):
-        subjects.append(demo_digits(arguments.images))
-    measured = []
-    for subject in subjects:
-        with stages.stage(f"simulate {subject.name}"):
-            measured.append(measure(subject, (arguments.steps,), Settings(backend=arguments.backend), _silently))
-    errors, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
-    return Drawn(plot_depth(errors, arguments.steps), {"errors": errors}, _shown(errors), report)
+def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
+    """Measure random networks and the trained one."""
+    settings, durations = Settings(backend=params["backend"]), np.atleast_1d(params["steps"]).tolist()
+    pairs = []
+    for subject in _subjects(params, watcher):
+        with watcher.stage(f"simulate {subject.name}"):
+            pairs.append(rate_errors(subject, durations, settings, execution))
+    errors, report = (pd.concat(tables, ignore_index=True) for tables in zip(*pairs, strict=True))
+    return Measured({"errors": errors}, _shown(errors), {"": report})
 
 
-def _silently(_: str) -> Execution:
-    """Return the way to run a simulation that shows no progress."""
-    return Execution()
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw the errors after one number of steps over depth."""
+    return {"depth": plot_depth(measured.tables["errors"], params.get("figure_steps", params["steps"]))}
+
+
+def _subjects(params: Params, watcher: Watcher) -> Iterator[Subject]:
+    """Yield the random networks, then the trained one."""
+    shape = {"n_images": params.get("images")} | params["random"]
+    for seed in shape.pop("seeds"):
+        yield random_subject(seed, **shape)
+    with watcher.stage("convert the trained network"):
+        trained = demo_digits(params.get("demo_images", params.get("images")))
+    yield trained
 
 
 def _rows(result: Result, activations: dict[str, FloatArray]) -> list[dict[str, str | int | float]]:
@@ -174,3 +187,6 @@ def _shown(errors: pd.DataFrame) -> dict[str, str]:
     deepest = errors[errors["depth"] == errors.groupby("network")["depth"].transform("max")]
     means = deepest.groupby(["network", "depth", "reset", "schedule"])["rmse"].mean()
     return {f"{n}, layer {d}, {r}, {s}": f"rmse {value:.4f} r_max" for (n, d, r, s), value in means.items()}
+
+
+STUDY = Study(measure, plot, SMALL, FULL, "depth.json", digits={"errors": 5})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
@@ -13,26 +12,30 @@ import pandas as pd
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
+from brian_snn.plotting.style import Figure
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate
-from brian_snn.settings import Reset, Settings
-from brian_snn.studies.drawing import Drawn
+from brian_snn.settings import Execution, Reset, Settings
+from brian_snn.studies.study import Measured, Params, Study, Watcher
 
-#: Inputs are multiples of this, so that they are exact and the figure's steps can be told from rounding.
-RESOLUTION = 2.0**-8
-
-#: The small run.
-LOWEST, HIGHEST = -0.2, 1.5
-STEPS = (10, 20, 50, 100, 200, 500, 1000)
+#: Inputs are multiples of the resolution, so that they are exact and the figure's steps can be told from rounding. The
+#: whole experiment takes seconds.
+FULL: Params = {
+    "lowest": -0.2,
+    "highest": 1.5,
+    "resolution": 2.0**-8,
+    "steps": [10, 20, 50, 100, 200, 500, 1000],
+    "backend": "runtime",
+}
+SMALL = FULL
 
 _NAME = "neurons"
 
 
-def inputs_between(lowest: float, highest: float, resolution: float = RESOLUTION) -> FloatArray:
+def inputs_between(lowest: float, highest: float, resolution: float = 2.0**-8) -> FloatArray:
     """Return the multiples of a power of two from `lowest` to `highest`."""
     return np.arange(np.ceil(lowest / resolution), np.floor(highest / resolution) + 1) * resolution
 
@@ -48,7 +51,9 @@ def one_layer(n_neurons: int) -> Network:
     )
 
 
-def measure(activation: FloatArray, steps: Sequence[int], settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+def rates_and_laws(
+    activation: FloatArray, steps: Sequence[int], settings: Settings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate neurons with constant input for both resets and several durations, and verify them.
 
     Parameters
@@ -82,19 +87,29 @@ def measure(activation: FloatArray, steps: Sequence[int], settings: Settings) ->
     return pd.concat(tables, ignore_index=True), pd.concat(reports, ignore_index=True)
 
 
-def draw(arguments: Namespace, stages: Stages) -> Drawn:
-    """Draw the figure from a run of one layer."""
-    activation = inputs_between(LOWEST, HIGHEST)
-    with stages.stage(f"simulate {len(activation)} neurons"):
-        rates, report = measure(activation, STEPS, Settings(backend=arguments.backend))
-    errors = law_errors(rates).set_index(["reset", "steps"])
+def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
+    """Measure one layer, again and again."""
+    activation, steps = inputs_between(params["lowest"], params["highest"], params["resolution"]), params["steps"]
+    with watcher.stage(f"simulate {len(activation)} neurons"):
+        rates, report = rates_and_laws(activation, steps, Settings(backend=params["backend"]))
+    errors = law_errors(rates)
+    largest = errors.set_index(["reset", "steps"])["largest"]
     shown = {
-        f"largest |r - ReLU|, {reset}, T = {n_steps}": f"{errors.loc[(reset, n_steps), 'largest']:.6g} r_max"
+        f"largest |r - ReLU|, {reset}, T = {n_steps}": f"{largest[reset, n_steps]:.6g} r_max"
         for reset in get_args(Reset)
-        for n_steps in (STEPS[0], STEPS[-1])
+        for n_steps in (steps[0], steps[-1])
     }
-    figure = plot_rate_laws_over_time(rates, report)
-    return Drawn(figure, {"rates": rates, "verification": report}, shown, report)
+    record = {
+        "neurons": len(activation),
+        "max_residual_charge": float(report["max_residual_charge"].max()),
+        "errors": errors.to_dict("records"),
+    }
+    return Measured({"rates": rates, "verification": report}, shown, {"": report}, record)
+
+
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw rates over the input, and their distance from the ReLU over the duration."""
+    return {"rate_laws": plot_rate_laws_over_time(measured.tables["rates"], measured.tables["verification"])}
 
 
 def _law(result: Result) -> FloatArray:
@@ -104,3 +119,6 @@ def _law(result: Result) -> FloatArray:
     counts, _ = constant_input(z, settings.steps, *start, settings.reset)
     # S9 needs z > 0; without it the neuron is silent.
     return np.where((z > 0) | (settings.reset != "zero"), counts / settings.steps, np.nan)
+
+
+STUDY = Study(measure, plot, SMALL, FULL, "rate_laws.json", digits={"rates": 10})

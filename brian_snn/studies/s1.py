@@ -1,16 +1,16 @@
-"""What ``brian-snn figure s1`` does: Figure S1 (a) to (f) at full size, from a photo and the weights of Inception-V3.
+"""Figure S1 (a) to (f) at full size, from a photo and the weights of Inception-V3.
 
 The part of Inception-V3 up to the 32 feature maps of the first mixed block's pool branch is converted, and simulated
-twice for one photo: without and with the voltage clamp. The folder holds the figure, the numbers below it
-(``figure_s1.json``) and what it shows (``figure_s1.npz``), from which `brian_snn.plotting.figure_s1` draws it again.
+twice for one photo: without and with the voltage clamp. Kept are the numbers below the figure (``figure_s1.json``) and
+what it shows (``figure_s1.npz``), from which `brian_snn.plotting.figure_s1` draws it again.
 """
 
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,24 @@ import numpy as np
 import pandas as pd
 
 from brian_snn.analysis.transients import layer_offsets
-from brian_snn.analysis.verdict import holds
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages, heading, new_console, table, verdict
-from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
 from brian_snn.errors import SettingError
-from brian_snn.files import check_target, files_in, staged_folder
 from brian_snn.frontends.keras.applications import Inception, load_inception, pool_branch_layer
 from brian_snn.frontends.keras.reference import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data
-from brian_snn.plotting.style import save_figure
+from brian_snn.plotting.style import Figure
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate
 from brian_snn.settings import Execution, Settings
+from brian_snn.studies.study import Measured, Params, Study, Watcher
 from brian_snn.version import __version__
+
+#: Weights and photo are named by whoever measures; ``calibration`` may name a folder of other photos.
+FULL: Params = {"percentile": 99.9, "steps": 200, "clamp": 10}
 
 #: At most so many photos of a folder set the scales.
 MAX_CALIBRATION = 32
@@ -69,27 +69,25 @@ class Subject:
     summary: dict[str, Any]
 
 
-def run(arguments: Namespace, settings: Settings) -> int:
-    """Draw the figure and return the exit code: 0, or 1 if an equation does not hold."""
-    console = new_console()
-    check_target(arguments.output, "folder", arguments.force, replace_own=True)
-    with Stages(console) as stages:
-        with stages.stage("convert Inception-V3"):
-            subject = prepare(arguments.weights, arguments.photo, arguments.calibration, arguments.percentile)
-        runs = {UNCLAMPED: replace(settings, clamp=0), CLAMPED: settings}
-        _require_window(subject.network, settings)
-        results = {name: _simulate(stages, name, subject, each) for name, each in runs.items()}
-        with stages.stage("verify every neuron"):
-            reports = {name: verify(result) for name, result in results.items()}
-        data = figure_data(subject, results, reports)
-        with stages.stage("draw and write"), staged_folder(arguments.output) as folder:
-            write(data, folder)
-    rows = [{"": name, "value": value} for name, value in data.summary.items()]
-    console.print(heading("Figure S1"), table(rows, ("", "value")), sep="\n")
-    for name, report in reports.items():
-        console.print(f"\n{name}, {int(report['neurons'].sum()):,} checks,", verdict(report))
-    console.print(f"\nwrote {arguments.output}: {', '.join(files_in(arguments.output))}")
-    return 0 if all(map(holds, reports.values())) else FAILED
+def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
+    """Simulate the photo without and with the clamp, and verify both."""
+    settings = Settings(params["steps"], clamp=params["clamp"], backend=params.get("backend", "standalone"))
+    with watcher.stage("convert Inception-V3"):
+        calibration = params.get("calibration")
+        subject = prepare(params["weights"], params["photo"], calibration, params["percentile"])
+    runs = {UNCLAMPED: replace(settings, clamp=0), CLAMPED: settings}
+    _require_window(subject.network, settings)
+    results = {name: _simulate(watcher, name, subject, each, execution) for name, each in runs.items()}
+    with watcher.stage("verify every neuron"):
+        reports = {name: verify(result) for name, result in results.items()}
+    data = figure_data(subject, results, reports)
+    files = {"figure_s1.npz": partial(save_data, data), "figure_s1.json": partial(_write_summary, data)}
+    return Measured(shown=data.summary, reports=reports, files=files, data=data)
+
+
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw all panels."""
+    return {"figure_s1": plot_figure_s1(measured.data)}
 
 
 def prepare(weights: str, photo: Path, calibration: Path | None = None, percentile: float = 99.9) -> Subject:
@@ -167,13 +165,9 @@ def figure_data(subject: Subject, results: Mapping[str, Result], reports: Mappin
     )
 
 
-def write(data: FigureS1, folder: Path) -> None:
-    """Write the figure as PNG and PDF, the numbers below it, and what it shows."""
-    figure = plot_figure_s1(data)
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"figure_s1.{suffix}")
-    save_data(data, folder / "figure_s1.npz")
-    (folder / "figure_s1.json").write_text(json.dumps(data.summary, indent=1) + "\n", "utf-8")
+def _write_summary(data: FigureS1, path: Path) -> None:
+    """Write the numbers below the figure."""
+    path.write_text(json.dumps(data.summary, indent=1) + "\n", "utf-8")
 
 
 def _pixels(inception: Inception, photos: FloatArray) -> FloatArray:
@@ -192,10 +186,12 @@ def _require_window(network: Network, settings: Settings) -> None:
         )
 
 
-def _simulate(stages: Stages, name: str, subject: Subject, settings: Settings) -> Result:
+def _simulate(watcher: Watcher, name: str, subject: Subject, settings: Settings, execution: Execution) -> Result:
     """Simulate the photo and show the progress."""
-    bars = stages.simulation(name, len(subject.image))
-    execution = Execution(progress=bars.ran, build_progress=bars.built)
-    result = simulate(subject.network, subject.image, settings, **vars(execution))
+    bars = watcher.simulation(name, len(subject.image))
+    result = simulate(subject.network, subject.image, settings, **vars(execution) | bars.callbacks)
     bars.finish(result.timings_s)
     return result
+
+
+STUDY = Study(measure, plot, FULL, FULL, "figure_s1.json")

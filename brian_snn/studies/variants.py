@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,15 +15,21 @@ from brian_snn.analysis.classification import choices_over_time
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
-from brian_snn.cli.console import Stages
 from brian_snn.network.network import Network
 from brian_snn.network.roles import window_start
+from brian_snn.plotting.style import Figure
 from brian_snn.plotting.variants import plot_variants
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import stream
 from brian_snn.settings import Execution, Settings
 from brian_snn.studies.accuracy import checkpoints_up_to
-from brian_snn.studies.drawing import Drawn, demo_subject
+from brian_snn.studies.study import Measured, Params, Study, Watcher
+from brian_snn.studies.subjects import demo_subject, mnist_subject
+
+#: The digits of the package.
+SMALL: Params = {"images": 200, "steps": 200, "digits": "package", "backend": "standalone"}
+#: Test digits of MNIST.
+FULL: Params = {"images": 1000, "steps": 500, "digits": "mnist"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ VARIANTS = (
 )
 
 
-def measure(
+def error_curve(
     network: Network, images: FloatArray, labels: NDArray[np.integer], activations: Mapping[str, FloatArray],
     variant: Variant, settings: Settings, execution: Execution, n_checkpoints: int = 24,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
@@ -118,21 +123,25 @@ def measure(
     return curve, end, pd.concat(reports, ignore_index=True)
 
 
-def draw(arguments: Namespace, stages: Stages) -> Drawn:
-    """Draw the figure for the digits that ship with the package."""
-    with stages.stage("convert the trained network"):
-        demo = demo_subject(arguments.images)
-        network = demo.network()
-        activations = demo.activations(network)
-    settings, execution = Settings(arguments.steps, backend=arguments.backend), Execution(arguments.workers)
+def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
+    """Measure all variants of one network."""
+    with watcher.stage("convert the trained network"):
+        digits = demo_subject(params["images"]) if params["digits"] == "package" else mnist_subject(params["images"])
+        network = digits.network()
+        activations = digits.activations(network)
+    settings = Settings(params["steps"], backend=params.get("backend", "standalone"))
+    shown = (network, digits.test.images, digits.labels, activations)
     measured = []
     for variant in VARIANTS:
-        with stages.stage(variant.name):
-            measured.append(
-                measure(network, demo.digits.images, demo.labels, activations, variant, settings, execution)
-            )
+        with watcher.stage(variant.name):
+            measured.append(error_curve(*shown, variant, settings, execution))
     curves, ends, report = (pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True))
-    return Drawn(plot_variants(curves), {"curves": curves, "ends": ends}, _shown(ends), report)
+    return Measured({"curves": curves, "ends": ends}, _shown(ends), {"": report})
+
+
+def plot(measured: Measured, params: Params) -> dict[str, Figure]:
+    """Draw a panel a kind of variant."""
+    return {"variants": plot_variants(measured.tables["curves"])}
 
 
 def _rate_errors(result: Result, name: str, activations: FloatArray) -> FloatArray:
@@ -149,3 +158,6 @@ def _shown(ends: pd.DataFrame) -> dict[str, str]:
         variant.name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} {unit}"
         for variant, (_, row) in zip(VARIANTS, ends.iterrows(), strict=True)
     }
+
+
+STUDY = Study(measure, plot, SMALL, FULL, "variants.json", digits={"curves": 5, "ends": 5})

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from brian_snn.datasets import Dataset, load_images
+from brian_snn.datasets import Dataset, first_images, load_images
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.studies.subjects import Classifier
 
 INPUT_SHAPE = (28, 28, 1)
 
@@ -68,3 +70,14 @@ def calibration_images(training: Dataset, params: dict[str, Any]) -> np.ndarray:
     """Return some training images."""
     rng = np.random.default_rng(params["seed"])
     return training.images[np.sort(rng.choice(len(training.images), params["calibration_images"], replace=False))]
+
+
+def fashion_classifier(folder: Path, stored: Path, params: dict[str, Any]) -> Classifier:
+    """Return the CNN, trained if it is not stored yet, with its calibration images and the first test images."""
+    training, test = load_fashion(folder)
+    if not stored.is_file():
+        model = train(training, params["fashion"])
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        model.save(stored)
+    calibration = calibration_images(training, params["fashion"])
+    return Classifier(load_model(stored), first_images(test, params["images"]), calibration)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from brian_snn.plotting.style import BLUE, GREY, INK, LIGHT, VERMILION, house_style, new_figure, save_figure
+from brian_snn.plotting.style import BLUE, GREY, INK, LIGHT, VERMILION, house_style, new_figure, save_figures
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "benchmarks" / "results" / "race.json"
@@ -70,8 +70,7 @@ def _draw_network(axes: Axes, network: dict[str, Any], programs: dict[str, Any])
 def main(results: Path = RESULTS, folder: Path = HERE) -> None:
     """Read the results and write the figure as PNG and PDF."""
     figure = plot_race(json.loads(results.read_text("utf-8")))
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"benchmark_race.{suffix}")
+    save_figures({"benchmark_race": figure}, folder)
 
 
 if __name__ == "__main__":

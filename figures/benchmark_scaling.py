@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from brian_snn.plotting.style import BLUE, INK, ORANGE, house_style, new_figure, save_figure
+from brian_snn.plotting.style import BLUE, INK, ORANGE, house_style, new_figure, save_figures
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "benchmarks" / "results" / "scaling.json"
@@ -58,8 +58,7 @@ def _draw_sweep(axes: Axes, sweep: dict[str, Any], colour: str, label: str) -> N
 def main(results: Path = RESULTS, folder: Path = HERE) -> None:
     """Read the results and write the figure as PNG and PDF."""
     figure = plot_scaling(json.loads(results.read_text("utf-8")))
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"benchmark_scaling.{suffix}")
+    save_figures({"benchmark_scaling": figure}, folder)
 
 
 if __name__ == "__main__":

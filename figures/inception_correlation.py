@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREEN, INK, ORANGE, VERMILION, house_style, new_figure, save_figure
+from brian_snn.plotting.style import BLUE, GREEN, INK, ORANGE, VERMILION, house_style, new_figure, save_figures
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "inception_v3" / "results" / "layers.csv"
@@ -44,8 +44,7 @@ def _draw(axes: Axes, layers: pd.DataFrame, column: str) -> None:
 def main(results: Path = RESULTS, folder: Path = HERE) -> None:
     """Read the results and write the figure as PNG and PDF."""
     figure = plot_correlation(pd.read_csv(results))
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"inception_correlation.{suffix}")
+    save_figures({"inception_correlation": figure}, folder)
 
 
 if __name__ == "__main__":

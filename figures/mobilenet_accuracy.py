@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREEN, GREY, VERMILION, house_style, new_figure, save_figure
+from brian_snn.plotting.style import BLUE, GREEN, GREY, VERMILION, house_style, new_figure, save_figures
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "mobilenet_v1" / "results" / "accuracy.json"
@@ -57,8 +57,7 @@ def _draw_score(axes: Axes, record: dict[str, Any], score: str) -> None:
 def main(results: Path = RESULTS, folder: Path = HERE) -> None:
     """Read the results and write the figure as PNG and PDF."""
     figure = plot_accuracy(json.loads(results.read_text("utf-8")))
-    for suffix in ("png", "pdf"):
-        save_figure(figure, folder / f"mobilenet_accuracy.{suffix}")
+    save_figures({"mobilenet_accuracy": figure}, folder)
 
 
 if __name__ == "__main__":

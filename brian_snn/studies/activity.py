@@ -19,7 +19,7 @@ from brian_snn.running.simulate import simulate
 from brian_snn.settings import Execution, Reset, Settings
 from brian_snn.studies.s1 import prepare
 from brian_snn.studies.study import Measured, Params, Study, Watcher
-from brian_snn.studies.subjects import data_file, demo_subject
+from brian_snn.studies.subjects import data_path, demo_subject
 
 #: The digits of the package.
 SMALL: Params = {"images": 200, "steps": 200, "percentile": 99.9, "backend": "standalone"}
@@ -141,7 +141,7 @@ def _cases(params: Params, watcher: Watcher) -> Iterator[tuple[str, _Case]]:
     yield "demo_" if "s1" in params else "", _Case(network, demo.test.images, calibration, demo.activations(network))
     if "s1" in params:
         with watcher.stage("convert Inception-V3"):
-            weights, photo = (data_file(params["s1"][name]) for name in ("weights", "photo"))
+            weights, photo = (data_path(params["s1"][name]) for name in ("weights", "photo"))
             # Its scales come from ten photos, the activations from this one.
             subject = prepare(str(weights), photo, percentile=params["percentile"])
         yield "s1_", _Case(subject.network, subject.image, subject.activations, subject.activations)

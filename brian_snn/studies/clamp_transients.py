@@ -19,7 +19,7 @@ from brian_snn.running.simulate import simulate
 from brian_snn.settings import Execution, Recording, Settings
 from brian_snn.studies.s1 import Subject, prepare
 from brian_snn.studies.study import Measured, Params, Study, Watcher
-from brian_snn.studies.subjects import data_file, demo_subject
+from brian_snn.studies.subjects import data_path, demo_subject
 
 #: The digits of the package; a layer with feature maps, and the two clamps that are compared over depth.
 SMALL: Params = {
@@ -86,7 +86,7 @@ def measure(params: Params, execution: Execution, watcher: Watcher) -> Measured:
     if "weights" in params:
         steps = params["steps"]
         with watcher.stage("convert Inception-V3"):
-            weights, photo = (data_file(params[name]) for name in ("weights", "photo"))
+            weights, photo = (data_path(params[name]) for name in ("weights", "photo"))
             subject = prepare(str(weights), photo, percentile=params["percentile"])
         network, images, found = subject.network, subject.image, subject.activations
         record = {"network": subject.summary, "saturation_limit": saturation_limit(subject)}

@@ -73,13 +73,13 @@ def mnist_subject(n_images: int | None = None) -> Classifier:
     DataError
         If they are not there.
     """
-    digits = load_images(data_file(_MNIST_TEST), (28, 28, 1))
+    digits = load_images(data_path(_MNIST_TEST), (28, 28, 1))
     path, _, calibration = load_demo()
     return Classifier(load_model(path), first_images(digits, n_images), calibration.images)
 
 
-def data_file(name: str) -> Path:
-    """Return the path of a file below the folder that ``BRIAN_SNN_DATA`` names.
+def data_path(name: str) -> Path:
+    """Return the path of a file or a folder below the folder that ``BRIAN_SNN_DATA`` names.
 
     Raises
     ------
@@ -88,6 +88,6 @@ def data_file(name: str) -> Path:
     """
     root = os.environ.get(_VARIABLE, "")
     path = Path(root) / name
-    if not (root and path.is_file()):
+    if not (root and path.exists()):
         raise DataError(f"{_VARIABLE} is {root!r}; it must name the folder that holds {name}.")
     return path

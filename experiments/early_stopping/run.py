@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import os
-import platform
-import sys
-import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn import Network, convert, simulate
+from brian_snn import Network, simulate
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.early_stopping import earliest_certain_step, settled_step
 from brian_snn.analysis.operations import operations_over_time
-from brian_snn.datasets import load_demo, load_images
-
-HERE = Path(__file__).resolve().parent
+from brian_snn.cli.experiment import note, script
+from brian_snn.studies.subjects import mnist_subject
 
 #: Columns of the rows of one case: the step at which to stop, by each rule.
 RULES = ("certain", "certain with bounds", "settled")
 
 logger = logging.getLogger("early_stopping")
-
-
-def load_mnist(input_shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the official test digits, pixels as fractions, and their labels."""
-    root = os.environ.get("BRIAN_SNN_DATA", "")
-    path = Path(root) / "mnist" / "t10k-images-idx3-ubyte.gz"
-    if not (root and path.is_file()):
-        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds mnist/{path.name}.")
-    digits = load_images(path, input_shape)
-    assert digits.labels is not None, "the labels lie beside the digits"
-    return digits.images, digits.labels
 
 
 def run_batch(
@@ -89,16 +69,10 @@ def mean_bounds(tables: list[pd.DataFrame]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Convert, simulate case by case, store."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="the cases")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the numbers")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = json.loads(options.params.read_text("utf-8"))
-    path, _, calibration = load_demo()
-    network = convert(path, calibration.images)
-    images, labels = load_mnist(network.input_shape)
-    cases, start = {}, time.perf_counter()
+    options = script(__doc__, Path(__file__))
+    params = options.params
+    digits, cases = mnist_subject(), {}
+    network, images, labels = digits.network(), digits.test.images, digits.labels
     for case in params["cases"]:
         batches = [
             slice(k, min(k + params["batch"], case["images"])) for k in range(0, case["images"], params["batch"])
@@ -108,14 +82,7 @@ def main() -> None:
             "bounds": mean_bounds([table for _, table in runs])
         }
         logger.info("%s: %s", case["name"], {k: v for k, v in cases[case["name"]].items() if k != "bounds"})
-    record = {
-        "minutes": round((time.perf_counter() - start) / 60, 1),
-        "cases": cases,
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},
-        "params": params,
-    }
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "early_stopping.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    note(options, "early_stopping.json", {"cases": cases})
 
 
 if __name__ == "__main__":

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import os
-import platform
 import resource
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +16,7 @@ import pandas as pd
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.analysis.verify import compare_with_ann, verify
 from brian_snn.arrays import FloatArray
+from brian_snn.cli.experiment import keep, note, script
 from brian_snn.conversion.convert import convert
 from brian_snn.frontends.keras.applications import load_inception
 from brian_snn.frontends.keras.reference import reference_activations
@@ -30,6 +26,7 @@ from brian_snn.network.synapses import n_synapses
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import simulate
+from brian_snn.studies.subjects import data_path
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "benchmarks" / "peers"))
@@ -49,20 +46,12 @@ class Subject:
     weights: str
 
 
-def data_folder() -> Path:
-    """Return the folder of the weights and the photos."""
-    root = os.environ.get("BRIAN_SNN_DATA", "")
-    if not (root and (Path(root) / "photos").is_dir()):
-        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds photos/ and the weights.")
-    return Path(root)
-
-
-def prepare(root: Path, params: dict[str, Any]) -> Subject:
+def prepare(params: dict[str, Any]) -> Subject:
     """Convert Inception-V3, normalised on all photos, without its classifier."""
-    inception = load_inception(str(root / params["weights"]))
+    inception = load_inception(str(data_path(params["weights"])))
     side = inception.model.input_shape[1]
     black, white = inception.pixels
-    photo = root / params["photo"]
+    photo = data_path(params["photo"])
 
     def pixels(path: Path) -> FloatArray:
         return black + (white - black) * read_photo(path, side)
@@ -129,14 +118,10 @@ def run_case(case: dict[str, Any], subject: Subject, check: bool) -> tuple[pd.Da
 
 def main() -> None:
     """Convert, simulate, compare, store."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="the cases")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the tables")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = json.loads(options.params.read_text("utf-8"))
+    options = script(__doc__, Path(__file__))
+    params = options.params
     start = time.perf_counter()
-    subject = prepare(data_folder(), params)
+    subject = prepare(params)
     seconds = round(time.perf_counter() - start, 1)
     runs = {case["name"]: run_case(case, subject, check=not k) for k, case in enumerate(params["cases"])}
     network = subject.network
@@ -148,13 +133,9 @@ def main() -> None:
         "synapses": sum(n_synapses(network, p) for p in network.projections if p.source != INPUT),
         "seconds_to_convert": seconds,
         "cases": {name: costs for name, (_, costs) in runs.items()},
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},
-        "params": params,
     }
-    options.results.mkdir(parents=True, exist_ok=True)
-    tables = pd.concat([table for table, _ in runs.values()])
-    tables.to_csv(options.results / "layers.csv", index=False, float_format="%.5g")
-    (options.results / "costs.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    keep(options, {"layers": pd.concat([table for table, _ in runs.values()])}, digits={"layers": 5})
+    note(options, "costs.json", record)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import os
-import platform
 import shutil
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +15,19 @@ import numpy as np
 
 import brian_snn
 from brian_snn.analysis.operations import ann_operations, snn_operations
-from brian_snn.datasets import Dataset, load_demo, load_images
-from brian_snn.frontends.keras.files import load_model
+from brian_snn.cli.experiment import note, script
+from brian_snn.datasets import Dataset
 from brian_snn.network.network import Network
 from brian_snn.running.simulate import simulate
 from brian_snn.settings import Settings
-
-HERE = Path(__file__).resolve().parent
+from brian_snn.studies.subjects import mnist_subject
 
 logger = logging.getLogger("mnist")
 
 
-def test_digits() -> Dataset:
-    """Return the official test set."""
-    root = os.environ.get("BRIAN_SNN_DATA", "")
-    path = Path(root) / "mnist" / "t10k-images-idx3-ubyte.gz"
-    if not (root and path.is_file()):
-        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds mnist/{path.name}.")
-    return load_images(path, (28, 28, 1))
+def add_images(parser: ArgumentParser) -> None:
+    """Add the option for a shorter run."""
+    parser.add_argument("--images", type=int, default=None, help="classify the first so many digits only")
 
 
 def run_case(network: Network, digits: Dataset, settings: Settings, workers: int) -> dict[str, Any]:
@@ -86,21 +77,13 @@ def table(cases: list[dict[str, Any]], n_digits: int, keras_wrong: int, operatio
 
 def main() -> int:
     """Run all cases and store the numbers; return 1 if an identity does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="the cases")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the numbers")
-    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
-    parser.add_argument("--images", type=int, default=None, help="classify the first so many digits only")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = json.loads(options.params.read_text("utf-8"))
-    digits = test_digits()
-    digits = Dataset(digits.images[: options.images], digits.labels[: options.images], digits.source)
-    model_path, _, calibration = load_demo()
-    model = load_model(model_path)
-    scores = model.predict(digits.images, batch_size=500, verbose=0)
+    options = script(__doc__, Path(__file__), add_images)
+    params = options.params
+    subject = mnist_subject(options.images)
+    digits = subject.test
+    scores = subject.model.predict(digits.images, batch_size=500, verbose=0)
     keras_wrong = int(np.sum(scores.argmax(axis=1) != digits.labels))
-    network = brian_snn.convert(model, calibration.images, params["percentile"], params["normalisation"])
+    network = brian_snn.convert(subject.model, subject.calibration, params["percentile"], params["normalisation"])
     cases = []
     for reset in params["resets"]:
         for steps in params["steps"]:
@@ -114,12 +97,9 @@ def main() -> int:
         "cases": cases,
         "identities_in_all": sum(case["identities_in_all"] for case in cases),
         "workers": options.workers,
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},
-        "params": params,
     }
     logger.info("%s identities checked, all of them exact: %s", f"{record['identities_in_all']:,}", _all_hold(cases))
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "mnist.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    note(options, "mnist.json", record)
     return 0 if _all_hold(cases) else 1
 
 

@@ -6,10 +6,7 @@ import argparse
 import json
 import logging
 import os
-import platform
-import sys
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
+from brian_snn.cli.experiment import note, script
 from brian_snn.conversion.check import check_against_keras
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
@@ -28,20 +26,18 @@ from brian_snn.network.forward import iterate_forward
 from brian_snn.network.network import Network
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.running.simulate import simulate
+from brian_snn.studies.subjects import data_path
 
-HERE = Path(__file__).resolve().parent
 N_CLASSES = 1001
 GRID = 2.0**-24
 
 logger = logging.getLogger("mobilenet_v1")
 
 
-def data_folder() -> Path:
-    """Return the folder of the weights and the photos."""
-    root = os.environ.get("BRIAN_SNN_DATA", "")
-    if not (root and (Path(root) / "photos").is_dir()):
-        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds photos/ and the weights.")
-    return Path(root)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that leave something out, or put other photos in the place of some."""
+    parser.add_argument("--photos", type=Path, help="photos to classify; those of $BRIAN_SNN_DATA by default")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="cases to run; the others keep their stored numbers")
 
 
 def load_mobilenet(weights: Path, side: int) -> keras.Model:
@@ -156,19 +152,11 @@ def run_case(
 
 def main() -> None:
     """Convert, simulate case by case, compare, store."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="the cases")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the numbers")
-    parser.add_argument("--photos", type=Path, help="photos to classify; those of $BRIAN_SNN_DATA by default")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="cases to run; the others keep their stored numbers")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = json.loads(options.params.read_text("utf-8"))
-    root = data_folder()
-    model = load_mobilenet(root / params["weights"], params["side"])
-    calibration, _ = load_photos(root / "photos", params)
-    photos, labels = load_photos(options.photos or root / "photos", params)
+    options = script(__doc__, Path(__file__), add_options)
+    params = options.params
+    model = load_mobilenet(data_path(params["weights"]), params["side"])
+    calibration, _ = load_photos(data_path("photos"), params)
+    photos, labels = load_photos(options.photos or data_path("photos"), params)
     ann = model.predict(photos.astype(np.float32), verbose=0).astype(np.float64)
     folded = fold(read_model(model))
     path = options.results / "accuracy.json"
@@ -189,11 +177,8 @@ def main() -> None:
         "ann_margin": np.round(np.diff(np.sort(ann, axis=1)[:, -2:], axis=1)[:, 0], 2).tolist(),
         "limits": limit_rows,
         "cases": cases,
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("brian_snn", "brian2", "keras")},
-        "params": params,
     }
-    options.results.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    note(options, path.name, record)
 
 
 if __name__ == "__main__":

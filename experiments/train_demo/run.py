@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import os
-import platform
-import sys
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,9 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from brian_snn.cli.experiment import note, script
 from brian_snn.datasets import Dataset, load_images
+from brian_snn.studies.subjects import data_path
 
 HERE = Path(__file__).resolve().parent
 PACKAGE_DATA = HERE.parents[1] / "brian_snn" / "data"
@@ -130,11 +129,8 @@ def save_model(model: keras.Model, params: dict[str, Any], path: Path) -> None:
 
 def load_mnist() -> tuple[Dataset, Dataset]:
     """Return the official training and test set, pixels 0 to 255."""
-    root = os.environ.get("BRIAN_SNN_DATA", "")
-    if not (root and (Path(root) / "mnist").is_dir()):
-        sys.exit(f"BRIAN_SNN_DATA is {root!r}; it must name the folder that holds mnist/train-images-idx3-ubyte.gz.")
-    names = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
-    training, test = (load_images(Path(root) / "mnist" / name, INPUT_SHAPE, divide_by=1) for name in names)
+    paths = [data_path(f"mnist/{name}-images-idx3-ubyte.gz") for name in ("train", "t10k")]
+    training, test = (load_images(path, INPUT_SHAPE, divide_by=1) for path in paths)
     return training, test
 
 
@@ -149,15 +145,15 @@ def fractions(dataset: Dataset) -> NDArray[np.float32]:
     return (dataset.images / 255).astype(np.float32)
 
 
+def add_output(parser: ArgumentParser) -> None:
+    """Add the option that says where the model goes."""
+    parser.add_argument("--output", type=Path, default=PACKAGE_DATA, help="folder for the model and the digits")
+
+
 def main() -> None:
     """Train, measure, store."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--params", type=Path, default=HERE / "params.json", help="numbers and seeds")
-    parser.add_argument("--output", type=Path, default=PACKAGE_DATA, help="folder for the model and the digits")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the measured error")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = json.loads(options.params.read_text())
+    options = script(__doc__, Path(__file__), add_output)
+    params = options.params
     tf.config.threading.set_intra_op_parallelism_threads(params["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(params["threads"])
     keras.utils.set_random_seed(params["seed"])
@@ -172,11 +168,8 @@ def main() -> None:
 
     wrong, total = count_errors(model, test), len(test.images)
     logger.info("test error %.2f %% (%d of %d) after %.1f minutes", 100 * wrong / total, wrong, total, minutes)
-    versions = {"python": platform.python_version()} | {m.__name__: m.__version__ for m in (np, keras, tf)}
     record = {"test_errors": wrong, "test_images": total, "training_minutes": minutes}
-    options.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record | {"versions": versions, "params": params}, indent=2)
-    (options.results / "training.json").write_text(text + "\n")
+    note(options, "training.json", record, "numpy", "keras", "tensorflow")
 
 
 if __name__ == "__main__":

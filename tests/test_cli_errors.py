@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from brian_snn.cli import commands as basic
+from brian_snn.cli import simulate
 from brian_snn.errors import BrianSnnError
 from tests.command_line import fails_cleanly, simulate_command
 
@@ -157,6 +157,6 @@ def test_what_goes_wrong_in_a_run_is_one_line(cli_folder, tmp_path, capsys, monk
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(basic, "simulate", fail)
+    monkeypatch.setattr(simulate, "run", fail)
     arguments = [*simulate_command(cli_folder), "-o", tmp_path / "run"]
     assert fails_cleanly(capsys, arguments, tmp_path / "run") == f"brian-snn: error: {message}\n"

@@ -59,7 +59,7 @@ def test_every_option_that_is_shown_exists(path):
     text = path.read_text("utf-8")
     for line in re.findall(r"^(?:.* && )?(?:venv/bin/)?brian-snn (.+?)(?:  +#.*)?$", text, re.MULTILINE):
         # What the parser does not know is an error.
-        assert cli.build_parser().parse_args(line.split()).run is commands[line.split()[0]]
+        assert cli.build_parser().parse_args(line.split()).run == commands[line.split()[0]]
 
 
 def test_every_option_that_the_readme_names_in_its_sentences_exists():

@@ -151,8 +151,8 @@ def test_rows_of_the_command_line_are_written_safely(tmp_path):
 )
 def test_what_nobody_foresaw_is_one_line(tmp_path, error):
     code = (
-        "import sys\nfrom brian_snn.cli import commands, main\n"
-        f"def fail(*_): raise {error}\ncommands.cache = fail\nsys.exit(main.main(['cache', 'list']))"
+        "import sys\nfrom brian_snn.cli import cache, main\n"
+        f"def fail(*_): raise {error}\ncache.run = fail\nsys.exit(main.main(['cache', 'list']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

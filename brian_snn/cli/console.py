@@ -61,6 +61,11 @@ def table(rows: Sequence[Mapping[str, object]], text_columns: Sequence[str] = ()
     return result
 
 
+def megabytes(n_bytes: int) -> str:
+    """Return a number of bytes in MB."""
+    return f"{n_bytes / 1e6:.1f} MB"
+
+
 def verification_rows(report: pd.DataFrame) -> list[Mapping[str, object]]:
     """Return a row per population of the report of `brian_snn.verify`: the largest residual charge by equation."""
     rows: list[Mapping[str, object]] = []

@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brian_snn.cli.options import FAILED, PERCENTILE_HELP, add_output
+from brian_snn.cli.options import FAILED, add_output
 from brian_snn.errors import SettingError
 from brian_snn.setting_options import add_knobs
-from brian_snn.settings import Execution, Settings
+from brian_snn.settings import Conversion, Execution, Settings
 
 if TYPE_CHECKING:
     from brian_snn.studies.study import Measured, Study
@@ -92,20 +92,24 @@ class _Default:
         return str(self.entry.study.small[self.name])
 
 
-#: Options that are no settings of a simulation.
+#: Options that are no knobs, or are called by the name of one.
 _OTHERS: dict[str, dict[str, Any]] = {
     "weights": {
-        "required": True, "metavar": "imagenet|PATH", "help": "imagenet: Keras downloads them; or a file of weights"
+        "required": True,
+        "default": None,
+        "metavar": "imagenet|PATH",
+        "help": "imagenet: Keras downloads them; or a file of weights",
     },
-    "photo": {"type": Path, "required": True, "metavar": "PATH", "help": "photo to show, JPEG or PNG"},
+    "photo": {"type": Path, "required": True, "default": None, "metavar": "PATH", "help": "photo to show, JPEG or PNG"},
     "calibration": {
-        "type": Path, "metavar": "FOLDER", "help": "photos that set lambda; those beside the photo by default"
+        "type": Path,
+        "default": None,
+        "metavar": "FOLDER",
+        "help": "photos that set lambda; those beside the photo by default",
     },
-    "percentile": {"type": float, "metavar": "P", "help": PERCENTILE_HELP},
     "clamp": {"type": int, "metavar": "STEPS", "help": "of the second simulation"},
     "images": {"type": int, "metavar": "N", "help": "digits to simulate"},
-    "workers": {"type": int, "metavar": "N", "help": "processes to run side by side"},
-}  # fmt: skip
+}
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -124,14 +128,14 @@ def add_options(parser: ArgumentParser) -> None:
 
 def _add_options_of(entry: FigureEntry, parser: ArgumentParser) -> None:
     """Add the options of one figure."""
-    given = {name: _Default(entry, name) for name in entry.options}
-    settings = [name for name in entry.options if name not in _OTHERS]
-    add_knobs(parser.add_argument_group("settings of the simulation"), Settings, settings, **given)
+    defaults = {name: _Default(entry, name) for name in entry.options} | {"workers": 1}
+    knobs = [name for name in entry.options if name not in _OTHERS]
+    add_knobs(parser.add_argument_group("settings of the simulation"), Settings, knobs, **defaults)
     for name in entry.options:
         if name in _OTHERS:
-            needed = name in ("weights", "photo", "calibration")
-            default = None if needed else 1 if name == "workers" else given[name]
-            parser.add_argument(f"--{name}", default=default, **_OTHERS[name])
+            parser.add_argument(f"--{name}", **{"default": defaults[name]} | _OTHERS[name])
+    for record in (Conversion, Execution):
+        add_knobs(parser, record, knobs, **defaults)
     if entry.name != "s1":
         text = f"measure with the numbers of experiments/{entry.name}, as large as they are, and no others"
         parser.add_argument("--full", action="store_true", help=text)

@@ -213,7 +213,7 @@ def tried(kind, numbers, good):
 def prepare(folder):
     """Import what takes long, and write the good files in a fork: TensorFlow must not have been at work before one."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    for module in ("brian_snn.cli.commands", "brian_snn.cli.sweep", "brian_snn.photos", "keras", "tensorflow"):
+    for module in ("brian_snn.results.load", "brian_snn.cli.sweep", "brian_snn.photos", "keras", "tensorflow"):
         import_module(module)
     return run_limited(write_good_files, folder, limits=LIMITS).kind
 

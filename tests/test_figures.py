@@ -14,7 +14,7 @@ from brian_snn.__main__ import main
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.cli.figure import FIGURES
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.depth import plot_depth
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn.conversion.check import check_against_keras
+from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES
@@ -74,7 +74,7 @@ def test_reading_leaves_the_model_as_it_was(case):
     model = HAND_PICKED[case]()
     config, weights, trainable = model.to_json(), model.get_weights(), [layer.trainable for layer in model.layers]
     network = fold(read_model(model))
-    check_against_keras(model, network, images_for(model, 2))
+    check_against_reference(model, network, images_for(model, 2))
     assert model.to_json() == config
     assert [layer.trainable for layer in model.layers] == trainable
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
@@ -202,7 +202,7 @@ def test_an_adapted_normalization_is_read():
     network, images = fold(read_model(model)), images_for(model, 3)
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(forward(network, images)[network.output.name], expected, rtol=0, atol=1e-5)
-    assert max(check_against_keras(model, network, images).values()) < 1e-12
+    assert max(check_against_reference(model, network, images).values()) < 1e-12
 
 
 # --- agreement ------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_wrong_weights_are_found(target):
 
     network = replace(network, projections=tuple(broken(p) for p in network.projections))
     with pytest.raises(ModelError, match=f"population '{target}': it differs from what Keras computes"):
-        check_against_keras(model, network, images)
+        check_against_reference(model, network, images)
 
 
 DEEP = {
@@ -269,7 +269,7 @@ def test_deep_networks_agree_with_keras(build):
     import keras
 
     model = trained_like(build(keras.applications), seed=2)
-    errors = check_against_keras(model, fold(read_model(model)), images_for(model, 1))
+    errors = check_against_reference(model, fold(read_model(model)), images_for(model, 1))
     assert max(errors.values()) < 1e-10
 
 
@@ -285,4 +285,4 @@ def test_functions_of_tensorflow_are_activations(name, operation, ceiling):
     images = np.random.default_rng(1).normal(size=(5, 3))
     last = read_model(model).nodes[-1]
     assert (last.operation, last.parameters.get("ceiling")) == (operation, ceiling)
-    check_against_keras(model, fold(read_model(model)), images)
+    check_against_reference(model, fold(read_model(model)), images)

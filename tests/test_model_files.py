@@ -176,7 +176,8 @@ def test_loading_says_nothing(tmp_path):
     model.compile("adam", "sparse_categorical_crossentropy")
     model.save(tmp_path / "model.h5")
     script = (
-        "import sys; from brian_snn.frontends.keras.reader import load_model, read_model; "
+        "import sys; from brian_snn.frontends.keras.files import load_model\n"
+        "from brian_snn.frontends.keras.reader import read_model\n"
         "print(len(read_model(load_model(sys.argv[1])).nodes))"
     )
     command = [sys.executable, "-c", script, tmp_path / "model.h5"]

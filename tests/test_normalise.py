@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brian_snn.conversion.check import check_against_keras
+from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.errors import DataError, ModelError, SettingError
@@ -47,7 +47,7 @@ def test_activations_are_unchanged_up_to_the_scale(cases, name, normalisation):
 @pytest.mark.parametrize("name, normalisation", BOTH)
 def test_normalised_network_agrees_with_keras(cases, name, normalisation):
     model, network, images = cases(name)
-    errors = check_against_keras(model, normalise(network, images, 99.9, normalisation), images, 1e-5)
+    errors = check_against_reference(model, normalise(network, images, 99.9, normalisation), images, 1e-5)
     assert max(errors.values()) < 1e-12
 
 

@@ -10,7 +10,7 @@ import brian_snn
 from brian_snn.conversion.fold import fold
 from brian_snn.errors import DataError, ModelError
 from brian_snn.frontends.keras.reader import read_model
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.network.file import read_network
 from brian_snn.network.forward import forward
 from brian_snn.network.output import activate

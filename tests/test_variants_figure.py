@@ -6,7 +6,7 @@ import pytest
 
 import brian_snn
 from brian_snn.analysis.operations import snn_operations
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.plotting.style import INK
 from brian_snn.plotting.variants import plot_variants
 from brian_snn.running.simulate import simulate

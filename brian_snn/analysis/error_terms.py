@@ -65,7 +65,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
-from brian_snn.frontends.keras.maps import Map, keras_projection
+from brian_snn.frontends.table import Map, projection_map
 from brian_snn.network.parameters import input_currents, scaled_parameters
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
@@ -242,7 +242,7 @@ def _maps_by_source(measured: Measured, population: Population) -> dict[str, lis
     maps: dict[str, list[Map]] = {}
     for p in measured.parameters.network.into(population.name):
         if p.source != INPUT:
-            maps.setdefault(p.source, []).append(keras_projection(p, population.size))
+            maps.setdefault(p.source, []).append(projection_map(p, population.size))
     return maps
 
 

@@ -1,6 +1,6 @@
 """What arrives at a population, computed by Keras from images, spike counts and spikes.
 
-The weights of the network are put into Keras' own layers (`brian_snn.frontends.keras.maps`), so nothing here shares
+The weights of the network are put into Keras' own layers (`brian_snn.frontends.table`), so nothing here shares
 code with what connects the simulated neurons.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.frontends.keras.maps import Map, keras_projection
+from brian_snn.frontends.table import Map, projection_map
 from brian_snn.network.forward import image_parts
 from brian_snn.network.grid import on_grid
 from brian_snn.network.parameters import Parameters
@@ -36,7 +36,7 @@ class Inputs:
         self._population = population
         self._bias = parameters.network[population.name].bias.ravel()
         self._maps: list[tuple[Projection, Map]] = [
-            (p, keras_projection(p, population.size)) for p in parameters.network.into(population.name)
+            (p, projection_map(p, population.size)) for p in parameters.network.into(population.name)
         ]
         sizes = [n for p, _ in self._maps for n in (p.geometry.n_in, p.geometry.n_out)]
         self.largest_size = max([population.size, *sizes])

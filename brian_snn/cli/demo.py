@@ -29,8 +29,7 @@ from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, first_images, load_demo
 from brian_snn.escaping import csv_safe
 from brian_snn.files import check_target, files_in, staged_folder
-from brian_snn.frontends.keras.files import load_model
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import load_model, reference_activations
 from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.plotting.accuracy import plot_accuracy

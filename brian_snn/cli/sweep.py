@@ -41,7 +41,7 @@ from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.escaping import csv_safe
 from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
-from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.table import load_model
 from brian_snn.knobs import from_plain
 from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of

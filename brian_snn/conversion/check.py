@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.conversion.probes import probe_images
 from brian_snn.errors import ModelError
-from brian_snn.frontends.keras.reference import _batches, _reference_batches
+from brian_snn.frontends.table import front_end_of, in_batches
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
 
 
-def check_against_keras(
+def check_against_reference(
     model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5, batch_size: int = 32
 ) -> dict[str, float]:
-    """Compare every population of the network with what Keras computes for it, in float64.
+    """Compare every population of the network with what its framework computes for it, in float64.
 
     A few random images around the range of those given (`brian_snn.conversion.probes`) are compared as well, since a
     pixel that is always black, or a neuron that is always silent, hides the weights behind it.
 
     Parameters
     ----------
-    model : keras.Model
+    model
         The model that was converted.
     network : Network
         Folded, normalised or not, not yet rounded.
@@ -47,15 +47,16 @@ def check_against_keras(
     ModelError
         If a population differs by more; the message names it.
     """
-    compared = [*((0, batch) for batch in _batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
+    compared = [*((0, batch) for batch in in_batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
     kinds, batches = zip(*compared, strict=True)
     largest = {population.name: np.zeros(kinds[-1] + 1) for population in network.populations}
     differences = {name: np.zeros(kinds[-1] + 1) for name in largest}
-    references = _reference_batches(model, network, batches, "float64")
+    front_end = front_end_of(model)
+    references = front_end.references(model, network, batches, "float64")
     for kind, batch, reference in zip(kinds, batches, references, strict=True):
         for name, values in forward(network, batch).items():
             if kind and not np.isfinite(reference[name]).all():
-                # So far from the images that numbers overflow, Keras has nothing to compare with.
+                # So far from the images that numbers overflow, it has nothing to compare with.
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
                 error = np.abs(values * network[name].scale - reference[name]).max()
@@ -65,15 +66,15 @@ def check_against_keras(
     relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
     for name, of_kinds in relative.items():
         if not np.all(of_kinds <= tolerance):
-            raise ModelError(_disagreement(name, of_kinds, tolerance))
+            raise ModelError(_disagreement(name, front_end.name, of_kinds, tolerance))
     return {name: float(of_kinds.max()) for name, of_kinds in relative.items()}
 
 
-def _disagreement(name: str, errors: FloatArray, tolerance: float) -> str:
+def _disagreement(name: str, framework: str, errors: FloatArray, tolerance: float) -> str:
     """Return the message about a population that differs, on the images given or, after those, on random ones."""
     first = int(np.argmin(errors <= tolerance))
     where = "random images" if first else "the images"
     return (
-        f"population {name!r}: it differs from what Keras computes by {errors[first]:.2g} of its largest activation on "
-        f"{where}, more than {tolerance:g}; the layer is not converted faithfully."
+        f"population {name!r}: it differs from what {framework} computes by {errors[first]:.2g} of its largest "
+        f"activation on {where}, more than {tolerance:g}; the layer is not converted faithfully."
     )

@@ -1,16 +1,17 @@
 """From a trained model to a spiking network: the stages of the conversion, in order.
 
-=======================  =================================================  ===========================================
-stage                    takes                                              gives
-=======================  =================================================  ===========================================
-`load_model`             path of a ``.keras`` or ``.h5`` file               Keras model
-`read_model`             Keras model                                        `LayerGraph`, a record of every layer
-`fold`                   `LayerGraph`                                       `Network`, linear layers folded, lambda = 1
-`check_images`           calibration images, shape of the model's input     the same as float64, finite, of that shape
-`normalise`              `Network`, images, percentile, normalisation       `Network`, rates at most about r_max
-`check_against_keras`    Keras model, `Network`, images                     nothing; raises where the two disagree
-`round_to_grid`          `Network`, grid                                    `Network` whose sums are exact in float64
-=======================  =================================================  ===========================================
+=========================  ===============================================  ===========================================
+stage                      takes                                            gives
+=========================  ===============================================  ===========================================
+`load_model`               path of a file                                   the model, of whatever framework
+`FrontEnd.read`            model                                            `LayerGraph`, a record of every layer
+`convertible`              `LayerGraph`, a layer to stop at                 `LayerGraph` of what can be converted
+`fold`                     `LayerGraph`                                     `Network`, linear layers folded, lambda = 1
+`check_images`             calibration images, shape of the model's input   the same as float64, finite, of that shape
+`normalise`                `Network`, images, percentile, normalisation     `Network`, rates at most about r_max
+`check_against_reference`  model, `Network`, images                         nothing; raises where the two disagree
+`round_to_grid`            `Network`, grid                                  `Network` whose sums are exact in float64
+=========================  ===============================================  ===========================================
 
 `convert` calls them and adds the provenance. No stage changes what it is given.
 """
@@ -26,13 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from brian_snn.conversion.check import check_against_keras
+from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
-from brian_snn.frontends.keras.files import load_model
-from brian_snn.frontends.keras.reader import read_model
+from brian_snn.frontends.table import FrontEnd, convertible, front_end_of, load_model
 from brian_snn.network.network import Network
 from brian_snn.settings import Conversion
 from brian_snn.version import __version__
@@ -46,16 +46,16 @@ def convert(
     grid: float = 2**-24,
     until: str | None = None,
 ) -> Network:
-    """Convert a trained Keras model to a network of spiking neurons.
+    """Convert a trained model to a network of spiking neurons.
 
     The scale lambda of a population is a percentile of its positive activations over the calibration images; weights
     become ``W lambda_source / lambda``, biases ``b / lambda``, and both are rounded to multiples of `grid`. Before the
-    rounding every population is compared with what Keras computes for the calibration images.
+    rounding every population is compared with what its own framework computes for the calibration images.
 
     Parameters
     ----------
     model : keras.Model, str or Path
-        A model, or the file of one.
+        A model of a framework in `brian_snn.frontends.table`, or the file of one.
     calibration_images : (n_images, *input_shape) array_like, str or Path
         Images like those that the model was trained on, or a file or folder of them that
         `brian_snn.datasets.load_images` reads.
@@ -79,7 +79,7 @@ def convert(
     ------
     ModelError
         If the model cannot be read, a layer has no spiking form or there is no layer `until`, or if the result
-        disagrees with Keras.
+        disagrees with the model.
     DataError
         If the calibration images are not finite numbers of the model's input shape.
     SettingError
@@ -89,21 +89,23 @@ def convert(
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
+    front_end = front_end_of(model)
+    graph = convertible(front_end.read(model), conversion.until)
     with np.errstate(over="ignore", invalid="ignore"):
-        folded = fold(read_model(model, conversion.until))
+        folded = fold(graph)
     require_finite(folded, "when its linear layers are folded into one")
     if isinstance(calibration_images, str | Path):
         images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
     else:
         images = check_images(calibration_images, folded.input_shape, "calibration images")
     network = normalise(folded, images, conversion.percentile, conversion.normalisation)
-    check_against_keras(model, network, images)
-    return replace(round_to_grid(network, conversion.grid), provenance=_provenance(model, path, until))
+    check_against_reference(model, network, images)
+    return replace(round_to_grid(network, conversion.grid), provenance=_provenance(graph.name, front_end, path, until))
 
 
-def _provenance(model: Any, path: Path | None, until: str | None) -> dict[str, str]:
+def _provenance(name: str, front_end: FrontEnd, path: Path | None, until: str | None) -> dict[str, str]:
     """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
-    versions = {"brian_snn": __version__, "keras": version("keras"), "numpy": np.__version__}
+    versions = {"brian_snn": __version__, **{p: version(p) for p in front_end.packages}, "numpy": np.__version__}
     source = {"file": shown(path.name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
     part = {} if until is None else {"until": until}
-    return {"model": shown(str(model.name)), **part, **source, **versions}
+    return {"model": shown(name), **part, **source, **versions}

@@ -1,4 +1,4 @@
-"""A Keras model as neutral records: what `keras_reader.read_model` returns and `fold.fold` takes.
+"""A model as neutral records: what a front end reads and `brian_snn.conversion.fold` takes.
 
 A layer with a fused activation is two nodes. Shapes and axes leave out the batch axis; kernels have the layouts of
 `brian_snn.network.records`. The operations and their parameters:
@@ -19,6 +19,7 @@ pad, crop       margins: (before, after) per axis
 concatenate     axis
 add             coefficients, one per input
 identity
+unreadable      what cannot be converted: the node carries its error
 =============== ====================================================================================================
 """
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from brian_snn.errors import ModelError
 from brian_snn.network.records import LayerPath
 
 
@@ -37,7 +39,7 @@ class LayerNode:
     Parameters
     ----------
     name, class_name : str
-        Of the Keras layer.
+        Of the layer, as its framework calls it.
     path : LayerPath
         Where the layer is called.
     operation : str
@@ -48,6 +50,8 @@ class LayerNode:
         Positions of the nodes that it reads, in `LayerGraph.nodes`.
     output_shape : tuple of int
         Without the batch axis.
+    error : ModelError, optional
+        Why it cannot be converted, which is raised if it is needed.
     """
 
     name: str
@@ -57,6 +61,7 @@ class LayerNode:
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[int, ...] = ()
     output_shape: tuple[int, ...] = ()
+    error: ModelError | None = None
 
     @property
     def label(self) -> str:
@@ -91,3 +96,9 @@ class LayerGraph:
     def consumers(self, node: int) -> list[int]:
         """Return the positions of the nodes that read a node."""
         return [i for i, other in enumerate(self.nodes) if node in other.inputs]
+
+    def require_readable(self) -> None:
+        """Raise the error of the first node that cannot be converted."""
+        for node in self.nodes:
+            if node.error is not None:
+                raise node.error

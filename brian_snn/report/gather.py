@@ -20,9 +20,7 @@ from brian_snn.analysis.dynamics import Replay
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import READ_ERRORS, DataError
-from brian_snn.frontends.keras.files import load_model
-from brian_snn.frontends.keras.reference import reference_activations
-from brian_snn.frontends.keras.walk import walk
+from brian_snn.frontends.table import front_end_of, front_end_of_file, load_model, reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
@@ -55,8 +53,8 @@ class Sample:
         What computed them, in two or three words.
     origin : str
         The same in a sentence.
-    is_keras : bool
-        Whether it was the Keras model.
+    is_trained : bool
+        Whether it was the trained model.
     """
 
     result: Result
@@ -64,7 +62,7 @@ class Sample:
     activations: Mapping[str, FloatArray]
     ann: str
     origin: str
-    is_keras: bool = False
+    is_trained: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
     folder : Path
         As `brian_snn.simulate` or ``brian-snn simulate`` wrote it.
     model : Path, optional
-        File of the Keras model that was converted; without it the activations are those of the converted network.
+        File of the model that was converted; without it the activations are those of the converted network.
     replay : "auto", "all" or int
         Images whose dynamics `brian_snn.verify` replays.
 
@@ -136,28 +134,28 @@ def _sample(result: Result, model: Path | None) -> Sample:
     if model is None:
         origin = (
             "The activations are those of the converted network itself: its own forward pass without spikes, in "
-            "float64. Give the Keras model with --model to compare with Keras."
+            "float64. Give the trained model with --model to compare with it."
         )
         return Sample(chosen, numbers, own, "network without spikes", origin)
-    activations = _keras_activations(model, network, chosen.images)
+    activations, framework = _trained_activations(model, network, chosen.images), front_end_of_file(model).name
     difference = _largest_difference(model, own, activations, _TOLERANCE + _GRID_STEPS * network.grid)
     origin = (
-        f"The activations are those that Keras computes with {model.name}. They differ from those of the converted "
-        f"network without spikes by at most {difference:.2g} of the largest activation of a layer."
+        f"The activations are those that {framework} computes with {model.name}. They differ from those of the "
+        f"converted network without spikes by at most {difference:.2g} of the largest activation of a layer."
     )
-    return Sample(chosen, numbers, activations, "trained network (Keras)", origin, True)
+    return Sample(chosen, numbers, activations, f"trained network ({framework})", origin, True)
 
 
-def _keras_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:
+def _trained_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:
     """Return what the model computes; a pixel that is coded as spikes is its own activation."""
     model, converted = load_model(path), uncoded_network(network)
-    steps = walk(model)
-    if steps[0].output_shape != network.input_shape:
+    graph = front_end_of(model).read(model)
+    if graph.input_shape != network.input_shape:
         raise DataError(
-            f"{path.name} takes images of shape {steps[0].output_shape}, the simulated network {network.input_shape}; "
+            f"{path.name} takes images of shape {graph.input_shape}, the simulated network {network.input_shape}; "
             "name the model that was converted."
         )
-    missing = {path for p in converted.populations for path in p.reference} - {step.path for step in steps}
+    missing = {path for p in converted.populations for path in p.reference} - {node.path for node in graph.nodes}
     if missing:
         raise DataError(f"{path.name} has no layer {str(min(missing))!r}; name the model that was converted.")
     activations = reference_activations(model, converted, images)

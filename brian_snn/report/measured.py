@@ -71,7 +71,7 @@ def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Map
         f"spiking network, all {len(every)} images": (predictions, every),
         f"trained network on the grid, without spikes, all {len(every)} images": (trained, every),
     }
-    if run.sample.is_keras:
+    if run.sample.is_trained:
         logits = run.sample.activations[run.result.network.output.name]
         rows[f"{run.sample.ann}, {len(numbers)} images"] = (answer_of(run.result.network).of(logits), numbers)
     result: list[Mapping[str, object]] = []

@@ -18,6 +18,7 @@ from brian_snn.analysis.operations import (
     uneven_fan_out,
 )
 from brian_snn.arrays import FloatArray
+from brian_snn.frontends.table import scores_of
 from brian_snn.network.network import Network
 from brian_snn.plotting.style import Figure
 from brian_snn.plotting.trade_off import plot_trade_off
@@ -135,7 +136,7 @@ def _measure_one(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the curves of a data set and the row of its trained network."""
     images, steps = subject.test.images, params["steps"]
-    scores = subject.model.predict(images, batch_size=500, verbose=0)
+    scores = scores_of(subject.model, images)
     curves, trained = [], pd.DataFrame()
     for percentile in params["percentiles"]:
         with watcher.stage(f"convert, percentile {percentile:g}"):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brian_snn.arrays import FloatArray
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.style import Figure

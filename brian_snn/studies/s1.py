@@ -23,7 +23,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.errors import SettingError
 from brian_snn.frontends.keras.applications import Inception, load_inception, pool_branch_layer
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.photos import photo_files, read_photo
 from brian_snn.plotting.figure_s1 import FigureS1, plot_figure_s1, save_data

@@ -13,8 +13,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.conversion.convert import convert
 from brian_snn.datasets import Dataset, first_images, load_demo, load_images
 from brian_snn.errors import DataError, SettingError
-from brian_snn.frontends.keras.files import load_model
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import load_model, reference_activations
 from brian_snn.network.network import Network
 
 _VARIABLE = "BRIAN_SNN_DATA"

@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from brian_snn.datasets import Dataset, first_images, load_images
-from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.table import load_model
 from brian_snn.studies.subjects import Classifier
 
 INPUT_SHAPE = (28, 28, 1)

@@ -19,7 +19,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.cli.experiment import keep, note, script
 from brian_snn.conversion.convert import convert
 from brian_snn.frontends.keras.applications import load_inception
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
 from brian_snn.network.synapses import n_synapses

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.cli.experiment import note, script
-from brian_snn.conversion.check import check_against_keras
+from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, round_to_grid
 from brian_snn.frontends.keras.reader import read_model
@@ -59,7 +59,7 @@ def load_photos(folder: Path, params: dict[str, Any]) -> tuple[FloatArray, NDArr
 def calibrated(folded: Network, model: keras.Model, photos: FloatArray, case: dict[str, Any]) -> Network:
     """Return the network normalised on some photos, checked against Keras."""
     network = normalise(folded, photos, case["percentile"], case["normalisation"])
-    check_against_keras(model, network, photos[:1])
+    check_against_reference(model, network, photos[:1])
     return round_to_grid(network, GRID)
 
 

@@ -6,7 +6,7 @@ import pytest
 from brian_snn import convert, simulate
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.error import error_account
-from brian_snn.frontends.keras.reference import reference_activations
+from brian_snn.frontends.table import reference_activations
 from tests.models import HAND_PICKED, images_for
 
 # At most a few hundred terms of size 1 to 10 are added up for one neuron.

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import import_keras
+from brian_snn.frontends.table import Map
 from brian_snn.network.records import Geometry, Projection
-
-#: From (n_images, *shape of the source) to (n_images, size of the target).
-Map = Callable[[NDArray[Any]], FloatArray]
 
 
 def keras_projection(projection: Projection, target_size: int) -> Map:

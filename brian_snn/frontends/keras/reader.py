@@ -5,55 +5,67 @@ The modules of this package are the only ones that import Keras, and only when t
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
+from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.layers import Operations, read_layer
-from brian_snn.frontends.keras.until import cut
 from brian_snn.frontends.keras.walk import Step, walk
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
-from brian_snn.frontends.sizes import check_sizes
+from brian_snn.frontends.table import convertible
 
 
-def read_model(model: Any, until: str | None = None) -> LayerGraph:
-    """Read a Keras model, or what a layer of it needs.
+def read_layers(model: Any) -> LayerGraph:
+    """Read a Keras model.
 
     Parameters
     ----------
     model : keras.Model
         Functional or Sequential, with one input and one output; nested models are laid open. It is not changed.
-    until : str, optional
-        The layer at which to stop, ``outer/inner`` for nested models; the batch norm and the ReLU that follow it belong
-        to it. What comes after it is not read and may hold anything.
 
     Returns
     -------
     graph : LayerGraph
-        Its layers as records of numbers and arrays.
+        Its layers as records of numbers and arrays. What cannot be converted is a node that carries its error.
+
+    Raises
+    ------
+    ModelError
+        If the model as a whole cannot be read.
+    """
+    import_keras()
+    steps = walk(model)
+    nodes = [LayerNode("input", "InputLayer", steps[0].path, "input", output_shape=steps[0].output_shape)]
+    last_node = [0]
+    for step in steps[1:]:
+        inputs = tuple(last_node[i] for i in step.inputs)
+        try:
+            nodes += _nodes_of(step, _operations(steps, step), inputs, len(nodes))
+        except ModelError as error:
+            kind = type(step.layer).__name__
+            nodes.append(
+                LayerNode(step.layer.name, kind, step.path, "unreadable", {}, inputs, step.output_shape, error)
+            )
+        last_node.append(len(nodes) - 1)
+    return LayerGraph(model.name, tuple(nodes))
+
+
+def read_model(model: Any, until: str | None = None) -> LayerGraph:
+    """Read a Keras model, or what a layer of it needs, all of which can be converted.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As for `read_layers`.
+    until : str, optional
+        The layer at which to stop: see `brian_snn.frontends.until.cut`.
 
     Raises
     ------
     ModelError
         If a layer or the model cannot be converted, or is too large; the message names the layer and its class.
     """
-    import_keras()
-    steps, target = walk(model), None
-    if until is not None:
-        steps, target = cut(steps, until, partial(_operation_names, steps))
-    nodes = [LayerNode("input", "InputLayer", steps[0].path, "input", output_shape=steps[0].output_shape)]
-    last_node = [0]
-    for step in steps[1:]:
-        inputs = tuple(last_node[i] for i in step.inputs)
-        nodes += _nodes_of(step, _operations(steps, step), inputs, len(nodes))
-        last_node.append(len(nodes) - 1)
-    check_sizes(nodes)
-    return LayerGraph(model.name, tuple(nodes), None if target is None else last_node[target])
-
-
-def _operation_names(steps: list[Step], step: Step) -> list[str]:
-    """Return what one call of a layer does, without the numbers."""
-    return [name for name, _ in _operations(steps, step)]
+    return convertible(read_layers(model), until)
 
 
 def _operations(steps: list[Step], step: Step) -> Operations:

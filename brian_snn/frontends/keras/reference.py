@@ -18,10 +18,10 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import LayerPath, Population, Projection
 
 
-def reference_activations(
-    model: Any, network: Network, images: NDArray[np.generic], batch_size: int = 32, dtype: str | None = None
-) -> dict[str, FloatArray]:
-    """Return what Keras computes for every population: after the ReLU, for the readout before its activation.
+def reference_batches(
+    model: Any, network: Network, batches: Iterable[NDArray[np.generic]], dtype: str | None
+) -> Iterator[dict[str, FloatArray]]:
+    """Yield what Keras computes for every population, of one batch after the other.
 
     Parameters
     ----------
@@ -29,34 +29,16 @@ def reference_activations(
         The model that was converted. Its layers are called one by one; it is not changed.
     network : Network
         What it was folded into.
-    images : (n_images, *input_shape) array
+    batches : iterable of (n_images, *input_shape) array
         Pixels as the model takes them.
-    batch_size : int
-        Images that go through the model at a time.
     dtype : str, optional
         Precision in which copies of the layers compute, such as ``float64``; by default the model's own.
 
-    Returns
-    -------
+    Yields
+    ------
     activations : dict of (n_images, *shape) float array
-        By population name, in the units of the model.
+        By population name, in the units of the model: after the ReLU, for the readout before its activation.
     """
-    parts = list(_reference_batches(model, network, _batches(images, batch_size), dtype))
-    return {
-        population.name: np.concatenate([part[population.name] for part in parts]) for population in network.populations
-    }
-
-
-def _batches(images: NDArray[np.generic], batch_size: int) -> Iterator[NDArray[np.generic]]:
-    """Yield the images in batches."""
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]
-
-
-def _reference_batches(
-    model: Any, network: Network, batches: Iterable[NDArray[np.generic]], dtype: str | None
-) -> Iterator[dict[str, FloatArray]]:
-    """Yield the reference activations of one batch after the other."""
     keras = import_keras()
     wanted = {path for population in network.populations for path in population.reference}
     steps = walk(model)

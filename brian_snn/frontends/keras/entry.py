@@ -1,0 +1,31 @@
+"""The front end for Keras, as the table of front ends has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.arrays import FloatArray
+from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.maps import keras_projection
+from brian_snn.frontends.keras.reader import read_layers
+from brian_snn.frontends.keras.reference import reference_batches
+from brian_snn.frontends.table import FrontEnd
+
+
+def _scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
+    """Return the model's own outputs."""
+    return np.asarray(model.predict(np.asarray(images), batch_size=500, verbose=0), np.float64)
+
+
+FRONT_END = FrontEnd(
+    name="Keras",
+    packages=("keras",),
+    load=load_model,
+    read=read_layers,
+    references=reference_batches,
+    scores=_scores,
+    projection_map=keras_projection,
+)

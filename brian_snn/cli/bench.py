@@ -1,38 +1,72 @@
-"""``brian-snn bench``: what a simulation costs on this machine, in every way to run it."""
+"""``brian-snn bench``: how long a simulation takes here, in every way to run it, and that none changes a spike.
+
+Every way is called once uncounted, which compiles and warms up. The rounds that count go through all ways in turn, so
+that a machine that is slow for a while is so for all of them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import platform
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
 from brian_snn import load_network
+from brian_snn.arrays import FloatArray
 from brian_snn.checks import whole_number
 from brian_snn.cli.console import Stages, new_console, table
 from brian_snn.cli.options import FAILED
-from brian_snn.cli.timing import Call, Configuration, Workload, configurations, measure
 from brian_snn.conversion.convert import convert
 from brian_snn.datasets import first_images, load_demo, load_images
 from brian_snn.errors import SettingError
 from brian_snn.escaping import csv_safe, shown
 from brian_snn.files import check_target, staged_file
+from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.network.records import INPUT
 from brian_snn.network.synapses import n_synapses
 from brian_snn.processors import usable_processors
+from brian_snn.running.simulate import simulate
 from brian_snn.setting_options import settings_from, settings_options
-from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.job import make_job
+from brian_snn.settings import FloatType, ProjectionMode, Recording, Settings
+from brian_snn.simulation.job import cut, make_job, run_inputs
 
-Row = Mapping[str, object]
+#: Networks of more synapses are timed with shared kernels only: explicit ones would take more than half a gigabyte.
+EXPLICIT_LIMIT = 10_000_000
+
+
+class Way(NamedTuple):
+    """One way to simulate."""
+
+    projection: ProjectionMode
+    float_type: FloatType
+    workers: int
+
+    def __str__(self) -> str:
+        """Return its name among the others."""
+        return f"{self.projection}, {self.float_type}, workers {self.workers}"
+
+
+class Call(NamedTuple):
+    """One simulation of all images.
+
+    Its time, in s, in which processes start, take their weights, simulate, and their records are read; that of the
+    compiler, None for a build found in the cache; synaptic events of all images; a hash of all spike counts.
+    """
+
+    run_s: float
+    compile_s: float | None
+    events: int
+    counts_sha256: str
 
 
 def run(arguments: Namespace) -> int:
@@ -42,13 +76,17 @@ def run(arguments: Namespace) -> int:
     workers = sorted({whole_number("--workers", number, 1) for number in arguments.workers})
     if arguments.output is not None:
         check_target(arguments.output, "file", arguments.force)
-    workload = _workload(console, arguments, settings)
-    calls = measure(console, workload, list(configurations(console, workload, workers)), rounds)
-    first = next(iter(calls.values()))[0]
-    frame = pd.DataFrame([_row(way, of_way, first, len(workload.images)) for way, of_way in calls.items()])
-    facts = _facts(workload, first, rounds)
-    console.print("", _measured(facts), "", table(_shown(frame), ("projection", "type")), "", sep="\n")
-    console.print(_verdict(frame))
+    name, network, images = _workload(console, arguments)
+    # With Poisson input the pixels are neurons, and have synapses.
+    network = make_job(network, settings, Recording()).network
+    ways = _ways(console, network, images, settings, workers)
+    calls = _measure(console, network, images, settings, ways, rounds)
+    first = calls[ways[0]][0]
+    frame = pd.DataFrame([_row(way, calls[way], first, len(images)) for way in ways])
+    facts = _facts(name, network, len(images), first) | {
+        "settings": " ".join(settings_options(settings)), "steps": settings.steps, "rounds": rounds
+    }  # fmt: skip
+    console.print("", _said(facts), "", table(_shown(frame), ("projection", "type")), "", _verdict(frame), sep="\n")
     if arguments.output is not None:
         with staged_file(arguments.output) as path:
             csv_safe(frame.assign(**facts), own=("settings",)).to_csv(path, index=False)
@@ -56,7 +94,7 @@ def run(arguments: Namespace) -> int:
     return 0 if frame["same_counts"].all() else FAILED
 
 
-def _workload(console: Console, arguments: Namespace, settings: Settings) -> Workload:
+def _workload(console: Console, arguments: Namespace) -> tuple[str, Network, FloatArray]:
     """Load the network and its images, by default those of the demo."""
     if arguments.network is None:
         model_path, data, calibration = load_demo()
@@ -71,55 +109,91 @@ def _workload(console: Console, arguments: Namespace, settings: Settings) -> Wor
     if arguments.any_range:
         # What is not known is not compared.
         network = replace(network, calibration_range=None)
-    # With Poisson input the pixels are neurons, and have synapses.
-    network = make_job(network, settings, Recording()).network
-    return Workload(name, network, first_images(data, arguments.images).images, settings)
+    return name, network, first_images(data, arguments.images).images
 
 
-def _row(way: Configuration, calls: Sequence[Call], reference: Call, n_images: int) -> Row:
-    """Return the row of a configuration, of whose calls the first one is not timed."""
+def _ways(
+    console: Console, network: Network, images: FloatArray, settings: Settings, workers: Sequence[int]
+) -> list[Way]:
+    """Return every way to simulate that the network allows, and say what is left out and why."""
+    projections: tuple[ProjectionMode, ...] = ("synapses", "shared")
+    float_types: tuple[FloatType, ...] = get_args(FloatType)
+    if (n_explicit := _synapses(network)) > EXPLICIT_LIMIT:
+        console.print(f"no rows for explicit synapses: the network has {n_explicit:,}, more than {EXPLICIT_LIMIT:,}")
+        projections = ("shared",)
+    try:
+        # Refuses float32, before anything is compiled, unless it is exact for all images.
+        job = make_job(network, replace(settings, float_type="float32"), Recording())
+        for shard in cut(job, len(images), workers=1):
+            run_inputs(job, images[shard.start : shard.stop], shard.start)
+    except SettingError as error:
+        console.print(f"no rows for float32: {error}")
+        float_types = ("float64",)
+    return list(itertools.starmap(Way, itertools.product(projections, float_types, workers)))
+
+
+def _measure(
+    console: Console, network: Network, images: FloatArray, settings: Settings, ways: Sequence[Way], rounds: int
+) -> dict[Way, list[Call]]:
+    """Return the calls of every way: the one that does not count, then one for each round."""
+
+    def call(way: Way, **progress: Any) -> Call:
+        result = simulate(network, images, settings, **way._asdict(), **progress)
+        counts = b"".join(each.tobytes() for each in result.spike_counts.values())
+        seconds, events = result.timings_s, int(result.synaptic_events.sum())
+        return Call(seconds["run"], seconds.get("compile"), events, hashlib.sha256(counts).hexdigest())
+
+    calls: dict[Way, list[Call]] = {}
+    with Stages(console) as stages:
+        for way in ways:
+            bars = stages.simulation(str(way), len(images))
+            calls[way] = [call(way, **bars.callbacks)]
+            bars.finish({"run": calls[way][0].run_s, "compile": calls[way][0].compile_s or 0.0})
+    seconds = rounds * sum(first.run_s for (first,) in calls.values())
+    # The thread that draws a progress bar would take its share of the cores that are measured.
+    console.print(f"measuring {rounds} round(s) in silence, for some {seconds:.1f} s")
+    for _, way in itertools.product(range(rounds), ways):
+        calls[way].append(call(way))
+    return calls
+
+
+def _row(way: Way, calls: Sequence[Call], reference: Call, n_images: int) -> dict[str, Any]:
+    """Return the row of a way, of whose calls the first one is not timed."""
     times_ms = [call.run_s / n_images * 1e3 for call in calls[1:]]
     ms, events = median(times_ms), calls[0].events / n_images
-    return {
-        "projection": way.projection,
-        "float_type": way.float_type,
-        "workers": way.workers,
+    return way._asdict() | {
         "compile_s": calls[0].compile_s,
         "ms_per_image": ms,
         "ms_min": min(times_ms),
         "ms_max": max(times_ms),
         "images_per_s": 1e3 / ms,
         "ns_per_event": ms * 1e6 / events if events else None,
-        "peak_mb": calls[0].peak_mb,
         "same_counts": all(call.counts_sha256 == reference.counts_sha256 for call in calls),
     }
 
 
-def _facts(workload: Workload, call: Call, rounds: int) -> dict[str, Any]:
+def _synapses(network: Network) -> int:
+    """Return the number of synapses between neurons."""
+    return sum(n_synapses(network, p) for p in network.projections if p.source != INPUT)
+
+
+def _facts(name: str, network: Network, n_images: int, call: Call) -> dict[str, Any]:
     """Return what was measured and where; the same for all rows."""
-    network, n_images = workload.network, len(workload.images)
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "network": workload.name,
+        "network": name,
         "neurons": sum(population.size for population in network.populations),
-        "synapses": sum(n_synapses(network, p) for p in network.projections if p.source != INPUT),
+        "synapses": _synapses(network),
         "images": n_images,
-        "steps": workload.settings.steps,
         "events_per_image": call.events / n_images,
-        "settings": " ".join(settings_options(workload.settings)),
-        "rounds": rounds,
-        "processor": _processor(),
+        "processor": names[0] if names else platform.machine(),
         "cores": usable_processors(),
     }
 
 
-def _processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _measured(facts: Mapping[str, Any]) -> str:
+def _said(facts: Mapping[str, Any]) -> str:
     """Return the facts as two lines."""
     return (
         "{network}: {neurons:,} neurons, {synapses:,} synapses, {events_per_image:,.0f} synaptic events per image\n"
@@ -127,34 +201,28 @@ def _measured(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(frame: pd.DataFrame) -> list[Row]:
+def _shown(frame: pd.DataFrame) -> list[dict[str, object]]:
     """Return the rows as they are shown."""
     return [
         {
             "projection": row["projection"],
             "type": row["float_type"],
             "workers": row["workers"],
-            "compile": _number(row["compile_s"], "{:.1f} s", "in cache"),
+            "compile": "in cache" if pd.isna(row["compile_s"]) else f"{row['compile_s']:.1f} s",
             "ms per image": f"{row['ms_per_image']:,.2f}",
             "min to max": f"{row['ms_min']:,.2f} to {row['ms_max']:,.2f}",
             "images/s": f"{row['images_per_s']:,.1f}",
-            "ns per event": _number(row["ns_per_event"], "{:,.2f}"),
-            "peak MB": _number(row["peak_mb"], "{:,.0f}"),
+            "ns per event": "-" if pd.isna(row["ns_per_event"]) else f"{row['ns_per_event']:,.2f}",
             "counts": "same" if row["same_counts"] else Text("DIFFER", style="bold red"),
         }
         for _, row in frame.iterrows()
     ]
 
 
-def _number(value: float | None, form: str, missing: str = "-") -> str:
-    """Return a number in a form, or what stands for none."""
-    return missing if pd.isna(value) else form.format(value)
-
-
 def _verdict(frame: pd.DataFrame) -> Text:
     """Return one line: green if no way changes a spike, red with those that do."""
     if frame["same_counts"].all():
         return Text("spike counts are the same in all rows, bit for bit", style="bold green")
-    rows = frame.loc[~frame["same_counts"], ["projection", "float_type", "workers"]]
-    differ = "; ".join(str(Configuration(*row)) for row in rows.itertuples(index=False))
+    rows = frame.loc[~frame["same_counts"], list(Way._fields)]
+    differ = "; ".join(str(Way(*row)) for row in rows.itertuples(index=False))
     return Text(f"SPIKE COUNTS DIFFER from those of the first call: {differ}", style="bold red")

@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import READ_ERRORS, DataError
@@ -40,9 +39,13 @@ def read_photo(path: str | Path, side: int, shorter_side: int | None = None) -> 
     Raises
     ------
     DataError
-        If there is no such file, it is no photo, or it is larger than any.
+        If there is no such file, it is no photo, or it is larger than any; or if Pillow is not installed.
     """
     check_plain_file(Path(path), f"photo {path}", DataError)
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise DataError(f"photo {path}: Pillow is not installed; pip install 'brian_snn[photos]'.") from error
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if math.prod(image.size) > _MOST_PIXELS:

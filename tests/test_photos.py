@@ -1,5 +1,7 @@
 """Photos, against pixels that were put into them."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,3 +84,10 @@ def test_a_photo_is_turned_as_the_camera_was_held(tmp_path, rng):
     exif[0x0112] = 6
     image.save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_photo(tmp_path / "a.png", 12), np.rot90(pixels, -1) / 255)
+
+
+def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", np.zeros((8, 8, 3)))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"a\.png: .*pip install 'brian_snn\[photos\]'"):
+        read_photo(path, 8)

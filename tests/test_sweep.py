@@ -63,6 +63,13 @@ def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
     pd.testing.assert_frame_equal(parquet, table, check_dtype=False)
 
 
+def test_without_pyarrow_there_is_the_csv_alone(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "find_spec", lambda name: None)
+    assert main(["sweep", str(write(folder, "steps = [3]")), "-o", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["points", "sweep.csv"]
+    assert f"wrote {tmp_path / 'out' / 'sweep.csv'}\n" in capsys.readouterr().out.replace("\n/", "/")
+
+
 def test_more_values_simulate_only_what_is_new(folder, tmp_path, monkeypatch):
     simulated, simulate = [], sweep.simulate
     monkeypatch.setattr(sweep, "simulate", lambda *a, **kw: simulated.append(a[2].steps) or simulate(*a, **kw))

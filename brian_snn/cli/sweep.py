@@ -98,11 +98,12 @@ def read_sweep(path: Path) -> Sweep:
     SettingError
         If the file is no TOML, an entry is unknown or missing, or a value is outside its range; names file and entry.
     """
-    text = read_text(path, str(path), SettingError)
     try:
-        given = tomllib.loads(text)
+        given = tomllib.loads(read_text(path, str(path), SettingError))
         check_tree(given)
-    except (ValueError, RecursionError) as error:
+    except SettingError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{path}: it is no TOML file ({error}).") from error
     grid = given.pop("grid", {}) if isinstance(given.get("grid"), dict) else {}
     try:
@@ -188,20 +189,15 @@ def run(arguments: Namespace) -> int:
 
 def _make_folder(folder: Path) -> None:
     """Make the output folder, or raise if it holds anything that is not a sweep's."""
-    try:
-        found = list(folder.iterdir()) if folder.is_dir() else []
-        # Hidden files are tables that were being written when a sweep was killed, or the file system's.
-        foreign = [path.name for path in found if (path.name[0] != "." and path.name not in _OWN) or path.is_symlink()]
-        if foreign:
-            names = ", ".join(sorted(foreign))
-            raise OutputError(f"{folder}: holds files of something else ({names}); name another folder.")
-        (folder / _ROWS).mkdir(parents=True, exist_ok=True)
-        for part in (folder, folder / _ROWS):
-            sweep_folder(part)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); name another folder.") from error
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    # Hidden files are tables that were being written when a sweep was killed, or the file system's.
+    foreign = [path.name for path in found if (path.name[0] != "." and path.name not in _OWN) or path.is_symlink()]
+    if foreign:
+        names = ", ".join(sorted(foreign))
+        raise OutputError(f"{folder}: holds files of something else ({names}); name another folder.")
+    (folder / _ROWS).mkdir(parents=True, exist_ok=True)
+    for part in (folder, folder / _ROWS):
+        sweep_folder(part)
 
 
 def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,14 +6,25 @@ import numpy as np
 import pytest
 
 from tests import models
+from tests.nightly import is_nightly
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that `tests.nightly` lists."""
+    for item in items:
+        if is_nightly(item.nodeid):
+            item.add_marker("nightly")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def build_cache(tmp_path_factory):
-    """Point the cache of compiled networks at a folder of this session, and return it."""
-    folder = tmp_path_factory.mktemp("builds")
+def build_cache(tmp_path_factory, worker_id):
+    """Point the cache of compiled networks at a folder of this session, which all its processes share; return it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "builds"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRIAN_SNN_CACHE", str(folder))
         yield folder

@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -39,7 +38,7 @@ from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.escaping import csv_safe
 from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
-from brian_snn.frontends.table import load_model
+from brian_snn.frontends.table import load_model, scores_of
 from brian_snn.knobs import from_plain, is_time
 from brian_snn.network.output import answer_of
 from brian_snn.reading import check_tree, parsed_json, read_text
@@ -252,7 +251,7 @@ class _Models:
         data = self.data(name, answer)
         if data.labels is None:
             return None
-        scores = np.asarray(self.model(name).predict(data.images, verbose=0), np.float64)
+        scores = scores_of(self.model(name), data.images)
         # Keras applies the sigmoid that is a yes above one half; others keep the order of classes.
         return accuracy(data.labels, answer.of(scores - 0.5 if answer.meaning == "yes_no" else scores)).share
 

@@ -1,0 +1,59 @@
+"""Tests of the nightly run: what only compiles again, or repeats a property on more of the same.
+
+The plain run keeps at least one case of each kind: each backend, projection and reset, each kind of layer, of failure
+and of command. ``pytest -m nightly`` runs what is listed here, ``pytest -m "nightly or not campaign"`` both.
+"""
+
+import re
+
+#: The file and the name of tests, and which of their cases: all, or those whose brackets match.
+LISTED = {
+    # Every moment of a replacement; tests/campaign/test_kills.py keeps some of them.
+    "test_replacement.py::test_a_process_may_be_killed_at_any_moment": "",
+    # Compiled programs of the same loop: two variants stay.
+    "test_simulate.py::test_compiled_run_equals_the_loop": r"^(?!(plain-shared|clamped_zero-synapses))",
+    "test_simulate.py::test_compiled_processes_share_the_cores_with_one_blas_thread": "",
+    "test_variants.py::test_compiled_run_equals_the_loop": "synapses",
+    "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
+    "test_dynamics.py::test_float32_is_replayed_in_float64": "",
+    "test_shared.py::test_compiled_kernels_spike_as_synapses_do": "",
+    "end_to_end/test_against_oracle.py::test_compiled_models_spike_as_the_oracle_does": "hard",
+    "end_to_end/test_against_oracle.py::test_hand_picked_models_spike_as_the_oracle_does": "plain",
+    "end_to_end/test_verify.py::test_compiled_results_hold_exactly": "plain",
+    "end_to_end/test_verify.py::test_what_folds_holds_exactly_with_both_projections": r"^[l-z]",
+    "end_to_end/test_backends.py": "subtraction",
+    "end_to_end/test_state.py": "standalone",
+    "test_softmax.py::test_a_neuron_is_chosen_with_the_probability_of_the_softmax": r"1\.75",
+    "test_bench.py::TestCompiled::test_there_is_a_row_for_every_combination": "",
+    "test_pixel_range.py::test_bench_has_the_option": "",
+    # More architectures and figures of the same kind.
+    "test_keras_reader.py::test_deep_networks_agree_with_keras": r"^(?!(densenet|mobilenet$))",
+    "test_figures.py::TestCommand::test_a_small_run_draws_it": r"^(?!(rate_laws|error_account))",
+    "test_variants_figure.py::test_a_variant_is_counted_as_its_own_run_says": r"^(refractory|synaptic|Poisson|output)",
+    "test_normalise.py::test_normalised_network_agrees_with_keras": "channel",
+    "test_names.py::test_whatever_layers_are_called_they_convert_simulate_and_verify": r"^(?!(an arrow|the im|numb))",
+    "test_dynamics.py::test_every_variant_is_replayed_exactly": "-end$",
+    "test_variant_analysis.py::test_origins_add_up_to_the_error": "zero",
+    "test_answers.py::test_a_certain_answer_is_that_of_the_end": r"^options[1-9]",
+    # Builds again, damaged in one more way.
+    "test_build_cache.py::test_what_a_killed_build_left_behind_does_no_harm": "",
+    "test_build_cache.py::test_a_build_of_an_older_format_is_made_again": "",
+    "test_build_cache.py::test_an_array_of_the_wrong_size_is_an_error": "",
+    "test_build_cache.py::test_a_simulation_runs_with_a_relative_cache": "",
+    "test_build_cache.py::test_cxx_may_be_a_command_of_several_words": "",
+    "test_build_cache.py::test_what_a_loader_says_on_the_standard_error_is_no_failure": "",
+    "test_trust.py::test_a_build_is_read_by_those_who_read_the_cache_and_written_by_nobody": "",
+    "test_limits.py::test_a_simulation_that_cannot_be_started_is_not_the_fault_of_the_disk": "thread",
+    "test_keras_settings.py::test_settings_with_which_keras_cannot_compute_are_refused_in_one_line": "backend|floatx",
+    "test_keras_settings.py::test_another_backend_is_refused_in_one_line": "jax|openvino|theano",
+    "test_own_folder.py::test_what_a_process_left_that_was_killed_while_it_began_is_begun_anew": "",
+}
+
+
+def is_nightly(nodeid: str) -> bool:
+    """Whether a test is one of the nightly run, by its node ID."""
+    path, _, case = nodeid.removeprefix("tests/").partition("[")
+    for name, cases in LISTED.items():
+        if path == name or path.startswith(f"{name}::"):
+            return re.search(cases, case.removesuffix("]")) is not None
+    return False

@@ -7,7 +7,7 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brian_snn.analysis import equations
+from brian_snn.analysis import equations, rates
 from brian_snn.analysis.equations import Trace, steps_to_threshold, surplus_s7
 from brian_snn.errors import DataError
 
@@ -180,7 +180,7 @@ def test_the_charge_balance_is_exact_for_any_input(reset, currents, v_init, thre
 def test_predicted_rates_are_the_measured_ones(number, z, n_steps, threshold):
     trace = constant_run(z, n_steps, 0.0, threshold, "subtraction" if number == "s11" else "zero")
     dt = 0.5 * ms
-    rate = getattr(equations, f"rate_{number}")(z, trace.potentials[-1], 0.0, threshold, dt, n_steps * dt)
+    rate = getattr(rates, f"rate_{number}")(z, trace.potentials[-1], 0.0, threshold, dt, n_steps * dt)
     # Rounded sums of terms of size a r_max: some ten roundings of the largest.
     bound = 1e-14 * (1 + z / threshold) * max(1.0, threshold / z) / float(dt)
     assert abs(float(rate / Hz) - float(trace.counts) / (n_steps * float(dt))) <= bound
@@ -191,7 +191,7 @@ def test_s11_holds_where_a_neuron_is_saturated():
     assert (trace.counts, trace.potentials[-1], float(equations.residual_s11(*ending(trace)))) == (10, 5.0, 0.0)
 
 
-@pytest.mark.parametrize("law", [equations.rate_s6, equations.rate_s8])
+@pytest.mark.parametrize("law", [rates.rate_s6, rates.rate_s8])
 def test_s6_and_s8_as_printed_fail_for_another_start(law):
     """The supplement's counter-example: one spike in two steps, predicted 0.5417 r_max."""
     z = on_grid(0.4)
@@ -204,7 +204,7 @@ def test_s6_and_s8_as_printed_fail_for_another_start(law):
 @pytest.mark.parametrize("number", ["s6", "s8", "s9"])
 def test_rates_refuse_another_start(number):
     with pytest.raises(DataError, match=number.upper()):
-        getattr(equations, f"rate_{number}")(0.4, 0.0, 0.5, 1.0, 1 * ms, 2 * ms)
+        getattr(rates, f"rate_{number}")(0.4, 0.0, 0.5, 1.0, 1 * ms, 2 * ms)
 
 
 @pytest.mark.parametrize("number", ["s6", "s8", "s9"])
@@ -221,7 +221,7 @@ def test_s5_refuses_another_start():
 @pytest.mark.parametrize("number", ["s6", "s8", "s9"])
 def test_rates_of_reset_to_zero_are_nan_for_neurons_without_drive(number):
     z = np.array([-0.25, 0.0, 0.25])
-    rate = getattr(equations, f"rate_{number}")(z, np.array([-1.0, 0.0, 0.0]), 0.0, 1.0, 1 * ms, 4 * ms)
+    rate = getattr(rates, f"rate_{number}")(z, np.array([-1.0, 0.0, 0.0]), 0.0, 1.0, 1 * ms, 4 * ms)
     np.testing.assert_array_equal(np.asarray(rate), [np.nan, np.nan, 250.0])
 
 
@@ -229,12 +229,12 @@ def test_rates_of_reset_to_zero_are_nan_for_neurons_without_drive(number):
 @pytest.mark.parametrize(("dt", "duration"), [(1.0, 4 * ms), (1 * ms, 4 * mV)], ids=["dt", "duration"])
 def test_rates_refuse_what_is_not_a_time(number, dt, duration):
     with pytest.raises(DimensionMismatchError):
-        getattr(equations, f"rate_{number}")(0.25, 0.0, 0.0, 1.0, dt, duration)
+        getattr(rates, f"rate_{number}")(0.25, 0.0, 0.0, 1.0, dt, duration)
 
 
 def test_reset_to_zero_is_a_staircase():
     """A current between V_thr / n and V_thr / (n - 1) gives one spike every n steps, whatever it is."""
     currents = np.array([on_grid(z) for z in (0.26, 0.3, 0.33, 0.34, 0.4, 0.49, 0.51, 0.8, 0.99, 1.0, 1.4)])
     ends = np.array([constant_run(z, 12, 0.0, 1.0, "zero").potentials[-1] for z in currents])
-    rate = equations.rate_s9(currents, ends, 0.0, 1.0, 1 * ms, 12 * ms)
+    rate = rates.rate_s9(currents, ends, 0.0, 1.0, 1 * ms, 12 * ms)
     np.testing.assert_allclose(np.asarray(rate) / 1000, [1 / 4] * 3 + [1 / 3] * 3 + [1 / 2] * 3 + [1] * 2, rtol=1e-12)

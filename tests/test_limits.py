@@ -79,7 +79,7 @@ def test_other_errors_are_what_they_were():
 def test_a_full_temporary_folder_is_named(monkeypatch, tmp_path, who):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if who == "Python":
-        monkeypatch.setattr(standalone, "_write_array", failing(refused(errno.ENOSPC)))
+        monkeypatch.setattr(standalone, "write_array", failing(refused(errno.ENOSPC)))
     else:
         monkeypatch.setattr(standalone, "require_room", failing(refused(errno.ENOSPC)))
         monkeypatch.setattr(standalone.CompiledProcess, "collect", lambda self, *_: self._fail())

@@ -12,11 +12,11 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
+from brian_snn.analysis.ann import compare_with_ann
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.error import error_account, error_origins
 from brian_snn.analysis.operations import ann_operations, operations_by_population
 from brian_snn.analysis.summary import population_rows
-from brian_snn.analysis.verify import compare_with_ann
 from brian_snn.errors import DataError
 from brian_snn.network.forward import forward
 from brian_snn.report import explained, gather, measured, provenance

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from brian_snn import simulate, verify
-from brian_snn.analysis.verify import compare_with_ann
+from brian_snn.analysis.ann import compare_with_ann
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection

@@ -7,7 +7,8 @@ import pytest
 from brian2 import ms
 
 from brian_snn.analysis import verify as verify_module
-from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.analysis.ann import compare_with_ann
+from brian_snn.analysis.verify import verify
 from brian_snn.errors import DataError
 from brian_snn.network.records import INPUT
 from tests.small_network import loop_result, small_images, small_network, to_grid

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.envelopes import envelopes
-from brian_snn.analysis.error_terms import Measured
+from brian_snn.analysis.measured import Measured
 from brian_snn.arrays import FloatArray
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
@@ -36,7 +36,7 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
     result : Result
         A simulation.
     activations : dict of (n_images, *shape) array, optional
-        Activations of the ANN for every population, as `brian_snn.analysis.verify.compare_with_ann` takes them. By
+        Activations of the ANN for every population, as `brian_snn.analysis.ann.compare_with_ann` takes them. By
         default those of the network itself, rounded to its grid, in float64.
 
     Returns

@@ -143,7 +143,7 @@ def residual_s5(trace: Trace) -> FloatArray:
 
     For reset to zero and V(0) = 0; nan where z <= 0.
     """
-    _require_start_at_zero("S5", trace.potentials[0])
+    require_start_at_zero("S5", trace.potentials[0])
     z = trace.constant_current
     n = steps_to_threshold(z, trace.threshold)
     return (trace.before * trace.spikes).sum(axis=0) - (n - 1) * z * trace.counts
@@ -211,7 +211,7 @@ def residual_s6(
 
     `n_steps` is T / dt. For reset to zero; a charge, nan where z <= 0. Raises DataError if V(0) is not 0.
     """
-    _require_start_at_zero("S6", v_init)
+    require_start_at_zero("S6", v_init)
     z = np.asarray(current, np.float64)
     return np.asarray(counts) * steps_to_threshold(z, threshold) * z - (z * n_steps - np.subtract(v_end, v_init))
 
@@ -225,7 +225,7 @@ def residual_s8(
 
     Parameters, result and errors are those of `residual_s6`.
     """
-    _require_start_at_zero("S8", v_init)
+    require_start_at_zero("S8", v_init)
     z = np.asarray(current, np.float64)
     return np.asarray(counts) * (threshold + surplus_s7(z, threshold)) - (z * n_steps - np.subtract(v_end, v_init))
 
@@ -239,7 +239,7 @@ def residual_s9(
 
     Parameters, result and errors are those of `residual_s6`.
     """
-    _require_start_at_zero("S9", v_init)
+    require_start_at_zero("S9", v_init)
     z = np.asarray(current, np.float64)
     return np.asarray(counts) * (threshold + surplus_s7(z, threshold)) - (z * n_steps - np.asarray(v_end))
 
@@ -286,105 +286,7 @@ def charge_balance(
     return np.asarray(counts) * threshold - kept
 
 
-def rate_s6(
-    current: ArrayLike,
-    v_end: ArrayLike,
-    v_init: ArrayLike,
-    threshold: float,
-    dt: Quantity,
-    duration: Quantity,
-    as_printed: bool = False,
-) -> Quantity:
-    """Return the firing rate of a neuron with reset to zero in terms of n, the steps from zero to threshold.
-
-        r = 1/n (r_max - (V(T) - V(0)) / (z T)),     r_max = 1 / dt        (S6)
-
-    Parameters
-    ----------
-    current, v_end : (*neurons,) float arrays
-        z and V(T), charges.
-    v_init, threshold : float
-        V(0) and V_thr, charges.
-    dt, duration : Quantity, time
-        Time step and length of the run, T.
-    as_printed : bool
-        Evaluate the equation for V(0) != 0 too, where it is printed but does not hold.
-
-    Returns
-    -------
-    rate : (*neurons,) Quantity, frequency
-        nan where z <= 0.
-
-    Raises
-    ------
-    DimensionMismatchError
-        If dt or duration is not a time.
-    DataError
-        If V(0) is not 0 and `as_printed` is not set.
-    """
-    _require_times(dt, duration)
-    if not as_printed:
-        _require_start_at_zero("S6", v_init)
-    n = steps_to_threshold(current, threshold)
-    z = np.where(n > 0, current, np.nan)
-    return (1 / dt - np.subtract(v_end, v_init) / z / duration) / n
-
-
-def rate_s8(
-    current: ArrayLike,
-    v_end: ArrayLike,
-    v_init: ArrayLike,
-    threshold: float,
-    dt: Quantity,
-    duration: Quantity,
-    as_printed: bool = False,
-) -> Quantity:
-    """Return the firing rate of a neuron with reset to zero in terms of epsilon, the surplus.
-
-        r = z / (V_thr + epsilon) (r_max - (V(T) - V(0)) / (z T)),     r_max = 1 / dt        (S8)
-
-    Parameters, result and errors are those of `rate_s6`.
-    """
-    _require_times(dt, duration)
-    if not as_printed:
-        _require_start_at_zero("S8", v_init)
-    per_spike = threshold + surplus_s7(current, threshold)
-    return (np.asarray(current, np.float64) / dt - np.subtract(v_end, v_init) / duration) / per_spike
-
-
-def rate_s9(
-    current: ArrayLike, v_end: ArrayLike, v_init: ArrayLike, threshold: float, dt: Quantity, duration: Quantity
-) -> Quantity:
-    """Return the firing rate of a neuron with reset to zero, Equation (5a).
-
-        r = a r_max V_thr / (V_thr + epsilon) - V(T) / (T (V_thr + epsilon)),     a = z / V_thr        (S9)
-
-    Parameters, result and errors are those of `rate_s6`.
-    """
-    _require_times(dt, duration)
-    _require_start_at_zero("S9", v_init)
-    activation = np.asarray(current, np.float64) / threshold
-    per_spike = threshold + surplus_s7(current, threshold)
-    return activation / dt * (threshold / per_spike) - np.asarray(v_end) / per_spike / duration
-
-
-def rate_s11(
-    current: ArrayLike, v_end: ArrayLike, v_init: ArrayLike, threshold: float, dt: Quantity, duration: Quantity
-) -> Quantity:
-    """Return the firing rate of a neuron with reset by subtraction, Equation (5b) with V(0), for any z and any V(0).
-
-    Charge in = spikes + charge left over, so the law is exact for any duration:
-
-        r = a r_max - (V(T) - V(0)) / (V_thr T),     a = z / V_thr, r_max = 1 / dt        (S11)
-
-    Parameters as `rate_s6`; never nan. At most 1 / dt: a neuron spikes at most once per step.
-    """
-    _require_times(dt, duration)
-    activation = np.asarray(current, np.float64) / threshold
-    return activation / dt - np.subtract(v_end, v_init) / threshold / duration
-
-
-def _require_start_at_zero(equation: str, v_init: ArrayLike) -> None:
+def require_start_at_zero(equation: str, v_init: ArrayLike) -> None:
     """Raise where an equation that rests on S5 is asked about a neuron that did not start at zero."""
     if np.any(np.asarray(v_init) != 0):
         raise DataError(
@@ -392,7 +294,7 @@ def _require_start_at_zero(equation: str, v_init: ArrayLike) -> None:
         )
 
 
-def _require_times(dt: Quantity, duration: Quantity) -> None:
+def require_times(dt: Quantity, duration: Quantity) -> None:
     """Raise where a time step or a duration is not a time."""
     fail_for_dimension_mismatch(dt, second, "dt must be a time, got {value}", value=dt)
     fail_for_dimension_mismatch(duration, second, "duration must be a time, got {value}", value=duration)

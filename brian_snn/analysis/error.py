@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from brian_snn.analysis.batching import image_batches
-from brian_snn.analysis.error_terms import TERMS, Activations, Measured, Split, splitter
+from brian_snn.analysis.error_terms import TERMS, Split, splitter
+from brian_snn.analysis.measured import Activations, Measured
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
@@ -36,7 +37,7 @@ def error_terms(result: Result, activations: Activations, name: str) -> dict[str
     result : Result
         A simulation.
     activations : dict of (n_images, *shape) array
-        Activations of the ANN, as `brian_snn.analysis.verify.compare_with_ann` takes them: of this population and its
+        Activations of the ANN, as `brian_snn.analysis.ann.compare_with_ann` takes them: of this population and its
         sources at least.
     name : str
         The population.

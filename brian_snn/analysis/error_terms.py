@@ -57,33 +57,24 @@ fractions of r_max.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.errors import DataError
+from brian_snn.analysis.measured import Carrier, Measured
+from brian_snn.analysis.pool_windows import PoolWindows
+from brian_snn.arrays import FloatArray
 from brian_snn.frontends.table import Map, projection_map
-from brian_snn.network.parameters import input_currents, scaled_parameters
 from brian_snn.network.records import INPUT, Population
-from brian_snn.network.roles import crosses_threshold
-from brian_snn.network.synapses import synapses
-from brian_snn.neurons.record import Draws, Neuron
-from brian_snn.neurons.table import BOOKS, SAMPLED, neuron_of
-from brian_snn.results.result import Result
-
-Activations = Mapping[str, NDArray[np.generic]]
+from brian_snn.neurons.record import Draws
+from brian_snn.neurons.table import BOOKS, SAMPLED
 
 #: The terms that arise in a population itself. What arrives from its sources is one more term for each of them.
 TERMS = (
     *("residual", "transient", *(book.term for book in BOOKS), "saturation", "clipped", "window", "grid"),
     *("selection", "pooling", *(draws.term for draws in SAMPLED)),
 )
-
-#: From (n, size of the source) to (n, size of the target); n is a multiple of the number of images.
-Carrier = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,76 +102,6 @@ class Split:
     arrives: dict[str, FloatArray]
     carriers: dict[str, Carrier]
     passes: FloatArray
-
-
-class Measured:
-    """Rates and targets of a simulation, a batch of images at a time, (n_images, size) in units of r_max."""
-
-    def __init__(self, result: Result, activations: Activations) -> None:
-        """Check that the activations fit; those of some populations may be missing until they are asked for."""
-        self.result, self.parameters = result, scaled_parameters(result.network, result.settings)
-        self._activations = activations
-        unknown = set(activations) - {p.name for p in result.network.populations}
-        if unknown:
-            raise DataError(f"activations of {sorted(unknown)} were given; the network has no such populations.")
-
-    def target(self, name: str, batch: slice) -> FloatArray:
-        """Return a, activation over lambda."""
-        population = self.result.network[name]
-        if population.codes_pixels:
-            return np.asarray(self.result.images[batch], np.float64).reshape(-1, population.size)
-        if name not in self._activations:
-            raise DataError(f"population {name!r}: its activations are needed and were not given.")
-        expected = (len(self.result.images), *population.shape)
-        given = np.shape(self._activations[name])
-        if given != expected:
-            raise DataError(f"population {name!r}: activations have shape {given}; {expected} was expected.")
-        values = np.asarray(self._activations[name][batch], np.float64)
-        return (values / population.scale).reshape(-1, population.size)
-
-    def rate(self, name: str, batch: slice) -> FloatArray:
-        """Return N / T', or the mean charge of a readout that does not spike; 0 for a population never released."""
-        n_steps = self.result.window_steps(name)
-        if not n_steps:
-            return np.zeros(self.flat("spike_counts", name, batch).shape)
-        if self.integrates_only(name):
-            gain = self.flat("potentials", name, batch) - self.parameters.v_init
-            return gain / (self.parameters.threshold * n_steps)
-        return self.flat("spike_counts", name, batch) / n_steps
-
-    def error(self, name: str, batch: slice) -> FloatArray:
-        """Return rate minus target."""
-        return self.rate(name, batch) - self.target(name, batch)
-
-    def integrates_only(self, name: str) -> bool:
-        """Whether a population is a readout that does not spike."""
-        return not crosses_threshold(self.result.network[name], self.result.settings)
-
-    def neuron(self, name: str) -> Neuron:
-        """Return the record of a population's neuron."""
-        return neuron_of(self.result.network, self.result.network[name], self.result.settings)
-
-    def arrived(self, name: str, batch: slice) -> FloatArray:
-        """Return q, the charge that arrived, with what a neuron did not integrate of it."""
-        kept_away = [self.flat(book.name, name, batch) for book in self.neuron(name).books if not book.in_balance]
-        return sum(kept_away, start=self.flat("charge", name, batch))
-
-    def flat(self, field: str, name: str, batch: slice) -> FloatArray:
-        """Return an array of the result for a batch of images, as float64."""
-        values = np.asarray(self.result.by_population(field)[name][batch], np.float64)
-        return values.reshape(len(values), -1)
-
-    def counts_in_window(self, source: str, target: str, batch: slice) -> FloatArray:
-        """Return the spikes of a source in a target's window."""
-        values = np.asarray(self.result.counts_in_window(source, target)[batch], np.float64)
-        return values.reshape(len(values), -1)
-
-    def current(self, name: str, batch: slice) -> FloatArray:
-        """Return c, the charge per step of image and bias, (n_images or 1, size)."""
-        if any(p.source == INPUT for p in self.result.network.into(name)):
-            currents = input_currents(self.parameters, self.result.images[batch])
-            return currents[name].reshape(-1, self.result.network[name].size)
-        return self.parameters.network[name].bias.reshape(1, -1)
 
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
@@ -326,67 +247,3 @@ def _pool_splitter(measured: Measured, population: Population) -> Callable[[slic
         return Split(target, measured.error(name, batch), terms, arrives, carriers, np.ones(target.shape))
 
     return split
-
-
-class PoolWindows:
-    """The inputs of every max-pooling unit: its synapses, ordered by unit. A unit without inputs stays at 0."""
-
-    def __init__(self, measured: Measured, population: Population) -> None:
-        """List them."""
-        network, self._size = measured.result.network, population.size
-        incoming = network.into(population.name)
-        self.sources = tuple(dict.fromkeys(p.sender for p in incoming))
-        lists = [(self.sources.index(p.sender), *synapses(p, network[p.sender].size)[:2]) for p in incoming]
-        unit = np.concatenate([post for _, _, post in lists])
-        order = np.argsort(unit, kind="stable")
-        self._unit = unit[order]
-        self._source = np.concatenate([np.full(len(pre), k) for k, pre, _ in lists])[order]
-        self._neuron = np.concatenate([pre for _, pre, _ in lists])[order]
-        self._starts = np.flatnonzero(np.diff(self._unit, prepend=-1))
-
-    def gather(self, values_of: Callable[[str], FloatArray]) -> FloatArray:
-        """Return the values at all inputs, (n_images, n_inputs)."""
-        per_source = [values_of(source) for source in self.sources]
-        gathered = np.empty((len(per_source[0]), len(self._unit)))
-        for k, values in enumerate(per_source):
-            gathered[:, self._source == k] = values[:, self._neuron[self._source == k]]
-        return gathered
-
-    def maximum(self, gathered: FloatArray) -> FloatArray:
-        """Return the largest value among the inputs of each unit, (n_images, size)."""
-        result = np.zeros((len(gathered), self._size))
-        if len(self._starts):
-            result[:, self._unit[self._starts]] = np.maximum.reduceat(gathered, self._starts, axis=1)
-        return result
-
-    def winner(self, targets: FloatArray, rates: FloatArray) -> IntArray:
-        """Return which input of each unit has the largest target, of several the one with the highest rate.
-
-        -1 for a unit without inputs; (n_images, size) positions among the inputs.
-        """
-        wins = targets == self.maximum(targets)[:, self._unit]
-        rates = np.where(wins, rates, -np.inf)
-        wins &= rates == self.maximum(rates)[:, self._unit]
-        position = np.where(wins, np.arange(len(self._unit)), -1)
-        result = np.full((len(targets), self._size), -1, np.int32)
-        if len(self._starts):
-            result[:, self._unit[self._starts]] = np.maximum.reduceat(position, self._starts, axis=1)
-        return result
-
-    @staticmethod
-    def take(gathered: FloatArray, winner: IntArray) -> FloatArray:
-        """Return the value at each unit's winner, 0 without one."""
-        taken = np.take_along_axis(gathered, np.maximum(winner, 0), axis=1)
-        return np.where(winner >= 0, taken, 0.0)
-
-    def carrier(self, source: str, winner: IntArray) -> Carrier:
-        """Return the function that takes errors of a source to the units whose winner it holds."""
-        here = (winner >= 0) & (self._source[winner] == self.sources.index(source))
-        neuron = self._neuron[winner]
-
-        def carry(errors: FloatArray) -> FloatArray:
-            repeats = len(errors) // len(winner)
-            taken = np.take_along_axis(errors, np.tile(np.where(here, neuron, 0), (repeats, 1)), axis=1)
-            return np.where(np.tile(here, (repeats, 1)), taken, 0.0)
-
-        return carry

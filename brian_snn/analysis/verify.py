@@ -302,41 +302,6 @@ def _checked(result: Result, parameters: Parameters, row: _Row, residual: float,
 # --- the ANN --------------------------------------------------------------------------------------------------------
 
 
-def compare_with_ann(result: Result, activations: dict[str, FloatArray]) -> pd.DataFrame:
-    """Compare firing rates with the ANN's own activations: the approximation, apart from the exact equations.
-
-    The rate that stands for an activation is a r_max with a = activation / lambda. An output that does not spike is
-    compared by the mean charge it gathered, (V(T) - V(0)) / (V_thr T), which may be negative.
-
-    Parameters
-    ----------
-    result : Result
-        A simulation.
-    activations : dict of (n_images, *shape) float array
-        Activations of the ANN by population, in the ANN's units, after the ReLU; of the output before the softmax.
-
-    Returns
-    -------
-    report : DataFrame
-        One row per population in `activations`: ``population``, ``neurons`` (pairs of a neuron and an image),
-        ``pearson_r`` (nan if either side is constant), ``rmse_hz``, ``mean_error_hz`` (rate minus target) and
-        ``max_error_hz``.
-
-    Raises
-    ------
-    DataError
-        If activations belong to no population or have another shape than it.
-    """
-    rows = []
-    for population in result.network.populations:
-        if population.name in activations:
-            rows.append(_comparison(result, population, np.asarray(activations[population.name], np.float64)))
-    unknown = set(activations) - {row["population"] for row in rows}
-    if unknown:
-        raise DataError(f"activations of {sorted(unknown)} were given; the network has no such populations.")
-    return pd.DataFrame(rows)
-
-
 def _comparison(result: Result, population: Population, activation: FloatArray) -> dict[str, str | int | float]:
     """Return one row of `compare_with_ann`."""
     expected = (len(result.images), *population.shape)

@@ -17,24 +17,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.backends.blas import one_blas_thread
 from brian_snn.backends.build_cache import Build, get_build
-from brian_snn.backends.connectivity import synaptic_weights
-from brian_snn.backends.shared_kernel import input_of_source, weights_by_target
+from brian_snn.backends.run_files import read_shard, write_array, write_parameters, write_plan
 from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
 from brian_snn.files import require_room, temporary_folder
 from brian_snn.limits import remedy, starting
 from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.simulation.job import Job, run_inputs, shard_result
-from brian_snn.simulation.records import Plan, record_dtype
-from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
-from brian_snn.simulation.topology import Link, Topology
+from brian_snn.simulation.runs import RunInputs, RunOutputs
 
 #: Shards that a process holds: the one it runs and the next, so that it never waits for Python.
 _AHEAD = 2
@@ -110,8 +107,8 @@ class CompiledProcess:
 
     def __init__(self, build: Build, job: Job, folder: Path) -> None:
         self._job, self._folder = job, folder
-        arguments = _write_parameters(folder, job.layout, job.constants)
-        _write_plan(folder, job.plan)
+        arguments = write_parameters(folder, job.layout, job.constants)
+        write_plan(folder, job.plan)
         command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         with (folder / "errors.txt").open("wb") as errors:
             self._process = _start(command, build.folder, errors)
@@ -128,9 +125,9 @@ class CompiledProcess:
         shard.mkdir()
         for position, currents in inputs.currents.items():
             float_type = self._job.layout.layers[position].float_type
-            _write_array(shard / f"current_{position}.bin", np.ascontiguousarray(currents, float_type))
+            write_array(shard / f"current_{position}.bin", np.ascontiguousarray(currents, float_type))
         for position, noise in inputs.noise.items():
-            _write_array(shard / f"noise_{position}.bin", np.ascontiguousarray(noise, np.float64))
+            write_array(shard / f"noise_{position}.bin", np.ascontiguousarray(noise, np.float64))
         assert self._process.stdin is not None, "the process was started with a pipe"
         try:
             self._process.stdin.write(f"{inputs.n_images} {shard}\n")
@@ -149,7 +146,7 @@ class CompiledProcess:
         else:
             self._fail()
         shard = self._shard_folder(inputs)
-        outputs = _read_shard(shard, self._job.layout, self._job.plan, inputs.n_images)
+        outputs = read_shard(shard, self._job.layout, self._job.plan, inputs.n_images)
         for path in shard.iterdir():
             path.unlink()
         return outputs
@@ -305,87 +302,3 @@ def _start(command: list[str], folder: Path, errors: IO[bytes]) -> subprocess.Po
         raise
     except OSError as error:
         raise StartError(f"the compiled simulation {command[0]} does not start: {error.strerror}.") from error
-
-
-def _write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:
-    """Write all arrays that are the same for every image and return the binary's arguments."""
-    arguments = []
-
-    def pass_array(name: str, values: NDArray[Any]) -> None:
-        path = folder / f"{name}.bin"
-        _write_array(path, np.ascontiguousarray(values))
-        arguments.append(f"{name}={path}")
-
-    for position, layer in enumerate(topology.layers):
-        group = f"population_{position}"
-        arguments += [f"{group}.{name}={constants.named[name]!r}" for name in layer.model.constants]
-        if layer.has_membrane:
-            arguments.append(f"{group}.v_thr={constants.threshold!r}")
-            arguments.append(f"{group}.v_start={constants.v_init!r}")
-            arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
-            if not layer.sees_image:
-                pass_array(f"{group}.current", constants.bias[position].astype(layer.float_type))
-    for link in topology.links:
-        weights = constants.weights[link.index]
-        if weights is not None:
-            weights = weights.astype(topology.layers[link.target].float_type)
-        for variable, values in _link_arrays(link, weights, topology.layers[link.source].size):
-            if values.size:
-                pass_array(f"projection_{link.index}.{variable}", values)
-    return arguments
-
-
-def _write_array(path: Path, values: NDArray[Any]) -> None:
-    """Write the bytes of a contiguous array; unlike NumPy, Python says why it cannot."""
-    with path.open("wb") as file:
-        file.write(values.data)
-
-
-def _link_arrays(link: Link, weights: NDArray[Any] | None, n_source: int) -> list[tuple[str, NDArray[Any]]]:
-    """Return the run-time arrays of a link by the name of their variable."""
-    if not link.shared:
-        return [] if weights is None else [("w", synaptic_weights(link, weights, n_source))]
-    arrays: list[tuple[str, NDArray[Any]]] = []
-    if weights is not None:
-        arrays.append(("weights", weights_by_target(link.geometry, weights)))
-    if link.source_index is not None:
-        arrays.append(("input_of_source", input_of_source(link, n_source)))
-    if link.target_index is not None:
-        arrays.append(("target_of_output", link.target_index))
-    return arrays
-
-
-def _write_plan(folder: Path, plan: Plan) -> None:
-    """Write when to pause."""
-    lines = [f"{plan.steps} {len(plan.stops)}"]
-    lines += [" ".join(map(str, (stop.step, len(stop.snapshots), *stop.snapshots))) for stop in plan.stops]
-    (folder / "plan.txt").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> RunOutputs:
-    """Read what a process wrote about one shard."""
-    records = np.fromfile(folder / "images.bin", record_dtype(topology, plan))
-    if len(records) != n_images:
-        raise SimulationError(f"the compiled simulation wrote {len(records)} images instead of {n_images}.")
-    spikes, traces = {}, {}
-    for position, layer in enumerate(topology.layers):
-        if layer.record_spikes:
-            spikes[position] = _read_spikes((folder / f"spikes_{position}.bin").read_bytes(), n_images)
-        if layer.record_potentials:
-            trace = np.fromfile(folder / f"trace_{position}.bin", layer.float_type).astype(np.float64)
-            traces[position] = trace.reshape(n_images, plan.steps, layer.size)
-    return RunOutputs(records, spikes, traces)
-
-
-def _read_spikes(data: bytes, n_images: int) -> NDArray[Any]:
-    """Decode one population's spikes: for each image their number, the neurons, the times."""
-    parts, offset = [], 0
-    for image in range(n_images):
-        (count,) = np.frombuffer(data, np.int64, 1, offset)
-        neurons = np.frombuffer(data, np.int32, count, offset + 8)
-        times = np.frombuffer(data, np.float64, count, offset + 8 + 4 * count)
-        offset += 8 + 12 * int(count)
-        # The clock runs in steps of 1 ms; a spike at t = 0 belongs to the first step.
-        steps = np.round(times * 1000).astype(np.int32) + 1
-        parts.append(np.column_stack([np.full(count, image, np.int32), steps, neurons]))
-    return np.concatenate(parts)

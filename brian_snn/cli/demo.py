@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
+from brian_snn.analysis.ann import compare_with_ann
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
 from brian_snn.analysis.summary import Row, accuracy_over_time, population_rows, projection_note, write_csv
 from brian_snn.analysis.verdict import holds
-from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
 from brian_snn.cli.console import RESIDUAL_NOTE, Stages, heading, new_console, table, verdict, verification_rows
 from brian_snn.cli.options import FAILED

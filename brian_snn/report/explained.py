@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from brian_snn.analysis.ann import compare_with_ann
 from brian_snn.analysis.bounds import bounds
 from brian_snn.analysis.error import error_account, error_origins
 from brian_snn.analysis.operations import ann_operations
-from brian_snn.analysis.verify import compare_with_ann
 from brian_snn.errors import BrianSnnError
 from brian_snn.plotting.error_account import plot_error_account
 from brian_snn.plotting.gallery import correlation_figure, raster_figure

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brian_snn.analysis.ann import compare_with_ann
 from brian_snn.analysis.transients import layer_offsets
-from brian_snn.analysis.verify import compare_with_ann, verify
+from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray
 from brian_snn.cli.experiment import keep, note, script
 from brian_snn.conversion.convert import convert

@@ -205,16 +205,17 @@ def _membrane_terms(
     excess = {book.term: above if book.takes_excess else 0.0 for book in books}
     left = v_end - parameters.v_init - below - (0.0 if any(book.takes_excess for book in books) else above)
     residual = np.clip(left, -max(parameters.v_init, 0.0), max(parameters.threshold - parameters.v_init, 0.0))
+    booked = {book.term: -(measured.flat(book.name, name, batch) - excess[book.term]) / full for book in books}
     # Measured charges lie on the grid: their differences are exact, and so is a term that must vanish.
     return {
         "residual": -residual / full,
         "transient": (residual - left) / full,
+        # There in every account, kept or not.
+        **{book.term: booked.get(book.term, -np.zeros(target.shape)) for book in BOOKS if book.takes_excess},
         "saturation": np.clip(target, 0.0, 1.0) - target,
         "clipped": (drive - np.clip(drive, 0.0, full) - below - above) / full,
         "grid": np.clip(drive, 0.0, full) / full - np.clip(target, 0.0, 1.0),
-        # There in every account, kept or not.
-        **{book.term: -np.zeros(target.shape) for book in BOOKS if book.takes_excess},
-        **{book.term: -(measured.flat(book.name, name, batch) - excess[book.term]) / full for book in books},
+        **booked,
     }
 
 

@@ -256,8 +256,10 @@ def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Prog
 def _generate(topology: Topology, folder: Path) -> None:
     """Let a process of its own write the C++ sources."""
     command = [sys.executable, *_GENERATOR, str(folder)]
+    # Brian2 tries the compiler's flags in the temporary folder; what it leaves if it is killed goes with this one.
+    environment = os.environ | {"TMPDIR": str(folder.absolute())}
     with starting("the code generator"):
-        done = subprocess.run(command, input=pickle.dumps(topology), capture_output=True)
+        done = subprocess.run(command, input=pickle.dumps(topology), env=environment, capture_output=True)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         if "No space left" in message[-1]:

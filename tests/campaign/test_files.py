@@ -132,6 +132,21 @@ def _read_photo(path):
     read_photo(path, 8)
 
 
+def _read_run(path):
+    """Read all of a run folder, which is the one around a file; nothing in it is written."""
+    from brian_snn.report.gather import _labels
+    from brian_snn.results.arrays import ARRAYS_BY_NAME
+    from brian_snn.results.load import load_result
+
+    folder = next(parent for parent in path.parents if parent.name == "run")
+    result = load_result(folder)
+    for part in result.parts():
+        for name in ARRAYS_BY_NAME:
+            dict(part.by_population(name))
+        assert part.logits.shape[0] == len(part.images), "every image has an answer"
+    _labels(folder, result)
+
+
 FORMATS = {
     "keras": Format("model.keras", partial(mutations.mutated_zip, of_member=_member), _convert),
     "h5": Format("model.h5", _configuration, _convert),
@@ -143,6 +158,11 @@ FORMATS = {
     "toml": Format("sweep.toml", _words, _read_sweep),
     "png": Format("photo.png", mutations.mutated, _read_photo),
     "jpeg": Format("photo.jpg", mutations.mutated, _read_photo),
+    "run_description": Format("run/result.json", mutations.mutated_json, _read_run),
+    "run_network": Format("run/network.npz", partial(mutations.mutated_zip, of_member=_member), _read_run),
+    "run_images": Format("run/images.npy", mutations.mutated_npy, _read_run),
+    "run_labels": Format("run/labels.npy", mutations.mutated_npy, _read_run),
+    "run_shard": Format("run/shards/000000002.npz", partial(mutations.mutated_zip, of_member=_member), _read_run),
 }
 
 
@@ -150,7 +170,9 @@ def write_good_files(folder):
     """Write a good file of every format."""
     from PIL import Image
 
+    from brian_snn import simulate
     from tests.models import HAND_PICKED
+    from tests.small_network import small_images, small_network
 
     rng = np.random.default_rng(1)
     # Labels beside the images; none beside the packed ones.
@@ -168,6 +190,10 @@ def write_good_files(folder):
         pixels.save(folder / name)
     for suffix in (".keras", ".h5"):
         HAND_PICKED["mlp"]().save(folder / f"model{suffix}")
+    options = {"steps": 9, "reset": "zero", "backend": "runtime", "shard_size": 2, "checkpoints": (4, 9)}
+    recorded = {"record_spikes": ("conv",), "record_potentials": ("mixed",), "record_counts": ("conv",)}
+    labels = np.arange(4) % 3
+    simulate(small_network(), small_images(4), output=folder / "run", labels=labels, **options, **recorded)
 
 
 def damage(kind, number, good, folder):
@@ -229,7 +255,7 @@ def elsewhere(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_good_file_is_read_and_damaged_ones_are_read_or_refused(elsewhere, kind):
-    n_files = 4 if kind in ("keras", "h5") else 20
+    n_files = 4 if kind in ("keras", "h5") or kind.startswith("run_") else 20
     assert elsewhere(kind, [None, *range(n_files)]) == []
 
 

@@ -9,7 +9,6 @@ would; the first to come does it, the others wait.
 
 from __future__ import annotations
 
-import os
 import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from brian_snn.backends.build_cache import code_digest, get_build
 from brian_snn.backends.standalone import start_processes
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError, SettingError, SimulationError
 from brian_snn.files import temporary_folder
+from brian_snn.processors import usable_processors
 from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.simulation.job import Job, run_inputs, shard_result
@@ -73,7 +73,7 @@ def n_places(executor: Executor, workers: int) -> int:
         number = getattr(executor, name, None)
         if isinstance(number, int) and number > 0:
             return number
-    return workers if workers > 1 else os.cpu_count() or 1
+    return workers if workers > 1 else usable_processors()
 
 
 def run_by_executor(

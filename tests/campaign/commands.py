@@ -94,7 +94,7 @@ def arrays(folder):
     found = {
         f"{field} {key}": np.asarray(values).tobytes()
         for field in ARRAYS_BY_NAME
-        for key, values in getattr(result, field).items()
+        for key, values in result.by_population(field).items()
     }
     return found | {"labels": (folder / "labels.npy").read_bytes(), "reset": result.settings.reset}
 

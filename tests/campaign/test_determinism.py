@@ -17,6 +17,7 @@ import pytest
 
 from brian_snn import load_network, load_result, simulate
 from brian_snn.datasets import load_demo
+from brian_snn.results.arrays import BOOK_NAMES
 from brian_snn.results.result import Result
 from tests.campaign.limits import Limits, run_limited
 from tests.small_network import CHECKPOINTS, STEPS, differences, loop_result, small_images, small_network
@@ -34,14 +35,15 @@ RECORDED = {"record_spikes": ("conv", "pool"), "record_potentials": ("out",), "c
 CARRIERS = (("standalone", "synapses"), ("standalone", "shared"), ("runtime", "synapses"), ("runtime", "shared"))
 
 #: What is no number that was measured.
-NOT_MEASURED = ("network", "settings", "images", "timings_s", "pieces")
+NOT_MEASURED = ("network", "settings", "images", "timings_s", "pieces", "booked")
 
 
 def digest(result):
     """Return a hash of all arrays of a result, their types and shapes."""
     hashed = hashlib.sha256()
-    for name in (field.name for field in fields(Result) if field.name not in NOT_MEASURED):
-        value = getattr(result, name)
+    names = [field.name for field in fields(Result) if field.name not in NOT_MEASURED]
+    for name in (*names, *BOOK_NAMES):
+        value = result.by_population(name)
         for key, array in sorted(value.items(), key=str) if isinstance(value, Mapping) else [("", value)]:
             array = np.asarray(array)
             hashed.update(f"{name} {key} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).data)

@@ -83,7 +83,7 @@ class Line:
         return found
 
 
-#: All front ends; the first is asked about what no other is known for.
+#: All front ends.
 FRONT_ENDS = [Line("brian_snn.frontends.keras.entry", (".keras", ".h5", ".hdf5"), ("keras", "tensorflow", "tf_keras"))]
 
 
@@ -96,19 +96,31 @@ def front_end_of_file(path: Path) -> FrontEnd:
         If there is none; the message lists the suffixes there are.
     """
     for line in FRONT_ENDS:
-        # What is wrong with a folder, or with nothing at all, a front end says best.
-        if path.suffix.lower() in line.suffixes or not path.is_file():
+        if path.suffix.lower() in line.suffixes:
             return line.front_end()
+    if not path.is_file():
+        # What is wrong with a folder, or with nothing at all, any of them says.
+        return FRONT_ENDS[0].front_end()
     *others, last = (suffix for line in FRONT_ENDS for suffix in line.suffixes)
     known = f"{', '.join(others)} or {last}" if others else last
     raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {known}.")
 
 
 def front_end_of(model: Any) -> FrontEnd:
-    """Return the front end for a model, by the package of its class."""
+    """Return the front end for a model, by the package of its class.
+
+    Raises
+    ------
+    ModelError
+        If there is none; the message lists the packages there are.
+    """
     packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    fitting = (line for line in FRONT_ENDS if packages.intersection(line.libraries))
-    return next(fitting, FRONT_ENDS[0]).front_end()
+    for line in FRONT_ENDS:
+        if packages.intersection(line.libraries):
+            return line.front_end()
+    known = ", ".join(library for line in FRONT_ENDS for library in line.libraries)
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    raise ModelError(f"the model is a {kind}; models of {known} are read, or the paths of their files.")
 
 
 def load_model(path: str | Path) -> Any:

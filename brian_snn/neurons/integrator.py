@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.grid import on_grid
-from brian_snn.network.roles import window_start
+from brian_snn.network.roles import crosses_threshold, window_start
 from brian_snn.neurons.record import Book, Neuron, NeuronModel, Scene
 from brian_snn.settings import Settings
 
@@ -78,7 +78,7 @@ def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bo
     return Neuron(
         model=_model(settings, books, fires, receives_spikes),
         hears="charge",
-        state=Membrane,
+        state=IntegratorState,
         fires=fires,
         books=books,
         law="S9" if settings.reset == "zero" else "S11",
@@ -141,7 +141,7 @@ def _integration(collects: bool, leaks: bool, rests: bool) -> str:
     return "\n".join([*missed * rests, *leak * leaks, *charge, *["drive = 0"] * collects])
 
 
-class Membrane:
+class IntegratorState:
     """Membranes in NumPy; where they are clamped, they stay at V(0)."""
 
     def __init__(self, scene: Scene) -> None:
@@ -149,7 +149,7 @@ class Membrane:
         self.v = np.full(scene.current.shape, scene.parameters.v_init)
         self._current, self._settings, self._threshold = scene.current, settings, scene.parameters.threshold
         self._start = window_start(population, settings)
-        self._fires = population.kind != "readout" or settings.readout == "spikes"
+        self._fires = crosses_threshold(population, settings)
         self._leaks = self._fires and math.isfinite(float(settings.tau_m))
         self._rests = self._fires and settings.refractory_steps > 0
         self._grid = scene.parameters.network.grid

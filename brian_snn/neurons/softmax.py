@@ -20,7 +20,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.roles import window_start
-from brian_snn.neurons.integrator import COUNT, Membrane, integrator
+from brian_snn.neurons.integrator import COUNT, IntegratorState, integrator
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
 from brian_snn.neurons.record import Draws, Neuron, Scene
 from brian_snn.settings import Settings
@@ -41,7 +41,7 @@ def softmax_readout(settings: Settings, grid: float, receives_spikes: bool) -> N
     return replace(integrates, model=model, state=_Competition, solvable=False, draws=_DRAWS)
 
 
-class _Competition(Membrane):
+class _Competition(IntegratorState):
     """Membranes, and the noise that says who spikes."""
 
     def __init__(self, scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,57 +57,65 @@ def execute(
     laps_s["run"] = 0.0
     if not shards:
         return
-    work = BACKENDS[job.settings.backend](job, images, shards, execution, on_images, laps_s)
+    done_shards = BACKENDS[job.settings.backend](Work(job, images, shards, execution, on_images, laps_s))
     start = time.perf_counter()
     if progress and done:
         progress(done, len(images))
     try:
-        yield from work
+        yield from done_shards
     finally:
         # An interrupted run has taken its time too.
         laps_s["run"] = time.perf_counter() - start
 
 
-def _runtime(
-    job: Job,
-    images: NDArray[np.generic],
-    shards: Sequence[Shard],
-    execution: Execution,
-    on_images: OnImages,
-    laps_s: dict[str, float],
-) -> Iterator[tuple[Shard, Result]]:
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a backend is given: a job with its images, the shards to simulate, and in which way.
+
+    Parameters
+    ----------
+    on_images : callable
+        Called with the number of images that are done, one by default.
+    laps_s : dict of str to float
+        Filled with the seconds that stages before the run take.
+    """
+
+    job: Job
+    images: NDArray[np.generic]
+    shards: Sequence[Shard]
+    execution: Execution
+    on_images: Callable[..., None]
+    laps_s: dict[str, float]
+
+
+def _runtime(work: Work) -> Iterator[tuple[Shard, Result]]:
     """Return the shards, run one after the other with Brian2's runtime device."""
-    if execution.executor is not None:
+    if work.execution.executor is not None:
         raise SettingError("the runtime backend runs in this process; an executor needs backend='standalone'.")
 
     def run(shard: Shard) -> tuple[Shard, Result]:
-        piece = images[shard.start : shard.stop]
-        inputs = run_inputs(job, piece, shard.start)
-        outputs = run_runtime(job.layout, job.plan, job.constants, inputs, on_images)
-        return shard, shard_result(job, piece, outputs, shard.start)
+        piece = work.images[shard.start : shard.stop]
+        inputs = run_inputs(work.job, piece, shard.start)
+        outputs = run_runtime(work.job.layout, work.job.plan, work.job.constants, inputs, work.on_images)
+        return shard, shard_result(work.job, piece, outputs, shard.start)
 
-    return map(run, shards)
+    return map(run, work.shards)
 
 
-def _standalone(
-    job: Job,
-    images: NDArray[np.generic],
-    shards: Sequence[Shard],
-    execution: Execution,
-    on_images: OnImages,
-    laps_s: dict[str, float],
-) -> Iterator[tuple[Shard, Result]]:
+def _standalone(work: Work) -> Iterator[tuple[Shard, Result]]:
     """Return the shards, run by compiled programs here or by the executor's workers."""
-    if execution.executor is not None:
-        return run_by_executor(execution.executor, job, images, shards, execution.workers, on_images)
+    if work.execution.executor is not None:
+        return run_by_executor(
+            work.execution.executor, work.job, work.images, work.shards, work.execution.workers, work.on_images
+        )
     start = time.perf_counter()
-    build = get_build(job.layout, marked(execution.build_progress))
-    laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
-    return run_standalone(build, job, images, shards, execution.workers, on_images)
+    build = get_build(work.job.layout, marked(work.execution.build_progress))
+    work.laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
+    return run_standalone(build, work.job, work.images, work.shards, work.execution.workers, work.on_images)
 
 
-#: Called with the number of images that are done, one by default.
-OnImages = Callable[..., None]
-
-#: How a job is run. Each yields a shard and its result as it is done, in any order.
-BACKENDS: dict[str, Callable[..., Iterator[tuple[Shard, Result]]]] = {"runtime": _runtime, "standalone": _standalone}
+#: How work is done. Each yields a shard and its result as it is done, in any order.
+BACKENDS: dict[str, Callable[[Work], Iterator[tuple[Shard, Result]]]] = {
+    "runtime": _runtime,
+    "standalone": _standalone,
+}

@@ -7,8 +7,7 @@ from brian_snn.errors import ModelError, SettingError
 from brian_snn.network.maps import apply_map, gather_inputs, output_length, same_padding, scatter_outputs
 from brian_snn.network.network import Network
 from brian_snn.network.records import Geometry, Population, Projection
-from brian_snn.network.roles import uses_shared_kernels
-from brian_snn.network.synapses import fan_out, n_synapses, synapses
+from brian_snn.network.synapses import fan_out, n_synapses, synapses, uses_shared_kernels
 from brian_snn.settings import Settings
 
 # Size, kernel, strides, dilation, padding: uneven in every direction; the last one has unread rows at the end.

@@ -15,8 +15,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.escaping import csv_safe
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
-from brian_snn.network.roles import AUTO_LIMIT, uses_shared_kernels
-from brian_snn.network.synapses import n_synapses
+from brian_snn.network.synapses import AUTO_LIMIT, n_synapses, uses_shared_kernels
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 

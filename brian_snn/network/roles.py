@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population
-from brian_snn.network.synapses import n_synapses
-from brian_snn.network.validity import MOST_ELEMENTS
 from brian_snn.settings import FloatType, Settings
 
 
@@ -47,28 +44,3 @@ def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, 
         for step in heard_steps(network[projection.target], settings)
         if window_start(network[projection.source], settings) < step < settings.steps
     }
-
-
-#: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
-AUTO_LIMIT = 100_000
-
-
-def uses_shared_kernels(network: Network, settings: Settings) -> bool:
-    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses.
-
-    Raises
-    ------
-    SettingError
-        If explicit synapses were asked for, and a projection has more than can be numbered.
-    """
-    if settings.projection == "shared":
-        return True
-    counts = [n_synapses(network, p) for p in network.projections if p.source != INPUT]
-    if settings.projection == "auto":
-        return sum(counts) > AUTO_LIMIT
-    if max(counts, default=0) > MOST_ELEMENTS:
-        raise SettingError(
-            f"projection is {settings.projection!r}: a projection has {max(counts)} synapses, and up to 2**31 are "
-            "numbered; use 'shared' or 'auto'."
-        )
-    return False

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import IntArray
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, SettingError
 from brian_snn.network.maps import Wiring, grouped
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Projection
+from brian_snn.network.validity import MOST_ELEMENTS
+from brian_snn.settings import Settings
 
 
 def _axis_pairs(geometry: Geometry, axis: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -158,3 +160,28 @@ def synapses(projection: Wiring, n_source: int) -> tuple[IntArray, IntArray, Int
         order = np.argsort(key, kind="stable")
         pre, post, index = pre[order], post[order], index[order]
     return pre, post, None if projection.geometry.kind == "max_pool" else index
+
+
+#: ``projection="auto"`` uses explicit synapses up to this many; beyond, shared kernels start and run faster.
+AUTO_LIMIT = 100_000
+
+
+def uses_shared_kernels(network: Network, settings: Settings) -> bool:
+    """Return whether spikes travel through shared kernels: on request, or where ``auto`` finds too many synapses.
+
+    Raises
+    ------
+    SettingError
+        If explicit synapses were asked for, and a projection has more than can be numbered.
+    """
+    if settings.projection == "shared":
+        return True
+    counts = [n_synapses(network, p) for p in network.projections if p.source != INPUT]
+    if settings.projection == "auto":
+        return sum(counts) > AUTO_LIMIT
+    if max(counts, default=0) > MOST_ELEMENTS:
+        raise SettingError(
+            f"projection is {settings.projection!r}: a projection has {max(counts)} synapses, and up to 2**31 are "
+            "numbered; use 'shared' or 'auto'."
+        )
+    return False

@@ -17,7 +17,8 @@ from brian_snn.arrays import IntArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Projection
-from brian_snn.network.roles import float_type, uses_shared_kernels
+from brian_snn.network.roles import float_type
+from brian_snn.network.synapses import uses_shared_kernels
 from brian_snn.neurons.record import NeuronModel
 from brian_snn.neurons.table import neuron_of
 from brian_snn.settings import FloatType, Schedule, Settings

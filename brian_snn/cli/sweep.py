@@ -238,21 +238,20 @@ class _Models:
         self.network = cache(lambda name, **how: convert(self.model(name), sweep.calibration, **how))
         self.data, self.accuracy = cache(self._data), cache(self._accuracy)
 
-    def _data(self, name: str, answer: Answer) -> Dataset:
-        """Return the images for a model, and labels if its output means classes."""
-        shape = tuple(self.model(name).input_shape[1:])
+    def _data(self, shape: tuple[int, ...], answer: Answer) -> Dataset:
+        """Return images of a shape, and labels if the output of a network means classes."""
         data = first_images(load_images(self.sweep.data, shape, answer=answer), self.sweep.images)
         if data.labels is None and answer.names_classes:
             raise DataError(f"{self.sweep.data}: it has no labels; a sweep needs them for the accuracy.")
         return data
 
-    def _accuracy(self, name: str, answer: Answer) -> float | None:
+    def _accuracy(self, name: str, shape: tuple[int, ...], answer: Answer) -> float | None:
         """Return the accuracy of a trained model, None if its output means numbers."""
-        data = self.data(name, answer)
+        data = self.data(shape, answer)
         if data.labels is None:
             return None
         scores = scores_of(self.model(name), data.images)
-        # Keras applies the sigmoid that is a yes above one half; others keep the order of classes.
+        # The model applies the sigmoid that is a yes above one half; others keep the order of classes.
         return accuracy(data.labels, answer.of(scores - 0.5 if answer.meaning == "yes_no" else scores)).share
 
 
@@ -262,13 +261,13 @@ def _simulated(
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
     network = models.network(point["model"], **{option: point[option] for option in _CONVERSION})
     answer = answer_of(network)
-    data = models.data(point["model"], answer)
+    data = models.data(network.input_shape, answer)
     settings = Settings.from_numbers({number: point[number] for number in Settings().numbers()})
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate(network, data.images, settings, output=running, **options, **bars.callbacks)
     bars.finish(result.timings_s)
-    row = point | {"ann_accuracy": models.accuracy(point["model"], answer)}
+    row = point | {"ann_accuracy": models.accuracy(point["model"], network.input_shape, answer)}
     row |= _measured(result, data, models.sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
     discard(running)

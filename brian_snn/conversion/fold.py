@@ -57,7 +57,7 @@ def fold(graph: LayerGraph) -> Network:
         value = _OPERATIONS[node.operation](folding, position)
         if value.shape != node.output_shape:
             raise ModelError(
-                f"{node.label}: its output has shape {value.shape} when folded, {node.output_shape} in Keras."
+                f"{node.label}: its output has shape {value.shape} when folded, {node.output_shape} in the model."
             )
         # An activation of the output is left out, so the tensor before it stays the reference.
         unchanged = node.operation in (*OUTPUT_ACTIVATIONS, "identity")

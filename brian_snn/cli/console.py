@@ -25,6 +25,9 @@ EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
 #: What the verification table shows.
 RESIDUAL_NOTE = "in thresholds; - does not apply; spikes: Eq. (4), images replayed"
 
+#: Text of a table is not broken up to this width.
+_WORDS_WIDTH = 32
+
 #: Width of the output where no terminal says how wide it is.
 _PIPE_WIDTH = 120
 
@@ -55,7 +58,15 @@ def table(rows: Sequence[Mapping[str, object]], text_columns: Sequence[str] = ()
     """Return a table with a row per mapping; columns are aligned right unless named in `text_columns`."""
     result = Table(header_style="bold", box=None, pad_edge=False)
     for column in rows[0]:
-        result.add_column(shown(column), justify="left" if column in text_columns else "right", overflow="fold")
+        is_text = column in text_columns
+        # Words in front of a row stay in one line before the headings of numbers do.
+        widest = max((len(shown(str(row[column]))) for row in rows), default=0) if is_text else 0
+        result.add_column(
+            shown(column),
+            justify="left" if is_text else "right",
+            overflow="fold",
+            no_wrap=0 < widest <= _WORDS_WIDTH,
+        )
     for row in rows:
         result.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row.values()))
     return result

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from brian_snn.analysis.classification import wilson_interval
 from brian_snn.plotting.style import INK, colour_and_label, house_style, new_figure
 
 
@@ -29,7 +30,7 @@ def plot_accuracy(
     ann_accuracy : float, optional
         Of the network that was converted, on the same images.
     n_images : int, optional
-        For the axis label; the band around a line is the standard error of a fraction of so many images.
+        For the axis label; the band around a line is the 95 % interval of Wilson for a fraction of so many images.
 
     Returns
     -------
@@ -47,11 +48,9 @@ def plot_accuracy(
         colour, label = colour_and_label(name, ("",) * used)
         axes.plot(times, 100 * fractions, color=colour, label=f"{label}, {100 * fractions[-1]:.1f} %", zorder=3)
         if n_images is not None:
-            error = np.sqrt(fractions * (1 - fractions) / n_images)
-            axes.fill_between(
-                times, 100 * (fractions - error), 100 * (fractions + error), color=colour, alpha=0.15, linewidth=0
-            )
+            low, high = np.transpose([wilson_interval(share * n_images, n_images) for share in fractions])
+            axes.fill_between(times, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="simulated time (ms)", xlim=(0, times[-1] * 1.01), ylim=(0, 102))
-    axes.set_ylabel("accuracy (%)" if n_images is None else f"accuracy on {n_images} images (%)")
+    axes.set_ylabel("accuracy (%)" if n_images is None else f"accuracy on {n_images} images (%), 95 % interval")
     axes.legend(loc="lower right")
     return figure

@@ -59,7 +59,7 @@ def answers(run: Run) -> Section:
         curve: dict[str, FloatArray] = {run.result.settings.reset: accuracy_over_time(run.result, run.labels)}
         of_trained = accuracy(run.labels, run.trained).share
         figure = plot_accuracy(checkpoint_times_ms(run.result), curve, of_trained, len(run.labels))
-        text = "Accuracy while the simulation goes on; the band is the standard error."
+        text = "Accuracy while the simulation goes on; the band is the 95 % interval of Wilson."
         blocks.append(picture(figure, text))
     return Section("answers", "Answers", tuple(blocks))
 

@@ -3,8 +3,13 @@
 Options are those of `brian_snn.simulate`.
 """
 
+import numpy as np
 from brian2 import ms
 
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
+from brian_snn.settings import Settings
+from brian_snn.simulation.topology import topology
 from tests.small_network import CHECKPOINTS
 
 POPULATIONS = ("conv", "pool", "average", "mixed")
@@ -44,3 +49,13 @@ VARIANTS = {
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
 }
+
+
+def tiny(weight=0.25):
+    """Return one neuron that integrates a pixel."""
+    population = Population("out", "readout", (1,), np.zeros(1), 1)
+    projection = Projection(INPUT, "out", Geometry("dense", (1,), (1,)), np.array([[weight]]))
+    return Network((population,), (projection,), (1,), grid=2.0**-24)
+
+
+LAYOUT = topology(tiny(), Settings())

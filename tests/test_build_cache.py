@@ -1,13 +1,11 @@
 """Builds are made once, whole or not at all, and made again where something is wrong with them."""
 
-import ast
 import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import filelock
 import numpy as np
@@ -19,28 +17,16 @@ from brian_snn.backends.build_cache import (
     Build,
     cache_folder,
     clear_builds,
-    code_digest,
     get_build,
     list_builds,
 )
 from brian_snn.backends.standalone import run_standalone
 from brian_snn.errors import CompilerError, OutputError, SimulationError
-from brian_snn.network.network import Network
-from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.job import make_job
 from brian_snn.simulation.topology import topology
+from tests.simulation_cases import LAYOUT, tiny
 from tests.small_network import STEPS, constant_network, differences, loop_result, small_images, small_network
-
-
-def tiny(weight=0.25):
-    """Return one neuron that integrates a pixel."""
-    population = Population("out", "readout", (1,), np.zeros(1), 1)
-    projection = Projection(INPUT, "out", Geometry("dense", (1,), (1,)), np.array([[weight]]))
-    return Network((population,), (projection,), (1,), grid=2.0**-24)
-
-
-LAYOUT = topology(tiny(), Settings())
 
 
 @pytest.fixture
@@ -246,7 +232,8 @@ def test_what_a_killed_build_left_behind_does_no_harm(cache, monkeypatch):
 
 @pytest.mark.slow
 def test_two_processes_build_the_same_topology_at_once(cache):
-    script = "from tests.test_build_cache import LAYOUT, get_build\nprint(get_build(LAYOUT).is_new)\n"
+    imports = "from brian_snn.backends.build_cache import get_build\nfrom tests.simulation_cases import LAYOUT\n"
+    script = f"{imports}print(get_build(LAYOUT).is_new)\n"
     root = os.path.dirname(os.path.dirname(__file__))
     processes = [
         subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)
@@ -339,87 +326,3 @@ def test_a_build_in_a_cache_that_cannot_be_written_is_used(cache, monkeypatch):
     (built.folder / "main").unlink()
     with pytest.raises(OutputError, match="cannot build in"):
         get_build(LAYOUT)
-
-
-def modules_behind(name, root):
-    """Return the files of this package that a module imports, itself and those that they import among them."""
-    pending, found = [name], {}
-    while pending:
-        name = pending.pop()
-        path = root.joinpath(*name.split("."))
-        path = next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
-        if path is None or name in found:
-            continue
-        found[name] = path
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [alias.name for alias in getattr(node, "names", ()) if isinstance(alias, ast.alias)]
-            module = getattr(node, "module", None)
-            pending += names if module is None else [module, *(f"{module}.{name}" for name in names)]
-    return set(found.values())
-
-
-def test_every_module_behind_the_generated_code_is_in_the_key(monkeypatch, tmp_path):
-    """Geometry, whose shapes are compiled in, is one; so are all that any of them imports, now and later."""
-    package = Path(build_cache.__file__).parent.parent
-    modules = modules_behind("brian_snn.backends.codegen", package.parent)
-    assert {package / "network" / "geometry.py", package / "neurons" / "integrator.py"} <= modules
-    copy = shutil.copytree(package, tmp_path / "brian_snn", ignore=shutil.ignore_patterns("data", "__pycache__"))
-    monkeypatch.setattr(build_cache, "__file__", str(copy / "backends" / "build_cache.py"))
-    digests = {code_digest.__wrapped__()}
-    for number, module in enumerate(modules, 2):
-        with (copy / module.relative_to(package)).open("a") as file:
-            file.write("\n")
-        digests.add(code_digest.__wrapped__())
-        assert len(digests) == number, module
-
-
-#: Names of modules of Python and of what this program imports, as a user may call a script.
-HOSTILE = ("random", "json", "typing", "signal", "logging", "pickle", "numpy", "jinja2", "brian2", "brian_snn")
-
-
-@pytest.fixture
-def hostile(tmp_path):
-    """Return a folder of modules of these names that leave a note when they are run."""
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    for name in HOSTILE:
-        (folder / f"{name}.py").write_text(
-            f"open({str(tmp_path / 'run.txt')!r}, 'a').write({name!r})\nraise SystemExit(7)"
-        )
-    (folder / "brian_preferences").write_text(f"x = open({str(tmp_path / 'run.txt')!r}, 'a').write('preferences')\n")
-    yield folder
-    assert not (tmp_path / "run.txt").exists()
-
-
-def test_the_code_generator_runs_no_file_of_the_working_folder(hostile, tmp_path, monkeypatch):
-    monkeypatch.chdir(hostile)
-    (tmp_path / "build").mkdir()
-    build_cache._generate(LAYOUT, tmp_path / "build")
-    assert (tmp_path / "build" / "main.cpp").is_file()
-
-
-def test_the_code_generator_is_that_of_this_package_wherever_it_came_from(tmp_path, monkeypatch):
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.chdir(tmp_path)
-    script = build_cache._GENERATOR[2].replace("main(sys.argv[2])", "print(main.__globals__['__file__'])")
-    command = [sys.executable, *build_cache._GENERATOR[:2], script, build_cache._GENERATOR[3], str(tmp_path)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert found == str(Path(build_cache.__file__).with_name("codegen.py"))
-
-
-def test_modules_that_the_user_put_on_the_path_are_found_by_the_code_generator(tmp_path, monkeypatch):
-    (tmp_path / "sitecustomize.py").write_text(f"open({str(tmp_path / 'seen.txt')!r}, 'w').close()")
-    (tmp_path / "build").mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    build_cache._generate(LAYOUT, tmp_path / "build")
-    assert (tmp_path / "seen.txt").exists()
-
-
-def test_the_command_line_runs_no_file_of_the_working_folder(hostile):
-    root = Path(build_cache.__file__).parent.parent.parent
-    # That which holds the package comes behind the working folder, in which Python looks for it first.
-    (hostile / "brian_snn.py").unlink()
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    command = [sys.executable, "-m", "brian_snn", "cache", "list"]
-    done = subprocess.run(command, cwd=hostile, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")

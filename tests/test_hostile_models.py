@@ -4,7 +4,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import zipfile
 from pathlib import Path
 
@@ -15,8 +14,6 @@ import tests.hostile as hostile
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.applications import load_inception
 from brian_snn.frontends.keras.files import load_model
-from brian_snn.frontends.keras.reader import read_model
-from tests.command_line import fails_cleanly
 from tests.models import HAND_PICKED, layers, sequential
 
 SUFFIXES = [".keras", ".h5"]
@@ -373,64 +370,3 @@ def test_no_layer_is_larger_than_the_weights_of_its_file(saved, tmp_path, suffix
     path = Path(shutil.copy(saved / f"model{suffix}", tmp_path))
     hostile.change_config(path, lambda whole: first_dense(whole)["config"].update(units=units))
     refused(path, r"layer '\w+' \(Dense\) has weights of shape .*more than the file holds|Keras cannot read it")
-
-
-@pytest.mark.parametrize("kind", ["MaxPooling2D", "AveragePooling2D"])
-def test_a_window_far_beyond_its_input_is_refused(kind):
-    model = sequential(getattr(layers(), kind)(20_000, padding="same", name="pool"), layers().Flatten())
-    with pytest.raises(ModelError, match=r"layer 'pool' .*20000.*more than twice its input"):
-        read_model(model)
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda k: sequential(k.ReLU(name="big"), shape=(20_000, 20_000, 1)),
-        lambda k: sequential(k.ZeroPadding2D(10_000, name="big")),
-        lambda k: sequential(k.DepthwiseConv2D(3, dilation_rate=10_000, padding="same", name="big")),
-    ],
-)
-def test_a_tensor_that_no_machine_simulates_is_refused(build):
-    with pytest.raises(ModelError, match="(layer 'big' .*|the image): with shape .* numbers for one image"):
-        read_model(build(layers()))
-
-
-def test_a_window_twice_its_input_is_converted_still():
-    for size, shape in ((8, (6, 6, 2)), (3, (1, 1, 4))):
-        model = sequential(layers().MaxPooling2D(size, padding="same"), layers().Flatten(), shape=shape)
-        assert len(read_model(model).nodes) == 3
-
-
-# --- what is no plain file ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "nothing"])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_only_plain_files_are_opened(tmp_path, capsys, suffix, kind):
-    path = tmp_path / f"model{suffix}"
-    with socket.socket(socket.AF_UNIX) as unix:
-        if kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "device":
-            path.symlink_to("/dev/zero")
-        elif kind == "socket":
-            unix.bind(str(path))
-        elif kind == "folder":
-            path.mkdir()
-        arguments = ["convert", path, "--data", path, "-o", tmp_path / "net.npz"]
-        line = fails_cleanly(capsys, arguments, tmp_path / "net.npz")
-    assert {"folder": "a folder", "nothing": "no such file"}.get(kind, "a device, a pipe or a socket") in line
-
-
-def test_a_nested_model_that_was_compiled_comes_back(tmp_path):
-    import keras
-
-    k = layers()
-    inner = keras.Sequential([keras.Input((4,)), k.Dense(3, activation="relu")], name="inner")
-    inner.compile("adam", "mse")
-    outer = keras.Sequential([keras.Input((4,)), inner, k.Dense(2)])
-    outer.save(tmp_path / "model.keras")
-    images = np.ones((2, 4))
-    assert np.array_equal(
-        load_model(tmp_path / "model.keras").predict(images, verbose=0), outer.predict(images, verbose=0)
-    )

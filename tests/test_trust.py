@@ -13,7 +13,7 @@ from brian_snn.backends import build_cache
 from brian_snn.backends.build_cache import get_build
 from brian_snn.backends.trust import TRUST
 from brian_snn.errors import OutputError, SettingError
-from tests.test_build_cache import LAYOUT, tiny
+from tests.simulation_cases import LAYOUT, tiny
 
 #: A user who is neither root nor the one who runs the tests.
 SOMEBODY = 54321

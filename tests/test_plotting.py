@@ -191,10 +191,11 @@ class TestAccuracy:
         axes = plot_accuracy([10, 20], {"zero": [0.5, 0.9]}, ann_accuracy=0.95).axes[0]
         assert set(axes.lines[0].get_ydata()) == {95.0}
 
-    def test_the_band_is_one_standard_error_wide(self):
+    def test_the_band_is_the_wilson_interval_of_95_per_cent(self):
         axes = plot_accuracy([0, 1], {"zero": [0.5, 0.5]}, n_images=100).axes[0]
         band = axes.collections[0].get_paths()[0].vertices[:, 1]
-        assert (band.min(), band.max()) == pytest.approx((45, 55))
+        half_width = 100 * (1.959964**2 / 4 / (100 + 1.959964**2)) ** 0.5
+        assert (band.min(), band.max()) == pytest.approx((50 - half_width, 50 + half_width))
 
 
 class TestRaster:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from brian_snn.conversion.fold import fold
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.reader import read_model
@@ -34,6 +35,30 @@ def test_a_window_far_beyond_its_input_is_refused(kind):
 def test_a_tensor_that_no_machine_simulates_is_refused(build):
     with pytest.raises(ModelError, match="(layer 'big' .*|the image): with shape .* numbers for one image"):
         read_model(build(layers()))
+
+
+def test_a_map_that_takes_an_image_hours_is_refused():
+    model = sequential(layers().Conv2D(1, 3000, name="huge"), shape=(6000, 6000, 1))
+    with pytest.raises(ModelError, match="layer 'huge' .* operations for one image"):
+        read_model(model)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda k: sequential(k.Conv2D(1, 600, name="linear"), k.Conv2D(1, 600, name="next"), shape=(1300, 1300, 1)),
+        lambda k: sequential(
+            k.DepthwiseConv2D(1, name="linear"), k.DepthwiseConv2D(1, name="next"), shape=(1, 1, 2**15)
+        ),
+        lambda k: sequential(
+            k.Conv2D(1, 17, name="linear"), k.GlobalAveragePooling2D(name="next"), shape=(1024, 1024, 1)
+        ),
+    ],
+    ids=["convolutions", "channels", "mean"],
+)
+def test_two_linear_maps_that_are_too_large_together_are_refused(build):
+    with pytest.raises(ModelError, match="layer 'linear' .* feeds layer 'next' .* to make the two one linear map takes"):
+        fold(read_model(build(layers())))
 
 
 def test_a_window_twice_its_input_is_converted_still():

@@ -8,6 +8,7 @@ its input, as after a 1x1 convolution. Other pairs have no projection of their o
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,27 @@ from brian_snn.conversion.affine import LinearTerm, source_index
 from brian_snn.conversion.projecting import tight_padding
 from brian_snn.errors import ModelError
 from brian_snn.network.records import Geometry, Pair
-from brian_snn.network.synapses import synapses
+from brian_snn.network.synapses import fan_out, synapses
 
 # Products that are held at a time when a map is multiplied into a dense matrix.
 _CHUNK_PRODUCTS = 2**22
 
+#: Multiplications that two maps may take to become one, some minutes of work, and numbers that may be held for it.
+_MOST_PRODUCTS, _MOST_HELD = 2**36, 2**28
 
-def compose_dense(term: LinearTerm, weights: FloatArray) -> LinearTerm:
-    """Return the dense map that equals `term` followed by dense weights (elements of the tensor, n_out)."""
+
+def compose_dense(term: LinearTerm, weights: FloatArray, label: str, linear_layer: str) -> LinearTerm:
+    """Return the dense map that equals `term` followed by dense weights (elements of the tensor, n_out).
+
+    The labels are those of the second and the first layer.
+
+    Raises
+    ------
+    ModelError
+        If this would take too long, or too much memory.
+    """
+    n_synapses, n_out = _n_synapses(term), weights.shape[1]
+    _check_work(n_synapses * n_out, max(n_synapses, term.source_size * n_out), label, linear_layer)
     pre, post, weight = _weighted_synapses(term)
     neurons, row = np.unique(pre, return_inverse=True)
     matrix = np.zeros((len(neurons), weights.shape[1]))
@@ -37,13 +51,29 @@ def compose_dense(term: LinearTerm, weights: FloatArray) -> LinearTerm:
     return _dense_term(term, neurons, matrix)
 
 
-def compose_mean(term: LinearTerm, shape: tuple[int, ...]) -> LinearTerm:
+def compose_mean(term: LinearTerm, shape: tuple[int, ...], label: str, linear_layer: str) -> LinearTerm:
     """Return the dense map that equals `term` followed by a mean over the rows and columns of a tensor of `shape`."""
+    n_synapses = _n_synapses(term)
+    _check_work(n_synapses, max(n_synapses, term.source_size * shape[2]), label, linear_layer)
     pre, post, weight = _weighted_synapses(term)
     neurons, row = np.unique(pre, return_inverse=True)
     matrix = np.zeros((len(neurons), shape[2]))
     np.add.at(matrix, (row, post % shape[2]), weight / (shape[0] * shape[1]))
     return _dense_term(term, neurons, matrix)
+
+
+def _n_synapses(term: LinearTerm) -> int:
+    return int(fan_out(term, term.source_size).sum())
+
+
+def _check_work(n_products: int, n_held: int, label: str, linear_layer: str) -> None:
+    """Raise unless two maps can be made one in some minutes, within the memory of a usual machine."""
+    if n_products > _MOST_PRODUCTS or n_held > _MOST_HELD:
+        raise ModelError(
+            f"{linear_layer}: it has no ReLU and feeds {label}, and to make the two one linear map takes {n_products:,} "
+            f"multiplications and {n_held:,} numbers at a time; {_MOST_PRODUCTS:,} and {_MOST_HELD:,} are what is done, "
+            "so put an activation between them."
+        )
 
 
 def _weighted_synapses(term: LinearTerm) -> tuple[IntArray, IntArray, FloatArray]:
@@ -83,11 +113,13 @@ def compose_window(
     Raises
     ------
     ModelError
-        If the first is no convolution, or the second pads and the first reaches into its padding.
+        If the first is no convolution, or the second pads and the first reaches into its padding, or it would take
+        too long, or too much memory.
     """
     channels, term = _channels_read(term, geometry), _cropped(term)
     if channels is None or not all(_pads_with_windows(term.geometry, geometry, axis) for axis in (0, 1)):
         raise _not_composable(label, linear_layer)
+    _check_windows(term.geometry, geometry, label, linear_layer)
     first, second = _full_kernel(term.geometry, term.kernel), _full_kernel(geometry, kernel)[:, :, channels]
     products = np.einsum("ijmo,klcm->ijklco", second, first, optimize=True)
     one_group = replace(term.geometry, kind="conv2d", groups=1)
@@ -99,6 +131,9 @@ def compose_average(term: LinearTerm, geometry: Geometry, label: str, linear_lay
     channels = _channels_read(term, geometry)
     if channels is None or any(geometry.padding[0] + geometry.padding[1]):
         raise _not_composable(label, linear_layer)
+    n_held = prod(_merged_size(term.geometry, geometry)) * prod(term.kernel.shape[2:])
+    n_products = prod(geometry.kernel_size) * term.kernel.size
+    _check_work(n_products, n_held, label, linear_layer)
     share: FloatArray = term.kernel / np.prod(geometry.kernel_size)
     shares = np.broadcast_to(share, (*geometry.kernel_size, *share.shape))
     target = None
@@ -122,12 +157,9 @@ def _merged_windows(first: Geometry, second: Geometry, kernels: FloatArray) -> d
     kernels : (*second.kernel_size, *first.kernel_size, ...) float array
         What the first map contributes through each element of the second.
     """
-    strides = (first.strides[0] * second.strides[0], first.strides[1] * second.strides[1])
-    offsets = [_offsets(first, second, axis) for axis in (0, 1)]
-    # Keras, which verifies the synapses, has no layer with both strides and dilation: holes become zeros then.
-    dilation = (1, 1) if max(strides) > 1 else (_common_divisor(offsets[0]), _common_divisor(offsets[1]))
-    rows, columns = (offset // step for offset, step in zip(offsets, dilation, strict=True))
-    weights = np.zeros((rows.max() + 1, columns.max() + 1, *kernels.shape[4:]))
+    strides = _merged_strides(first, second)
+    dilation, rows, columns = _merged_offsets(first, second)
+    weights = np.zeros((*_merged_size(first, second), *kernels.shape[4:]))
     for i, j in np.ndindex(*second.kernel_size):
         weights[np.ix_(rows[i], columns[j])] += kernels[i, j]
     merged = replace(
@@ -139,6 +171,35 @@ def _merged_windows(first: Geometry, second: Geometry, kernels: FloatArray) -> d
         padding=(_merged_padding(first, second, 0), _merged_padding(first, second, 1)),
     )
     return {"geometry": replace(merged, padding=tight_padding(merged)), "weights": weights}
+
+
+def _merged_strides(first: Geometry, second: Geometry) -> Pair:
+    return first.strides[0] * second.strides[0], first.strides[1] * second.strides[1]
+
+
+def _merged_offsets(first: Geometry, second: Geometry) -> tuple[Pair, IntArray, IntArray]:
+    """Return the dilation of two sliding maps as one, and the row and column of each pair of their elements."""
+    offsets = [_offsets(first, second, axis) for axis in (0, 1)]
+    # Keras, which verifies the synapses, has no layer with both strides and dilation: holes become zeros then.
+    apart = max(_merged_strides(first, second)) == 1
+    dilation = (_common_divisor(offsets[0]), _common_divisor(offsets[1])) if apart else (1, 1)
+    return dilation, offsets[0] // dilation[0], offsets[1] // dilation[1]
+
+
+def _merged_size(first: Geometry, second: Geometry) -> Pair:
+    """Return rows and columns of the kernel of two sliding maps as one."""
+    _, rows, columns = _merged_offsets(first, second)
+    return int(rows.max()) + 1, int(columns.max()) + 1
+
+
+def _check_windows(first: Geometry, second: Geometry, label: str, linear_layer: str) -> None:
+    """Raise unless two convolutions, each as one without groups, can be made one in some minutes."""
+    n_in, n_between, n_out = first.input_shape[2], second.input_shape[2], second.output_shape[2]
+    elements, others = prod(first.kernel_size), prod(second.kernel_size)
+    # The kernels of both, of each pair of their elements, and of the two as one.
+    merged = max(elements * others, prod(_merged_size(first, second)))
+    n_held = max(elements * n_in * n_between, others * n_between * n_out, merged * n_in * n_out)
+    _check_work(elements * others * n_in * n_between * n_out, n_held, label, linear_layer)
 
 
 def _offsets(first: Geometry, second: Geometry, axis: int) -> IntArray:

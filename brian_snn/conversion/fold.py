@@ -109,7 +109,9 @@ def _fold_dense(folding: Folding, position: int) -> Value:
     kernel = node.parameters["kernel"]
     if len(value.shape) == 1:
         terms = tuple(
-            compose_dense(term, kernel) if isinstance(term, LinearTerm) else project_dense(term, kernel)
+            compose_dense(term, kernel, node.label, value.linear_layer)
+            if isinstance(term, LinearTerm)
+            else project_dense(term, kernel)
             for term in value.terms
         )
         bias = None if value.bias is None else value.bias @ kernel

@@ -140,7 +140,7 @@ def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node:
             # As a convolution it can be made one with the next.
             return project_window(term, *((geometry, weights) if pads else (depthwise, share)), node.label)
         if whole:
-            return compose_mean(term, value.shape)
+            return compose_mean(term, value.shape, node.label, value.linear_layer)
         return compose_average(term, geometry, node.label, value.linear_layer)
 
     terms = tuple(term for term in map(average, value.terms) if term is not None)

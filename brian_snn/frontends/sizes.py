@@ -11,14 +11,23 @@ from brian_snn.frontends.layer_graph import LayerNode
 #: Numbers in one tensor of one image, and in all tensors together. A tensor of Inception-V3 has 1.4 million at most.
 _MOST, _MOST_IN_ALL = 2**26, 2**30
 
+#: Multiplications and comparisons for one image, in all. Inception-V3 has 5.7 billion, and at 2**42 an image takes hours.
+_MOST_OPERATIONS = 2**42
+
 #: Places of a window of which most are outside of the input.
 _MOST_BEYOND = 2**12
 
 
 def check_sizes(nodes: Sequence[LayerNode]) -> None:
     """Raise ModelError at the first node of a model whose tensors no machine simulates, before any of them is made."""
-    in_all = 0
+    in_all = operations = 0
     for node in nodes:
+        operations += _operations(node, nodes)
+        if operations > _MOST_OPERATIONS:
+            raise ModelError(
+                f"{node.label}: with shape {node.output_shape} the model takes {operations:,} operations for one image; "
+                f"{_MOST_OPERATIONS:,} can be converted, so build it with smaller kernels, or for smaller images."
+            )
         shapes = [node.output_shape, *(_padded(node, nodes[i].output_shape) for i in node.inputs)]
         largest = max(shapes, key=prod)
         in_all += prod(largest)
@@ -27,6 +36,16 @@ def check_sizes(nodes: Sequence[LayerNode]) -> None:
                 f"{node.label}: with shape {largest} the model has {in_all:,} numbers for one image; {_MOST:,} in one "
                 f"layer and {_MOST_IN_ALL:,} in all can be converted, so build it for smaller images."
             )
+
+
+def _operations(node: LayerNode, nodes: Sequence[LayerNode]) -> int:
+    """Return how many numbers a layer multiplies with its weights, or compares, for one image."""
+    if "kernel" in node.parameters:
+        return prod(node.output_shape[:-1]) * int(node.parameters["kernel"].size)
+    if "pool_size" in node.parameters:
+        window = node.parameters["pool_size"] or nodes[node.inputs[0]].output_shape[:2]
+        return prod(node.output_shape) * prod(window)
+    return 0
 
 
 def _padded(node: LayerNode, shape: tuple[int, ...]) -> tuple[int, ...]:

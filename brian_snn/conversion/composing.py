@@ -70,9 +70,9 @@ def _check_work(n_products: int, n_held: int, label: str, linear_layer: str) -> 
     """Raise unless two maps can be made one in some minutes, within the memory of a usual machine."""
     if n_products > _MOST_PRODUCTS or n_held > _MOST_HELD:
         raise ModelError(
-            f"{linear_layer}: it has no ReLU and feeds {label}, and to make the two one linear map takes {n_products:,} "
-            f"multiplications and {n_held:,} numbers at a time; {_MOST_PRODUCTS:,} and {_MOST_HELD:,} are what is done, "
-            "so put an activation between them."
+            f"{linear_layer}: it has no ReLU and feeds {label}, and to make the two one linear map takes "
+            f"{n_products:,} multiplications and {n_held:,} numbers at a time; up to {_MOST_PRODUCTS:,} and "
+            f"{_MOST_HELD:,} are done, so put an activation between them."
         )
 
 

@@ -11,7 +11,7 @@ from brian_snn.frontends.layer_graph import LayerNode
 #: Numbers in one tensor of one image, and in all tensors together. A tensor of Inception-V3 has 1.4 million at most.
 _MOST, _MOST_IN_ALL = 2**26, 2**30
 
-#: Multiplications and comparisons for one image, in all. Inception-V3 has 5.7 billion, and at 2**42 an image takes hours.
+#: Multiplications and comparisons for one image, in all. Inception-V3 has 5.7 billion; 2**42 take a machine hours.
 _MOST_OPERATIONS = 2**42
 
 #: Places of a window of which most are outside of the input.
@@ -25,8 +25,8 @@ def check_sizes(nodes: Sequence[LayerNode]) -> None:
         operations += _operations(node, nodes)
         if operations > _MOST_OPERATIONS:
             raise ModelError(
-                f"{node.label}: with shape {node.output_shape} the model takes {operations:,} operations for one image; "
-                f"{_MOST_OPERATIONS:,} can be converted, so build it with smaller kernels, or for smaller images."
+                f"{node.label}: with shape {node.output_shape} the model takes {operations:,} operations for one "
+                f"image; {_MOST_OPERATIONS:,} can be converted, so build it with smaller kernels, or for smaller images."
             )
         shapes = [node.output_shape, *(_padded(node, nodes[i].output_shape) for i in node.inputs)]
         largest = max(shapes, key=prod)

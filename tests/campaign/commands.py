@@ -17,6 +17,7 @@ from brian_snn.results.arrays import ARRAYS_BY_NAME
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.campaign.limits import run_limited
+from tests.models import images_for, mlp
 from tests.small_network import small_images, small_network
 
 N_IMAGES, STEPS = 6, 4
@@ -52,6 +53,23 @@ def command_line(folder, *options):
     inputs = [f"{folder}/net.npz", "--data", f"{folder}/x.npz"]
     usual = ["--steps", str(STEPS), "--shard-size", "2", "--reset", "zero"]
     return ["simulate", *inputs, *usual, "-o", f"{folder}/run", *options]
+
+
+def fill_sweep(folder):
+    """Put a model, labelled images and a grid of four points into a folder, and what `fill` puts beside them."""
+    model = mlp()
+    model.save(folder / "m.keras")
+    images = images_for(model, N_IMAGES)
+    np.savez(folder / "x.npz", x_test=images, y_test=np.arange(N_IMAGES) % 4)
+    same = 'model = "m.keras"\ncalibration = "x.npz"\ndata = "x.npz"\nbackend = "runtime"\n'
+    (folder / "grid.toml").write_text(same + '[grid]\nsteps = [2, 3]\nreset = ["subtraction", "zero"]\n')
+    for name in ("tmp", "cache"):
+        (folder / name).mkdir()
+
+
+def sweep(folder):
+    """Run ``brian-snn sweep`` in this process; return the exit code and what it said of errors."""
+    return call(["sweep", f"{folder}/grid.toml", "-o", f"{folder}/run"], folder)
 
 
 def call(arguments, folder):

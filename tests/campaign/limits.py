@@ -5,8 +5,11 @@ import os
 import resource
 import signal
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -123,3 +126,19 @@ def mapped_bytes() -> int:
     """Return the size of this process' address space."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
+
+
+@contextmanager
+def untouched_python(*modules: str) -> Iterator[ProcessPoolExecutor]:
+    """Yield another Python that has imported modules, and where nothing has been at work.
+
+    TensorFlow must not have computed anything before a process is forked in which it shall.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _import, modules) as pool:
+        yield pool
+
+
+def _import(*modules: str) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    for module in (*modules, "keras", "tensorflow"):
+        import_module(module)

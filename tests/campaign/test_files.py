@@ -8,16 +8,12 @@ import contextlib
 import gzip
 import io
 import json
-import os
 import shutil
 import struct
 import tempfile
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,7 +24,7 @@ import pytest
 from brian_snn.errors import BrianSnnError
 from brian_snn.escaping import shown
 from tests.campaign import mutations
-from tests.campaign.limits import Limits, run_limited
+from tests.campaign.limits import Limits, run_limited, untouched_python
 
 #: Ends of a call: it may take so much.
 LIMITS = Limits(3 * 2**30, cpu_s=60, wall_s=90)
@@ -236,21 +232,14 @@ def tried(kind, numbers, good):
     return wrong
 
 
-def prepare(folder):
-    """Import what takes long, and write the good files in a fork: TensorFlow must not have been at work before one."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    for module in ("brian_snn.results.load", "brian_snn.cli.sweep", "brian_snn.photos", "keras", "tensorflow"):
-        import_module(module)
-    return run_limited(write_good_files, folder, limits=LIMITS).kind
-
-
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
-    """Return a function that tries files of a format in another Python, where nothing else has been at work."""
+    """Return a function that tries files of a format in another Python."""
     folder = tmp_path_factory.mktemp("good")
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        assert pool.submit(prepare, folder).result() == "returned"
-        yield lambda kind, numbers: pool.submit(tried, kind, numbers, folder).result()
+    with untouched_python("brian_snn.results.load", "brian_snn.cli.sweep", "brian_snn.photos") as python:
+        # In a fork too: it makes models.
+        assert python.submit(run_limited, write_good_files, folder, limits=LIMITS).result().kind == "returned"
+        yield lambda kind, numbers: python.submit(tried, kind, numbers, folder).result()
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -172,13 +172,6 @@ def reference(file):
     file.attrs["more"] = file["/"].ref
 
 
-def many_texts(file):
-    """Add an attribute of texts, each of which may be of any length."""
-    import h5py
-
-    file.attrs.create("more", ["a", "b"], dtype=h5py.string_dtype())
-
-
 def external_link():
     import h5py
 
@@ -201,7 +194,6 @@ CHANGES = {
     "filled": (filled, "would become 4,096.0 GiB"),
     "records": (records, "is of type"),
     "reference": (reference, "is of type"),
-    "many texts": (many_texts, "a list of texts of any length"),
 }
 
 

@@ -26,7 +26,7 @@ def check_sizes(nodes: Sequence[LayerNode]) -> None:
         if operations > _MOST_OPERATIONS:
             raise ModelError(
                 f"{node.label}: with shape {node.output_shape} the model takes {operations:,} operations for one "
-                f"image; {_MOST_OPERATIONS:,} can be converted, so build it with smaller kernels, or for smaller images."
+                f"image; {_MOST_OPERATIONS:,} can be converted, so build it with smaller kernels or images."
             )
         shapes = [node.output_shape, *(_padded(node, nodes[i].output_shape) for i in node.inputs)]
         largest = max(shapes, key=prod)

@@ -101,8 +101,5 @@ def _attribute_bytes(name: str, item: Any) -> int:
     for key in item.attrs:
         attribute = item.attrs.get_id(key)
         _check_type(f"{name}.{key}", attribute.dtype)
-        # Each may be one of any length, and the same many times; Keras writes lists of names side by side.
-        if attribute.dtype.kind == "O" and math.prod(attribute.shape or ()) > 1:
-            raise ValueError(f"its {name}.{key} is a list of texts of any length; {_REMEDY}")
         n_bytes += math.prod(attribute.shape or ()) * attribute.dtype.itemsize
     return n_bytes

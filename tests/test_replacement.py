@@ -11,7 +11,7 @@ import pytest
 from brian_snn import Settings, load_result
 from brian_snn.cli import console
 from brian_snn.cli import main as cli
-from brian_snn.errors import CompilerError, OutputError, SettingError
+from brian_snn.errors import CompilerError, DataError, OutputError, SettingError
 from brian_snn.results import folder as run_folder
 from brian_snn.results import own_folder
 from brian_snn.results.folder import discard
@@ -168,6 +168,8 @@ def test_a_process_may_be_killed_at_any_moment(folder, images, expected, old, mo
     for copy, whole, has_come in zip(copies, wholes, arrived, strict=True):
         if whole:
             assert differences(load_result(copy), expected[OLD]) == []
+        else:
+            _read_what_is_there(copy, expected)
         # Where the new one has come, it only has to take its place.
         if whole and not has_come and not replace:
             with pytest.raises(OutputError, match=r"begun with reset = 'subtraction', not 'zero'.*--force"):
@@ -176,6 +178,16 @@ def test_a_process_may_be_killed_at_any_moment(folder, images, expected, old, mo
         else:
             assert differences(rewrite(copy, images, NEW, replace=replace), expected[NEW]) == []
             assert sorted(os.listdir(copy)) == FILES
+
+
+def _read_what_is_there(copy, expected):
+    """Read a folder in which the new result takes the place of the earlier one: one of them, or what to do about it."""
+    try:
+        result = load_result(copy)
+        assert differences(result, expected[NEW if result.settings == NEW else OLD]) == []
+    except DataError as error:
+        says = ("simulate again with the same options and output to complete it", "shards of its images; simulate with")
+        assert any(text in str(error) for text in says), error
 
 
 @pytest.mark.campaign

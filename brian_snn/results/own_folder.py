@@ -20,7 +20,7 @@ import filelock
 
 from brian_snn.errors import BrianSnnError, OutputError
 from brian_snn.files import PART, remove_tree
-from brian_snn.results.store import DESCRIPTION, IMAGES, LABELS, NETWORK, SHARDS
+from brian_snn.results.store import ARRIVED, DESCRIPTION, IMAGES, LABELS, NETWORK, SHARDS
 
 #: Kept in the folder while a process writes into it.
 LOCK = ".lock"
@@ -28,8 +28,8 @@ LOCK = ".lock"
 #: There while the folder is begun or emptied.
 MARK = ".unfinished"
 
-#: Folders within: a result that has no shard yet, and one that has and takes the place of the other.
-COMING, ARRIVED = ".coming", ".arrived"
+#: Folders within: a result that has no shard yet, and `ARRIVED`, which has and takes the place of the other.
+COMING = ".coming"
 
 #: What a result folder holds.
 _FILES = (DESCRIPTION, NETWORK, IMAGES, LABELS)

@@ -32,6 +32,9 @@ from brian_snn.version import __version__
 FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
 
+#: A folder within, while a new result takes the place of an earlier one.
+ARRIVED = ".arrived"
+
 #: What `result.json` holds besides the format, and what of it need not be there.
 _ENTRIES = {
     "settings": dict,
@@ -117,6 +120,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     DataError
         If the folder is not a result, is damaged, or was written by a version with another format.
     """
+    if not (folder / DESCRIPTION).is_file() and (folder / ARRIVED).is_dir():
+        raise DataError(
+            f"{folder} holds two results: one is taking the place of another, or was killed while it did; wait for it, "
+            "or simulate again with the same options and output to complete it."
+        )
     if not (folder / DESCRIPTION).is_file():
         raise DataError(
             f"{folder} is not a result folder: it has no {DESCRIPTION}. Make one with `brian-snn simulate`."

@@ -1,6 +1,6 @@
-"""Convert trained Keras networks to spiking ones, simulate them exactly in Brian2, verify their firing rates.
+"""Convert trained networks to spiking ones, simulate them exactly in Brian2, verify their firing rates.
 
-The three steps are `convert`, `simulate` and `verify`: a Keras model becomes a `Network`, the network and images a
+The three steps are `convert`, `simulate` and `verify`: a trained model becomes a `Network`, the network and images a
 `Result`, the result a table of identities with their residuals.
 """
 

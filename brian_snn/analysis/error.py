@@ -239,7 +239,7 @@ def knob(term: str, settings: Settings, network: Network, source: str = "") -> s
         else "more calibration images, for a larger lambda",
         "clipped": "nothing of its own: the ReLU cuts off a part of what arrives",
         "window": f"a shorter clamp (now {settings.clamp}), or more steps: it falls as 1/T" if settings.clamp else "",
-        "grid": f"a finer grid (now {network.grid:g}), down to the float32 of Keras",
+        "grid": f"a finer grid (now {network.grid:g}), down to the float32 of the trained network",
         "selection": "more steps: the maximum of rates that are off is too high",
         "pooling": "" if settings.schedule == "same_step" else "schedule same_step",
         **{book.term: book.knob for book in BOOKS if book in kept or not book.takes_excess},

@@ -12,7 +12,7 @@ Y = sum_s W_s a_s T' + c T' is the charge that the network, rounded to its grid,
 target. What is wanted, N V_thr - A, is a sum of differences between neighbours of this chain:
 
 =============  =====================================================================================================
-grid           Phi(Y) - Phi(A): weights, biases, currents and V_thr on the grid, and Keras' own float32, at this layer
+grid           Phi(Y) - Phi(A): weights, biases, currents and V_thr on the grid, and the model's float32, at this layer
 saturation     Phi(A) - A: a target above r_max (lambda below the largest activation), or a negative one that must spike
 arrives        sum_s W_s (r_s - a_s) T': the rate errors of the sources, r_s = N_s(own window) / T'_s; one per source
 window         sum_s W_s (N_s(this window) - r_s T'): what the sources do while they run and this neuron is clamped
@@ -105,7 +105,7 @@ class Split:
 
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
-    """Return the function that splits a population's error on a batch of images; Keras' layers are built once."""
+    """Return the function that splits a population's error on a batch of images; the maps are built once."""
     neuron = measured.neuron(population.name)
     if neuron.hears == "nothing":
         assert neuron.draws is not None, "neurons that hear nothing draw their spikes"

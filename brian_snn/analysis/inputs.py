@@ -1,6 +1,6 @@
-"""What arrives at a population, computed by Keras from images, spike counts and spikes.
+"""What arrives at a population, computed by a front end from images, spike counts and spikes.
 
-The weights of the network are put into Keras' own layers (`brian_snn.frontends.table`), so nothing here shares
+The weights of the network are put into layers of a framework (`brian_snn.frontends.table`), so nothing here shares
 code with what connects the simulated neurons.
 """
 

@@ -1,9 +1,9 @@
 """Eq. (4) and its variants, stepped outside Brian2: from the spikes that reach a population to the spikes it sends.
 
 A population hears only those before it, so it is stepped through all T steps before the next one is begun, and what
-arrives in many steps goes through a map at once. The maps are Keras' own layers (`brian_snn.analysis.inputs`): neither
-Brian2 nor what connects its neurons has a part in it. Every number is on the grid, so that spikes and potentials are
-compared with a simulation's by ``==``.
+arrives in many steps goes through a map at once. The maps are layers of a framework (`brian_snn.analysis.inputs`):
+neither Brian2 nor what connects its neurons has a part in it. Every number is on the grid, so that spikes and
+potentials are compared with a simulation's by ``==``.
 
 Arrays of spikes have the shape (steps, n_images, size), and their first step is the first of the run.
 """

@@ -2,7 +2,7 @@
 
 The books: measured spike counts, potentials and charges of a `Result` are put into identities that hold exactly on a
 dyadic grid, so every residual is compared with 0 and not with a tolerance. Input currents and what arrives through
-synapses are computed anew, from the image and the measured spike counts, by Keras layers in float64.
+synapses are computed anew, from the image and the measured spike counts, by layers of a framework in float64.
 
 Books can be cooked: V(T) is measured too, so any spikes at all satisfy them with a V(T) that was worked out to fit. So
 the dynamics is checked as well (`brian_snn.analysis.dynamics`): Eq. (4) is stepped outside Brian2, and its spikes and
@@ -66,10 +66,11 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     The books, for all images:
 
     ``S9`` or ``S11``, for reset to zero or by subtraction: the rate law of a neuron with constant input, the current
-    recomputed from the image by Keras. In S9 a neuron with z <= 0 must be silent and have V(T) = V(0) + z T instead.
+    recomputed from the image by such layers. In S9 a neuron with z <= 0 must be silent and have V(T) = V(0) + z T
+    instead.
     ``charge``: N V_thr = q - (V(T) - V(0)) - e - l, for every neuron of every layer; l is what leaked away.
-    ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by Keras. Of a refractory
-    neuron the charge that it missed counts too.
+    ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by such layers. Of a
+    refractory neuron the charge that it missed counts too.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
     ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
     ``max_pool``: N = max_j N_j at the end, and without delay at every checkpoint and step for which both are recorded.

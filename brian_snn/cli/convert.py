@@ -7,13 +7,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, add_output
+from brian_snn.frontends.table import suffixes
 from brian_snn.setting_options import add_knobs, record_from
 from brian_snn.settings import Conversion
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Add what is converted, how, and where to."""
-    parser.add_argument("model", type=Path, help="a .keras or .h5 file")
+    parser.add_argument("model", type=Path, help=f"a file that ends in {suffixes()}")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("calibration images"))
     add_knobs(parser, Conversion)
     add_output(parser, "file (.npz)")

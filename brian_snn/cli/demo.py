@@ -1,7 +1,7 @@
 """The whole program on one page: convert a digit classifier, simulate it with both resets, verify, show, write.
 
 The model and the digits ship with the package, so nothing is downloaded. What is compared with the trained network is
-compared with Keras itself: the accuracy, and the activations of every layer.
+compared with the trained network itself: the accuracy, and the activations of every layer.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _convert(console: Console, n_images: int | None) -> tuple[Network, Dataset, dict[str, FloatArray]]:
-    """Load the model and the digits, convert, and ask Keras for the activations; show the populations."""
+    """Load the model and the digits, convert, and ask the trained network for its activations; show the populations."""
     model_path, test, calibration = load_demo()
     digits = first_images(test, n_images)
     with Stages(console) as stages:
@@ -160,7 +160,7 @@ def _comparison_rows(demo: DemoRun) -> list[Row]:
 
 def _summary_rows(demo: DemoRun) -> list[Row]:
     """Return accuracy and operations per image of the trained network and of the spiking one with both resets."""
-    answers = {"trained network (Keras)": _keras_predictions(demo)}
+    answers = {"trained network (Keras)": _trained_predictions(demo)}
     operations = {name: {"trained network (Keras)": ann_operations(demo.network, c)} for c, name in COUNT_NAMES.items()}
     for reset, result in demo.results.items():
         name = f"spiking, {RESET_LABELS[reset]}"
@@ -179,8 +179,8 @@ def _summary_rows(demo: DemoRun) -> list[Row]:
     ]
 
 
-def _keras_predictions(demo: DemoRun) -> np.ndarray:
-    """Return the classes that Keras gives the digits."""
+def _trained_predictions(demo: DemoRun) -> np.ndarray:
+    """Return the classes that the trained network gives the digits."""
     logits = demo.activations[demo.network.output.name]
     return answer_of(demo.network).of(logits)
 
@@ -223,16 +223,16 @@ def _accuracy_curves(demo: DemoRun) -> dict[str, FloatArray]:
 def _draw(demo: DemoRun, folder: Path) -> None:
     """Draw every figure into the folder."""
     labels = demo.labels
-    keras, curves = _keras_predictions(demo), _accuracy_curves(demo)
+    trained, curves = _trained_predictions(demo), _accuracy_curves(demo)
     for reset, result in demo.results.items():
         save_figure(correlation_figure(result, demo.activations), folder / f"correlation_{reset}.png")
     save_figure(rate_law_figure(list(demo.results.values())), folder / "rate_equations.png")
     accuracies = {reset: curves[reset] for reset in demo.results}
-    figure = plot_accuracy(curves["time_ms"], accuracies, accuracy(labels, keras).share, len(labels))
+    figure = plot_accuracy(curves["time_ms"], accuracies, accuracy(labels, trained).share, len(labels))
     save_figure(figure, folder / "accuracy_over_time.png")
     title = f"Spikes while a {labels[0]} is shown, {RESET_LABELS[demo.raster.settings.reset]}"
     save_figure(raster_figure(demo.raster, title=title), folder / "spike_raster.png")
-    predictions = {"K": keras} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
+    predictions = {"K": trained} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
     title = (
         f"{len(labels)} digits; red: misread by K the trained network (framed), S reset by subtraction, Z reset to zero"
     )

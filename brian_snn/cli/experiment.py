@@ -10,7 +10,6 @@ import time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ import pandas as pd
 
 from brian_snn.cli.options import FAILED
 from brian_snn.errors import BrianSnnError
+from brian_snn.frontends.table import packages_of_models
 from brian_snn.plotting.style import save_figures
 from brian_snn.settings import Execution
 from brian_snn.studies.study import Bars, Measured, Params, Study, Watcher
+from brian_snn.version import installed_versions
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def script(
 def note(options: Namespace, name: str, record: Mapping[str, Any], *libraries: str) -> None:
     """Write what an experiment came to, with the time, the versions and the numbers that it came from."""
     versions = {"python": platform.python_version()}
-    versions |= {library: version(library) for library in ("brian_snn", "brian2", *(libraries or ("keras",)))}
+    versions |= installed_versions(("brian_snn", "brian2", *(libraries or packages_of_models())))
     minutes = round((time.perf_counter() - options.start) / 60, 1)
     whole = {"minutes": minutes, **record, "versions": versions, "params": options.params}
     options.results.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ class Command:
 
 COMMANDS = (
     Command("demo", "Convert, simulate and verify a digit classifier that ships with the package.", add_demo_options),
-    Command("convert", "Convert a trained Keras model to a spiking network.", convert.add_options),
+    Command("convert", "Convert a trained model to a spiking network.", convert.add_options),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", simulate.add_options),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", verify.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options),
@@ -108,9 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> ArgumentParser:
     """Return the parser with all commands."""
-    parser = _Parser(
-        prog="brian-snn", description="Convert trained Keras networks to spiking ones, simulate and verify."
-    )
+    parser = _Parser(prog="brian-snn", description="Convert trained networks to spiking ones, simulate and verify.")
     parser.add_argument("--version", action="version", version=f"brian-snn {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for command in COMMANDS:
@@ -123,7 +121,7 @@ def build_parser() -> ArgumentParser:
 
 
 def _silence_libraries() -> None:
-    """Keep the chatter of TensorFlow, Keras and Brian2 off the terminal; their errors still come as exceptions."""
+    """Keep the chatter of libraries off the terminal; their errors still come as exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     for name in ("tensorflow", "absl", "brian2", "py.warnings"):

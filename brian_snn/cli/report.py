@@ -15,7 +15,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="PATH",
-        help="the Keras model that was converted, to compare rates with Keras; else with the network without spikes",
+        help="the model that was converted, whose activations rates are compared with; else the network without spikes",
     )
     add_replay(parser)
     add_output(parser, "file", Path("report.html"))

@@ -1,1 +1,1 @@
-"""From a Keras model to a normalised graph of populations and projections; knows nothing of Brian2."""
+"""From a trained model to a normalised graph of populations and projections; knows nothing of Brian2."""

@@ -86,7 +86,7 @@ class Value:
     name : str or None
         The layer after which a population with this input is named; None if there was none yet.
     reference : tuple of LayerPath
-        The Keras layer whose output this tensor is, as in `Population`.
+        The layer of the model whose output this tensor is, as in `Population`.
     linear_layer : str
         Label of the last layer with a linear map, for error messages.
     scaling_layer : str

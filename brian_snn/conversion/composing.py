@@ -180,7 +180,7 @@ def _merged_strides(first: Geometry, second: Geometry) -> Pair:
 def _merged_offsets(first: Geometry, second: Geometry) -> tuple[Pair, IntArray, IntArray]:
     """Return the dilation of two sliding maps as one, and the row and column of each pair of their elements."""
     offsets = [_offsets(first, second, axis) for axis in (0, 1)]
-    # Keras, which verifies the synapses, has no layer with both strides and dilation: holes become zeros then.
+    # The layers that verify the synapses have not both strides and dilation: holes become zeros then.
     apart = max(_merged_strides(first, second)) == 1
     dilation = (_common_divisor(offsets[0]), _common_divisor(offsets[1])) if apart else (1, 1)
     return dilation, offsets[0] // dilation[0], offsets[1] // dilation[1]

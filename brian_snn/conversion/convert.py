@@ -54,7 +54,7 @@ def convert(
 
     Parameters
     ----------
-    model : keras.Model, str or Path
+    model : object, str or Path
         A model of a framework in `brian_snn.frontends.table`, or the file of one.
     calibration_images : (n_images, *input_shape) array_like, str or Path
         Images like those that the model was trained on, or a file or folder of them that

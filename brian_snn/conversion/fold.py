@@ -40,7 +40,7 @@ def fold(graph: LayerGraph) -> Network:
     Parameters
     ----------
     graph : LayerGraph
-        The model, from `brian_snn.frontends.keras.reader.read_model`.
+        The model, read by a front end, see `brian_snn.frontends.table.convertible`.
 
     Returns
     -------

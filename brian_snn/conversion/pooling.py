@@ -118,7 +118,7 @@ def _pooled(
         None,
         None,
         folding.upper(value),
-        # What Keras computes there has the gain and shift in it, so this population has no layer of its own.
+        # What the model computes there has the gain and shift in it, so this population has no layer of its own.
         () if through else (node.path,),
         position,
     )

@@ -87,6 +87,17 @@ class Line:
 FRONT_ENDS = [Line("brian_snn.frontends.keras.entry", (".keras", ".h5", ".hdf5"), ("keras", "tensorflow", "tf_keras"))]
 
 
+def packages_of_models() -> tuple[str, ...]:
+    """Return the packages whose versions matter for what is read."""
+    return tuple(name for line in FRONT_ENDS for name in line.front_end().packages)
+
+
+def suffixes() -> str:
+    """Return the endings of all files that are read, in words."""
+    *others, last = (suffix for line in FRONT_ENDS for suffix in line.suffixes)
+    return f"{', '.join(others)} or {last}"
+
+
 def front_end_of_file(path: Path) -> FrontEnd:
     """Return the front end for a file, by its suffix.
 
@@ -101,9 +112,7 @@ def front_end_of_file(path: Path) -> FrontEnd:
     if not path.is_file():
         # What is wrong with a folder, or with nothing at all, any of them says.
         return FRONT_ENDS[0].front_end()
-    *others, last = (suffix for line in FRONT_ENDS for suffix in line.suffixes)
-    known = f"{', '.join(others)} or {last}" if others else last
-    raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {known}.")
+    raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {suffixes()}.")
 
 
 def front_end_of(model: Any) -> FrontEnd:

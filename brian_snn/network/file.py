@@ -1,9 +1,9 @@
 """Read networks: one ``.npz`` of numeric arrays, with the structure in it as JSON.
 
-Nothing in the file is code, and loading it needs neither Keras nor pickle. The structure is read first, of which there
-may be 16 MiB; then the arrays that it names, in the shapes that it says, and nothing else. Only the reading of the file
-(`brian_snn.network.archive`) is guarded against what damaged files come to; what the records say of its content is a
-sentence, and any other error is our own.
+Nothing in the file is code, and loading it needs neither the framework of the model nor pickle. The structure is read
+first, of which there may be 16 MiB; then the arrays that it names, in the shapes that it says, and nothing else. Only
+the reading of the file (`brian_snn.network.archive`) is guarded against what damaged files come to; what the records
+say of its content is a sentence, and any other error is our own.
 """
 
 from __future__ import annotations

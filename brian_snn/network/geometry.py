@@ -39,7 +39,7 @@ class Geometry:
     kernel_size, strides, dilation : (int, int)
         Rows, columns.
     padding : ((int, int), (int, int))
-        Zeros added above and below, left and right, already resolved from Keras' 'same' or 'valid'. A pooling window
+        Zeros added above and below, left and right, already resolved from 'same' or 'valid'. A pooling window
         leaves the padding out.
     groups : int
         Channel groups of a ``conv2d``.

@@ -60,7 +60,7 @@ def output_length(length: int, kernel: int, stride: int, dilation: int, padding:
 
 
 def same_padding(length: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return the zeros that Keras' 'same' adds before and after an axis; the odd one goes after."""
+    """Return the zeros that 'same' adds before and after an axis; the odd one goes after."""
     n_windows = -(-length // stride)
     total = max(0, (n_windows - 1) * stride + dilation * (kernel - 1) + 1 - length)
     return total // 2, total - total // 2

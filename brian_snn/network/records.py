@@ -1,8 +1,8 @@
 """The graph that passes between the stages: populations of neurons and the projections between them.
 
 A `Population` becomes a Brian2 ``NeuronGroup``, a `Projection` becomes ``Synapses``. Both are plain frozen records of
-arrays: nothing here knows Keras or Brian2. A record checks itself when it is made, by a conversion, from a file or by
-hand (`brian_snn.network.validity`). Conventions, fixed once: channels last, C-order flatten, dense weights
+arrays: nothing here knows a framework or Brian2. A record checks itself when it is made, by a conversion, from a file
+or by hand (`brian_snn.network.validity`). Conventions, fixed once: channels last, C-order flatten, dense weights
 ``(n_in, n_out)``, convolution kernels ``(kh, kw, c_in / groups, c_out)``, depthwise kernels ``(kh, kw, c_in,
 multiplier)``.
 """
@@ -104,7 +104,7 @@ class Projection:
 
 
 class LayerPath(NamedTuple):
-    """Where a Keras model calls a layer. No two calls have the same, whatever the names are.
+    """Where a model calls a layer. No two calls have the same, whatever the names are.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class LayerPath(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """A layer of neurons, named after the Keras layer that computes its linear map.
+    """A layer of neurons, named after the layer that computes its linear map.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Population:
         ``spiking`` (a ReLU or an average), ``max_pool``, ``readout`` (integrates and does not spike), or ``poisson`` (a
         pixel as a spike train; `brian_snn.simulate` adds it).
     shape : tuple of int
-        Output shape of the Keras layer, without the batch axis.
+        Output shape of that layer, channels last, without the batch axis.
     bias : float array of `shape`
         Constant current per step in thresholds; all zeros for ``max_pool``.
     depth : int
@@ -144,7 +144,7 @@ class Population:
     ceiling : float or None
         Upper limit of the ANN's activation (6 for ReLU6), in the ANN's units.
     reference : tuple of LayerPath
-        The Keras layer whose output, after a ReLU, is this population's activation; none if there is none. A second one
+        The layer whose output, after a ReLU, is this population's activation; none if there is none. A second one
         is a norm through which that output is put, where a max pooling between the two has changed its place.
 
     Raises

@@ -32,8 +32,8 @@ from brian_snn.results.store import LABELS, read_description
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.
 _SAMPLE_NUMBERS = 2**21
 
-# The float32 of Keras shifts activations by less than a thousandth of the largest, a coarse grid by some of its
-# steps (7 of 2**-11 in the demo network); another model's are off by all of it.
+# The float32 of a trained model shifts activations by less than a thousandth of the largest, a coarse grid by some of
+# its steps (7 of 2**-11 in the demo network); another model's are off by all of it.
 _TOLERANCE, _GRID_STEPS = 1e-3, 64
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Mapping
-from importlib.metadata import version
 
+from brian_snn.frontends.table import packages_of_models
 from brian_snn.pixel_range import finite_range, is_far_outside
 from brian_snn.report.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.report.gather import Run
 from brian_snn.results.store import IMAGES, LABELS, NETWORK
 from brian_snn.setting_options import settings_options
-from brian_snn.version import __version__
+from brian_snn.version import __version__, installed_versions
 
 _SIMULATED = ("network", "images")
-_PACKAGES = ("brian2", "numpy", "keras", "tensorflow", "matplotlib")
+_PACKAGES = ("brian2", "numpy", "matplotlib")
 
 
 def provenance(run: Run) -> Section:
@@ -39,13 +39,14 @@ def _settings(run: Run) -> dict[str, object]:
 
 def _versions(run: Run) -> list[Mapping[str, object]]:
     """Return the versions that converted, that simulated and that write this page."""
+    converted = run.result.network.provenance
+    packages = (*_PACKAGES, *(name for name in packages_of_models() if name in converted))
     stages = {
-        "converted with": run.result.network.provenance,
+        "converted with": converted,
         "simulated with": run.description.get("versions", {}),
-        "this page": {"brian_snn": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in _PACKAGES},
+        "this page": {"brian_snn": __version__, "python": platform.python_version()} | installed_versions(packages),
     }
-    names = ("brian_snn", "python", *_PACKAGES)
+    names = ("brian_snn", "python", *packages)
     return [{"": stage} | {name: known.get(name, "not noted") for name in names} for stage, known in stages.items()]
 
 

@@ -105,7 +105,7 @@ def trained_network(name: str, network: Network, scores: FloatArray, labels: NDA
     network : Network
         As converted; `brian_snn.analysis.operations.ann_operations` counts its operations.
     scores : (n_images, n_classes) float array
-        What Keras makes of the images.
+        What the trained network makes of the images.
     labels : (n_images,) int array
     """
     wrong = int(np.sum(scores.argmax(axis=1) != labels))

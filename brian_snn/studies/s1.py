@@ -57,7 +57,7 @@ class Subject:
     image : (1, 299, 299, 3) float array
         The photo in the range of pixels that the weights were trained on.
     activations : dict of (1, *shape) float array
-        What Keras computes for every population.
+        What the trained network computes for every population.
     summary : dict
         Where all that comes from, for the numbers below the figure.
     """

@@ -26,7 +26,8 @@ class Classifier:
 
     Parameters
     ----------
-    model : keras.Model
+    model
+        Of any front end.
     test : Dataset
     calibration : (n, *shape) float array
     """

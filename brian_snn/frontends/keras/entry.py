@@ -22,7 +22,7 @@ def _scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
 
 FRONT_END = FrontEnd(
     name="Keras",
-    packages=("keras",),
+    packages=("keras", "tensorflow"),
     load=load_model,
     read=read_layers,
     references=reference_batches,

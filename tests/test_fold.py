@@ -222,11 +222,11 @@ REFUSED = {
     ),
     "linear convolution under a maximum": (
         lambda k: [k.Conv2D(2, 3, name="first"), k.MaxPooling2D(2, name="top"), k.Flatten(), k.Dense(2)],
-        r"layer 'top' \(MaxPooling2D\): it pools layer 'first' \(Conv2D\), which has no ReLU",
+        r"layer 'top' \(MaxPooling2D\): it takes from layer 'first' \(Conv2D\), which has no ReLU",
     ),
-    "maximum of the image": (
-        lambda k: [k.MaxPooling2D(2, name="top"), k.Flatten()],
-        r"layer 'top' \(MaxPooling2D\): it pools the image",
+    "maximum of a scaled image": (
+        lambda k: [k.Rescaling(0.5), k.MaxPooling2D(2, name="top"), k.Flatten()],
+        r"layer 'top' \(MaxPooling2D\): it pools the image after it was scaled",
     ),
     "softmax inside": (
         lambda k: [k.Flatten(), k.Dense(3, activation="softmax", name="early"), k.Dense(2)],
@@ -272,7 +272,7 @@ def test_a_negative_factor_between_a_maximum_and_its_relu_is_refused():
     stack = [k.Conv2D(3, 1, name="linear"), k.MaxPooling2D(2, name="top"), negative_norm(k), k.ReLU(), k.Flatten()]
     model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
     with pytest.raises(
-        ModelError, match=r"layer 'top' \(MaxPooling2D\): it pools layer 'linear' \(Conv2D\), which has no"
+        ModelError, match=r"layer 'top' \(MaxPooling2D\): it takes from layer 'linear' \(Conv2D\), which has no"
     ):
         fold(read_model(model))
 

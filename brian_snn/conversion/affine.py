@@ -219,6 +219,13 @@ def reindex(value: Value, index: IntArray, label: str) -> Value:
     return replace(value, shape=index.shape, terms=terms, bias=bias)
 
 
+def dilated(index: IntArray, factors: tuple[int, ...]) -> IntArray:
+    """Return an index with places of constant zeros between its elements, ``factor - 1`` along each axis."""
+    spread = np.full([(n - 1) * factor + 1 for n, factor in zip(index.shape, factors, strict=True)], -1, np.int32)
+    spread[tuple(slice(None, None, factor) for factor in factors)] = index
+    return spread
+
+
 def as_image(value: Value, label: str) -> Value:
     """Return a tensor of rows and channels with a single column, and any other as it is."""
     if len(value.shape) != 2:

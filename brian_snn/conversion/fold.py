@@ -18,6 +18,7 @@ from brian_snn.conversion.affine import (
     Value,
     as_image,
     combine,
+    dilated,
     merge_views,
     reindex,
     scale_shift,
@@ -27,6 +28,7 @@ from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
+from brian_snn.conversion.upsampling import fold_upsample
 from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.network.maps import apply_map
@@ -229,6 +231,17 @@ def _fold_crop(folding: Folding, position: int) -> Value:
     return reindex(value, _positions(value.shape)[kept], node.label)
 
 
+def _fold_dilate(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    return reindex(value, dilated(_positions(value.shape), node.parameters["factors"]), node.label)
+
+
+def _fold_take(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    order, axis = node.parameters["order"], node.parameters["axis"]
+    return reindex(value, np.take(_positions(value.shape), order, axis), node.label)
+
+
 def _fold_concatenate(folding: Folding, position: int) -> Value:
     """Fold a concatenation: each input is padded with zeros to the whole, and they are added."""
     node, values = folding.graph.nodes[position], folding.inputs(position)
@@ -256,7 +269,10 @@ _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
     "permute": _fold_permute,
     "pad": _fold_pad,
     "crop": _fold_crop,
+    "dilate": _fold_dilate,
+    "take": _fold_take,
     "concatenate": _fold_concatenate,
     "max_pool": fold_max_pool,
     "average_pool": fold_average_pool,
+    "upsample": fold_upsample,
 }

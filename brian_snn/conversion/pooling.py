@@ -6,6 +6,7 @@ carried on to the next layer. For a maximum the gain must not be negative.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,10 +28,10 @@ from brian_snn.conversion.projecting import project_window, window_geometry
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.network.maps import apply_map
-from brian_snn.network.records import INPUT, Geometry, LayerPath
+from brian_snn.network.records import INPUT, Geometry, LayerPath, PopulationKind
 
 # Operations after which a ReLU does what it does before them.
-_COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "concatenate", "max_pool")
+_COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "dilate", "take", "concatenate", "max_pool")
 
 
 def fold_max_pool(folding: Folding, position: int) -> Value:
@@ -38,11 +39,9 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     if node.parameters["pool_size"] == (1, 1) and not value.is_view:
         return _subsampled(as_image(value, node.label), node)
-    value, reference = _rectified_first(folding, position, value)
+    value, reference = rectified_first(folding, position, value)
     if any(view.source == INPUT for view in value.views):
-        raise ModelError(
-            f"{node.label}: it pools the image itself, which does not spike; apply it to the images before the model."
-        )
+        value = _pixels_that_spike(folding, position, value)
     if value.overlaps:
         value = _summed(folding, position, value)
     value = as_image(value, node.label)
@@ -60,7 +59,8 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
         )
     geometry = window_geometry(node, "max_pool", value.shape, value.shape[2])
     views = tuple(replace(view, gain=None) for view in value.views)
-    pooled = _pooled(folding, position, value, views, geometry, None, (gain, bias))
+    terms = [project_window(view, geometry, None, node.label) for view in views]
+    pooled = carried_through(folding, position, value, "max_pool", terms, (gain, bias))
     if reference:
         folding.drafts[pooled.views[0].sender].reference = reference
     return pooled
@@ -75,17 +75,43 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
     # The image is numbers, which may be negative, so its average is no population.
     if not value.is_view or any(view.source == INPUT for view in value.views):
         return _mean_of_linear(value, geometry, weights, node)
-    gain, bias = channel_gain(value), _average_of_bias(value, geometry, weights, node)
+    bias = _average_of_bias(value, geometry, weights, node)
+    return averaged(folding, position, value, lambda view: [project_window(view, geometry, weights, node.label)], bias)
+
+
+def averaged(
+    folding: Folding,
+    position: int,
+    value: Value,
+    project: Callable[[View], Sequence[LinearTerm | None]],
+    bias: FloatArray | None,
+) -> Value:
+    """Return averages of a tensor of views as spiking neurons.
+
+    Parameters
+    ----------
+    project : callable
+        From a view to the averages of it; the weights of one element come to 1.
+    bias : float array of the node's output shape, or None
+        The averages of the bias of `value`.
+
+    Raises
+    ------
+    ModelError
+        If an average may be negative.
+    """
+    node, gain = folding.graph.nodes[position], channel_gain(value)
     if gain is not None and not value.overlaps:
-        views = tuple(replace(view, gain=None) for view in value.views)
+        terms = [term for view in value.views for term in project(replace(view, gain=None))]
         carried = gain, np.zeros(node.output_shape) if bias is None else bias
-        return _pooled(folding, position, value, views, geometry, weights, carried)
+        return carried_through(folding, position, value, "spiking", terms, carried)
     if not value.is_nonnegative:
         raise ModelError(
             f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
             "shifts its input; put the normalisation after the pooling, or a ReLU before it."
         )
-    pooled = _pooled(folding, position, value, value.views, geometry, weights, None)
+    terms = [term for view in value.views for term in project(view)]
+    pooled = carried_through(folding, position, value, "spiking", terms, None)
     folding.drafts[pooled.views[0].sender].bias = bias
     return pooled
 
@@ -97,35 +123,33 @@ def _average_of_bias(value: Value, geometry: Geometry, weights: FloatArray, node
     return apply_map(geometry, weights, value.bias[None])[0].reshape(node.output_shape)
 
 
-def _pooled(
+def carried_through(
     folding: Folding,
     position: int,
     value: Value,
-    views: tuple[View, ...],
-    geometry: Geometry,
-    weights: FloatArray | None,
+    kind: PopulationKind,
+    terms: Sequence[LinearTerm | None],
     carried: tuple[FloatArray, FloatArray] | None,
 ) -> Value:
-    """Enter the pooling population and return it, with the gain and shift carried through it."""
+    """Enter a population that pools, and return it with the gain and shift carried through it."""
     node = folding.graph.nodes[position]
-    terms = (project_window(view, geometry, weights, node.label) for view in views)
     through = carried is not None and bool(np.any(carried[0] != 1.0) or np.any(carried[1]))
+    # What the layer yields is in another order, where it moves elements about afterwards.
+    ends = not any(later.path == node.path for later in folding.graph.nodes[position + 1 : position + 2])
     draft = Draft(
         folding.unique_name(node.name),
-        "max_pool" if weights is None else "spiking",
+        kind,
         node.output_shape,
         tuple(term for term in terms if term is not None),
         None,
         None,
         folding.upper(value),
         # What the model computes there has the gain and shift in it, so this population has no layer of its own.
-        () if through else (node.path,),
+        (node.path,) if ends and not through else (),
         position,
     )
     pooled = folding.add(draft)
-    if carried is None or not through:
-        return pooled
-    return scale_shift(pooled, *carried, value.scaling_layer)
+    return scale_shift(pooled, *carried, value.scaling_layer) if carried and through else pooled
 
 
 def _mean_of_linear(value: Value, geometry: Geometry, weights: FloatArray, node: LayerNode) -> Value:
@@ -154,6 +178,29 @@ def _subsampled(value: Value, node: LayerNode) -> Value:
     return _mean_of_linear(value, geometry, np.ones(geometry.output_shape), node)
 
 
+def _pixels_that_spike(folding: Folding, position: int, value: Value) -> Value:
+    """Return the image as neurons that fire as its pixels say, on which a maximum can be taken."""
+    node = folding.graph.nodes[position]
+    if not all(view.is_whole for view in value.views) or value.bias is not None or len(value.views) > 1:
+        raise ModelError(
+            f"{node.label}: it pools the image after it was scaled, shifted or padded; pool first, or apply it to the "
+            "images before the model."
+        )
+    image = folding.graph.nodes[0]
+    draft = Draft(
+        folding.unique_name(image.name, f"{node.name}_pixels"),
+        "spiking",
+        value.shape,
+        population_terms(value),
+        None,
+        None,
+        None,
+        (image.path,),
+        position,
+    )
+    return folding.add(draft)
+
+
 def _summed(folding: Folding, position: int, value: Value) -> Value:
     """Return a sum of neurons as spiking neurons of their own, on which a maximum can be taken."""
     node = folding.graph.nodes[position]
@@ -173,11 +220,11 @@ def _summed(folding: Folding, position: int, value: Value) -> Value:
     return folding.add(draft)
 
 
-def _rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, tuple[LayerPath, ...]]:
-    """Swap a max pooling and the ReLUs that follow it, which commute, where its input is linear.
+def rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, tuple[LayerPath, ...]]:
+    """Swap a max pooling, or an upsampling without mixing, and the ReLUs that follow it, where its input is linear.
 
-    A batch norm between the two comes before the pooling as well, if its factors are positive. Then the path of the
-    norm is returned too: its output is what the pooling yields.
+    They commute. A batch norm between the two comes before the pooling as well, if its factors are positive. Then the
+    path of the norm is returned too: its output is what the pooling yields.
     """
     reference: tuple[LayerPath, ...] = ()
     if value.is_view:
@@ -192,7 +239,7 @@ def _rectified_first(folding: Folding, position: int, value: Value) -> tuple[Val
     readers = _readers(folding, position if norm is None else norm)
     if not readers or any(reader.operation != "relu" for reader in readers):
         raise ModelError(
-            f"{node.label}: it pools {value.linear_layer}, which has no ReLU; put the activation before the pooling or "
+            f"{node.label}: it takes from {value.linear_layer}, which has no ReLU; put the activation before it or "
             "right after it."
         )
     ceilings = {reader.parameters["ceiling"] for reader in readers}

@@ -16,6 +16,9 @@ average_pool    the same
 reshape         the new shape is `LayerNode.output_shape`
 permute         axes
 pad, crop       margins: (before, after) per axis
+dilate          factors: per axis, one less than which zeros come between elements
+take            axis, order: the elements of that axis that are kept, in their new order
+upsample        factors, interpolation ("nearest" or "bilinear"): along rows and columns, or the first axis of two
 concatenate     axis
 add             coefficients, one per input
 identity

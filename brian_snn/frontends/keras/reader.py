@@ -9,7 +9,8 @@ from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import import_keras
-from brian_snn.frontends.keras.layers import Operations, read_layer
+from brian_snn.frontends.keras.layers import read_layer
+from brian_snn.frontends.keras.values import Operations
 from brian_snn.frontends.keras.walk import Step, walk
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.frontends.table import convertible
@@ -76,16 +77,11 @@ def _operations(steps: list[Step], step: Step) -> Operations:
 
 def _nodes_of(step: Step, operations: Operations, inputs: tuple[int, ...], first: int) -> list[LayerNode]:
     """Return the records of one call of a layer; each reads the one before it."""
-    class_name = type(step.layer).__name__
-    return [
-        LayerNode(
-            step.layer.name,
-            class_name,
-            step.path,
-            operation,
-            parameters,
-            (first + k - 1,) if k else inputs,
-            step.output_shape,
-        )
-        for k, (operation, parameters) in enumerate(operations)
-    ]
+    name, class_name = step.layer.name, type(step.layer).__name__
+    nodes = []
+    for k, (operation, parameters) in enumerate(operations):
+        given = {key: value for key, value in parameters.items() if key != "output_shape"}
+        shape = parameters.get("output_shape", step.output_shape)
+        inputs = (first + k - 1,) if k else inputs
+        nodes.append(LayerNode(name, class_name, step.path, operation, given, inputs, shape))
+    return nodes

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
+from brian_snn.frontends.keras.activations import has_output_activation
 from brian_snn.frontends.keras.files import import_keras
-from brian_snn.frontends.keras.layers import has_output_activation
+from brian_snn.frontends.keras.maps import keras_projection
 from brian_snn.frontends.keras.walk import Step, ending_in, walk
-from brian_snn.network.maps import gather_inputs
 from brian_snn.network.network import Network
-from brian_snn.network.records import LayerPath, Population, Projection
+from brian_snn.network.records import LayerPath, Population
 
 
 def reference_batches(
@@ -60,6 +60,9 @@ def _inference_copy(layer: Any, dtype: str | None, **changes: Any) -> Any:
     config |= changes
     if dtype is not None:
         config["dtype"] = dtype
+        if isinstance(config.get("layer"), dict):
+            # What a wrapper holds computes in a precision of its own.
+            config["layer"]["config"] |= {"dtype": dtype}
     copy = type(layer).from_config(config)
     if layer.weights:
         copy.build(layer.get_build_config()["input_shape"])
@@ -96,7 +99,7 @@ def _reference_batch(
             values = outputs[population.reference].reshape(-1, *population.shape)
             activations[population.name] = _activation(network, population, values)
         else:
-            activations[population.name] = _pooled(keras, network, population, activations)
+            activations[population.name] = _pooled(network, population, activations)
     return activations
 
 
@@ -129,30 +132,13 @@ def _tensors(
         tensors = {k: tensor for k, tensor in tensors.items() if last_reader.get(k, -1) > i}
 
 
-def _pooled(keras: Any, network: Network, population: Population, activations: dict[str, FloatArray]) -> FloatArray:
+def _pooled(network: Network, population: Population, activations: dict[str, FloatArray]) -> FloatArray:
     """Pool the sources' own activations with Keras, where its layer pools them scaled by a batch norm."""
     n_images = len(next(iter(activations.values())))
     pooled = np.zeros((n_images, population.size))
     for projection in network.into(population.name):
         # In the network's units, in which its weights are.
         activity = activations[projection.sender] / network[projection.sender].scale
-        values = _pool_inputs(keras, projection, gather_inputs(projection, activity))
-        where = slice(None) if projection.target_index is None else projection.target_index
-        if population.kind == "max_pool":
-            pooled[:, where] = np.maximum(pooled[:, where], values)
-        else:
-            assert projection.weights is not None, "an average has weights"
-            pooled[:, where] += values * projection.weights.ravel()
+        values = keras_projection(projection, population.size)(activity)
+        pooled = np.maximum(pooled, values) if population.kind == "max_pool" else pooled + values
     return pooled.reshape(n_images, *population.shape) * population.scale
-
-
-def _pool_inputs(keras: Any, projection: Projection, inputs: FloatArray) -> FloatArray:
-    """Return the maximum or the sum of each window, (n_images, n_out)."""
-    geometry = projection.geometry
-    # Activations are not negative, so padding with zeros leaves a maximum as it is.
-    padded = keras.ops.convert_to_tensor(np.pad(inputs, ((0, 0), *geometry.padding, (0, 0))), dtype="float64")
-    pool = keras.ops.max_pool if geometry.kind == "max_pool" else keras.ops.average_pool
-    pooled = keras.ops.convert_to_numpy(pool(padded, geometry.kernel_size, geometry.strides, "valid", "channels_last"))
-    if geometry.kind == "average_pool":
-        pooled = pooled * np.prod(geometry.kernel_size)
-    return np.asarray(pooled, dtype=np.float64).reshape(len(inputs), -1)

@@ -58,7 +58,7 @@ def convert(
         A model of a framework in `brian_snn.frontends.table`, or the file of one.
     calibration_images : (n_images, *input_shape) array_like, str or Path
         Images like those that the model was trained on, or a file or folder of them that
-        `brian_snn.datasets.load_images` reads.
+        `brian_snn.datasets.load_images` reads. Where the model takes images of any size, theirs is that of the network.
     percentile : float
         Of the positive activations that becomes lambda, in per cent.
     normalisation : str
@@ -90,6 +90,8 @@ def convert(
     if path:
         model = load_model(path)
     front_end = front_end_of(model)
+    if front_end.of_shape is not None:
+        model = front_end.of_shape(model, lambda: _shape_of(calibration_images))
     graph = convertible(front_end.read(model), conversion.until)
     with np.errstate(over="ignore", invalid="ignore"):
         folded = fold(graph)
@@ -101,6 +103,13 @@ def convert(
     network = normalise(folded, images, conversion.percentile, conversion.normalisation)
     check_against_reference(model, network, images)
     return replace(round_to_grid(network, conversion.grid), provenance=_provenance(graph.name, front_end, path, until))
+
+
+def _shape_of(images: ArrayLike | str | Path) -> tuple[int, ...]:
+    """Return the shape of one calibration image."""
+    if isinstance(images, str | Path):
+        return load_images(Path(images), role="calibration").images.shape[1:]
+    return check_images(images, None, "calibration images").shape[1:]
 
 
 def _provenance(name: str, front_end: FrontEnd, path: Path | None, until: str | None) -> dict[str, str]:

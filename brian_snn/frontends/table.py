@@ -45,6 +45,9 @@ class FrontEnd:
         population, batch by batch: what the framework computes, after the ReLU, for the readout before its activation.
     scores : callable
         From (model, images) to the model's own outputs.
+    of_shape : callable, optional
+        From (model, callable that returns the shape of an image) to a model that takes images of that shape alone,
+        where it takes others too.
     projection_map : callable, optional
         From (projection, size of the target) to the linear map as a layer of the framework computes it, for `verify`;
         None where there is none that shares no code with ours.
@@ -56,6 +59,7 @@ class FrontEnd:
     read: Callable[[Any], LayerGraph]
     references: Callable[[Any, Network, Iterable[NDArray[np.generic]], str | None], Iterator[dict[str, FloatArray]]]
     scores: Callable[[Any, NDArray[np.generic]], FloatArray]
+    of_shape: Callable[[Any, Callable[[], tuple[int, ...]]], Any] | None = None
     projection_map: Callable[[Projection, int], Map] | None = None
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.maps import keras_projection
+from brian_snn.frontends.keras.open_shapes import of_shape
 from brian_snn.frontends.keras.reader import read_layers
 from brian_snn.frontends.keras.reference import reference_batches
 from brian_snn.frontends.table import FrontEnd
@@ -27,5 +28,6 @@ FRONT_END = FrontEnd(
     read=read_layers,
     references=reference_batches,
     scores=_scores,
+    of_shape=of_shape,
     projection_map=keras_projection,
 )

@@ -13,6 +13,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.frontends.keras.activations import has_output_activation
 from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.maps import keras_projection
+from brian_snn.frontends.keras.open_shapes import of_shape
 from brian_snn.frontends.keras.walk import Step, ending_in, walk
 from brian_snn.network.network import Network
 from brian_snn.network.records import LayerPath, Population
@@ -41,7 +42,7 @@ def reference_batches(
     """
     keras = import_keras()
     wanted = {path for population in network.populations for path in population.reference}
-    steps = walk(model)
+    steps = walk(of_shape(model, lambda: network.input_shape))
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
     _open_readout(keras, steps, layers, dtype)

@@ -1,5 +1,6 @@
 """Fixtures of all tests: seeded randomness, tiny Keras models, a private build cache, a clean Brian2 device."""
 
+import gc
 import os
 
 import numpy as np
@@ -28,6 +29,13 @@ def build_cache(tmp_path_factory, worker_id):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRIAN_SNN_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_objects_to_look_through():
+    """Leave what was there before out of garbage collections: Brian2 asks for one before every run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

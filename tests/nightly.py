@@ -11,7 +11,10 @@ LISTED = {
     # Every moment of a replacement; tests/campaign/test_kills.py keeps some of them.
     "test_replacement.py::test_a_process_may_be_killed_at_any_moment": "",
     # Compiled programs of the same loop: two variants stay.
-    "test_simulate.py::test_compiled_run_equals_the_loop": r"^(?!(plain-shared|clamped_zero-synapses))",
+    "test_simulate.py::test_compiled_run_equals_the_loop": r"^(?!clamped_zero-synapses)",
+    "test_membrane.py::test_a_run_in_mv_is_that_of_a_brian2_neuron_in_mv": "zero",
+    "test_cli.py::TestSimulate::test_it_ends_as_after_ctrl_c": "15",
+    "test_bench.py::TestCompiled::test_spike_counts_are_the_same": "",
     "test_simulate.py::test_compiled_processes_share_the_cores_with_one_blas_thread": "",
     "test_variants.py::test_compiled_run_equals_the_loop": "synapses",
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
@@ -27,7 +30,7 @@ LISTED = {
     "test_bench.py::TestCompiled::test_there_is_a_row_for_every_combination": "",
     "test_pixel_range.py::test_bench_has_the_option": "",
     # More architectures and figures of the same kind.
-    "test_keras_reader.py::test_deep_networks_agree_with_keras": r"^(?!(densenet|mobilenet$))",
+    "test_keras_reader.py::test_deep_networks_agree_with_keras": r"^(?!mobilenet$)",
     "test_figures.py::TestCommand::test_a_small_run_draws_it": r"^(?!(rate_laws|error_account))",
     "test_variants_figure.py::test_a_variant_is_counted_as_its_own_run_says": r"^(refractory|synaptic|Poisson|output)",
     "test_normalise.py::test_normalised_network_agrees_with_keras": "channel",
@@ -37,6 +40,7 @@ LISTED = {
     "test_answers.py::test_a_certain_answer_is_that_of_the_end": r"^options[1-9]",
     # Builds again, damaged in one more way.
     "test_build_cache.py::test_what_a_killed_build_left_behind_does_no_harm": "",
+    "test_build_cache.py::test_a_damaged_build_is_made_again": r"^half",
     "test_build_cache.py::test_a_build_of_an_older_format_is_made_again": "",
     "test_build_cache.py::test_an_array_of_the_wrong_size_is_an_error": "",
     "test_build_cache.py::test_a_simulation_runs_with_a_relative_cache": "",

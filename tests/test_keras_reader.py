@@ -142,7 +142,9 @@ def two_inputs(keras):
 def two_outputs(keras):
     """Return a model with two outputs."""
     a = keras.Input((3,))
-    return keras.Model(a, [keras.layers.Dense(2)(a), keras.layers.Dense(2)(a)], name="twofold")
+    return keras.Model(
+        a, [keras.layers.Dense(2, name="left")(a), keras.layers.Dense(2, name="right")(a)], name="twofold"
+    )
 
 
 def no_fixed_size(keras):
@@ -165,7 +167,7 @@ def subclassed(keras):
     "make, message",
     [
         (two_inputs, r"model 'twofold': it has 2 inputs; only one"),
-        (two_outputs, r"model 'twofold': it has 2 outputs; only one"),
+        (two_outputs, r"model 'twofold': it has 2 outputs \('left', 'right'\); choose one .*`until`"),
         (no_fixed_size, r"model 'loose': its input has shape \(None, None, 3\); build .* fixed input shape"),
         (subclassed, r"model 'own' \(Own\): only functional and Sequential"),
         (lambda keras: keras.Sequential([keras.layers.Dense(2)], name="open"), r"model 'open': it has no input shape"),

@@ -149,3 +149,38 @@ def test_the_command_line_converts_a_part(tmp_path, capsys):
     assert "conv_b" in capsys.readouterr().out
     with np.load(tmp_path / "net.npz") as stored:
         assert "logits" not in str({name: stored[name] for name in stored.files})
+
+
+def two_heads():
+    """Return a model with classes and a number, of which the first is rectified on the way to the other."""
+    image = keras.Input((6, 5, 2))
+    x = k.Flatten()(k.Conv2D(4, 3, activation="relu", name="shared")(image))
+    hidden = k.Dense(5, name="hidden")(x)
+    classes = k.Dense(3, activation="softmax", name="classes")(k.ReLU()(hidden))
+    return trained_like(keras.Model(image, [classes, k.Dense(1, name="number")(x), hidden]), 3)
+
+
+@pytest.mark.parametrize(
+    ("until", "output", "names"),
+    [
+        ("classes", 0, ["shared", "hidden", "classes"]),
+        ("number", 1, ["shared", "number"]),
+        ("hidden", 2, ["shared", "hidden"]),
+    ],
+)
+def test_one_of_several_outputs_is_a_readout(until, output, names):
+    model = two_heads()
+    images = images_for(model, 5)
+    network = convert(model, images, until=until)
+    assert [population.name for population in network.populations] == names
+    assert network.output.kind == "readout"
+    expected = model.predict(images, verbose=0)[output]
+    found = forward(network, images)[until] * network.output.scale
+    found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True) if until == "classes" else found
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_of_several_outputs_one_is_chosen():
+    model = two_heads()
+    with pytest.raises(ModelError, match=r"it has 3 outputs \('classes', 'number', 'hidden'\); choose one"):
+        convert(model, images_for(model, 2))

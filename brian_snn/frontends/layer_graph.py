@@ -74,22 +74,25 @@ class LayerNode:
 
 @dataclass(frozen=True, eq=False)
 class LayerGraph:
-    """A model with one input and one output.
+    """A model with one input.
 
     Parameters
     ----------
     name : str
         Of the model.
     nodes : tuple of LayerNode
-        In topological order; the first is the image, the last the output.
+        In topological order; the first is the image, the last an output.
     until : int, or None
         Position of the node whose neurons are the output, where only a part of a model was read; the nodes behind it
         lead to its ReLU. None for a whole model.
+    outputs : tuple of int
+        Positions of the nodes that are outputs, where there are several; none stands for the last one.
     """
 
     name: str
     nodes: tuple[LayerNode, ...]
     until: int | None = None
+    outputs: tuple[int, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:

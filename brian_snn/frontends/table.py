@@ -153,10 +153,16 @@ def convertible(graph: LayerGraph, until: str | None = None) -> LayerGraph:
     Raises
     ------
     ModelError
-        If a layer cannot be converted or is too large, or there is no layer `until`; the message names it.
+        If a layer cannot be converted or is too large, or there is no layer `until`; the message names it. If the
+        model has several outputs and `until` chooses none.
     """
     if until is not None:
         graph = cut(graph, until)
+    elif len(graph.outputs) > 1:
+        names = ", ".join(repr(str(graph.nodes[i].path)) for i in graph.outputs)
+        raise ModelError(
+            f"model {graph.name!r}: it has {len(graph.outputs)} outputs ({names}); choose one by its name with `until`."
+        )
     graph.require_readable()
     check_sizes(list(graph.nodes))
     return graph

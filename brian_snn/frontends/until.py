@@ -43,7 +43,7 @@ def cut(graph: LayerGraph, until: str) -> LayerGraph:
     -------
     graph : LayerGraph
         The image first; a linear layer is followed by the nodes up to its ReLU, wherever there is one. Its `until` is
-        None if the layer is the linear output of the whole model, which is a readout.
+        None if the layer is a linear output of the whole model, which is a readout.
 
     Raises
     ------
@@ -56,8 +56,9 @@ def cut(graph: LayerGraph, until: str) -> LayerGraph:
     if error is not None:
         raise error
     complete = not _COMPLETE.isdisjoint(calls[target].operations)
-    if target == len(calls) - 1 and not complete:
-        return graph
+    if calls[target].last in (graph.outputs or (len(graph.nodes) - 1,)) and not complete:
+        kept = _leading_to(graph, calls[target].last)
+        return LayerGraph(graph.name, tuple(_moved(graph.nodes[i], kept) for i in kept))
     last = target if complete else _next_relu(calls, target)
     kept = _leading_to(graph, calls[last].last)
     return LayerGraph(

@@ -22,7 +22,7 @@ def read_layers(model: Any) -> LayerGraph:
     Parameters
     ----------
     model : keras.Model
-        Functional or Sequential, with one input and one output; nested models are laid open. It is not changed.
+        Functional or Sequential, with one input; nested models are laid open. It is not changed.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def read_layers(model: Any) -> LayerGraph:
         If the model as a whole cannot be read.
     """
     import_keras()
-    steps = walk(model)
+    steps, outputs = walk(model)
     nodes = [LayerNode("input", "InputLayer", steps[0].path, "input", output_shape=steps[0].output_shape)]
     last_node = [0]
     for step in steps[1:]:
@@ -48,7 +48,7 @@ def read_layers(model: Any) -> LayerGraph:
                 LayerNode(step.layer.name, kind, step.path, "unreadable", {}, inputs, step.output_shape, error)
             )
         last_node.append(len(nodes) - 1)
-    return LayerGraph(model.name, tuple(nodes))
+    return LayerGraph(model.name, tuple(nodes), outputs=tuple(last_node[i] for i in outputs))
 
 
 def read_model(model: Any, until: str | None = None) -> LayerGraph:

@@ -45,7 +45,12 @@ class _Walk:
         """Enter a call of a layer or of a nested model; return the step of its output."""
         names = (*outer, layer.name)
         if _is_model(layer):
-            return _walk_model(self, layer, inputs, names)
+            if len(inputs) != len(layer.inputs) or len(layer.outputs) != 1:
+                raise ModelError(
+                    f"model {'/'.join(names)!r}: it has {len(layer.inputs)} inputs and {len(layer.outputs)} outputs; a "
+                    "nested model must have one output."
+                )
+            return _walk_model(self, layer, inputs, names)[0]
         path = LayerPath(names, self.uses[names])
         self.uses[names] += 1
         shape = _output_shape(layer, [self.steps[i].output_shape for i in inputs], path)
@@ -53,13 +58,13 @@ class _Walk:
         return len(self.steps) - 1
 
 
-def walk(model: Any) -> list[Step]:
-    """Return the calls that lead from the image to the output of a model; the last step is the output.
+def walk(model: Any) -> tuple[list[Step], tuple[int, ...]]:
+    """Return the calls that lead from the image to the outputs of a model, and which of them are outputs.
 
     Parameters
     ----------
     model : keras.Model
-        Functional or Sequential, built, with one input and one output.
+        Functional or Sequential, built, with one input.
 
     Raises
     ------
@@ -73,23 +78,28 @@ def walk(model: Any) -> list[Step]:
         )
     if not model.built or not model.inputs:
         raise ModelError(f"model {model.name!r}: it has no input shape yet; build it with keras.Input(shape).")
-    for tensors, what in ((model.inputs, "inputs"), (model.outputs, "outputs")):
-        if len(tensors) != 1:
-            raise ModelError(f"model {model.name!r}: it has {len(tensors)} {what}; only one can be converted.")
+    if len(model.inputs) != 1:
+        raise ModelError(f"model {model.name!r}: it has {len(model.inputs)} inputs; only one can be converted.")
     image = Step(None, LayerPath(()), (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
     state = _Walk([image])
-    output = _walk_model(state, model, [0], ())
-    return ending_in(state.steps, {output})
+    outputs = _walk_model(state, model, [0], ())
+    kept = _leading_to(state.steps, set(outputs))
+    return [_moved(state.steps[i], kept) for i in kept], tuple(kept.index(i) for i in outputs)
 
 
 def ending_in(steps: list[Step], outputs: set[int]) -> list[Step]:
     """Return the image and the steps that lead to some of them, in the same order."""
+    kept = _leading_to(steps, outputs)
+    return [_moved(steps[i], kept) for i in kept]
+
+
+def _leading_to(steps: list[Step], outputs: set[int]) -> list[int]:
+    """Return the numbers of the image and of the steps that lead to some of them, in order."""
     needed = {*outputs, 0}
     for i in range(max(needed), 0, -1):
         if i in needed:
             needed.update(steps[i].inputs)
-    kept = sorted(needed)
-    return [_moved(steps[i], kept) for i in kept]
+    return sorted(needed)
 
 
 def _moved(step: Step, kept: list[int]) -> Step:
@@ -105,22 +115,17 @@ def _is_model(layer: Any) -> bool:
     return any(isinstance(layer, known) and type(layer).call is known.call for known in (keras.Sequential, Functional))
 
 
-def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, ...]) -> int:
-    """Enter all calls inside a model; return the step of its output."""
+def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, ...]) -> list[int]:
+    """Enter all calls inside a model; return the steps of its outputs."""
     import keras
 
     if isinstance(model, keras.Sequential):
         current = inputs[0]
         for layer in model.layers:
             current = state.call(layer, [current], names)
-        return current
-    if len(inputs) != len(model.inputs) or len(model.outputs) != 1:
-        raise ModelError(
-            f"model {'/'.join(names)!r}: it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a "
-            "nested model must have one output."
-        )
+        return [current]
     known = {id(tensor): step for tensor, step in zip(model.inputs, inputs, strict=True)}
-    pending = [model.outputs[0]]
+    pending = list(reversed(model.outputs))
     while pending:
         operation, node = _origin(pending[-1])
         missing = [tensor for tensor in node.input_tensors if id(tensor) not in known]
@@ -131,7 +136,7 @@ def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, .
         if id(tensor) not in known:
             layer = as_layer(operation, node.arguments.args)
             known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], names)
-    return known[id(model.outputs[0])]
+    return [known[id(tensor)] for tensor in model.outputs]
 
 
 def _origin(tensor: Any) -> tuple[Any, Any]:

@@ -88,7 +88,10 @@ class Line:
 
 
 #: All front ends.
-FRONT_ENDS = [Line("brian_snn.frontends.keras.entry", (".keras", ".h5", ".hdf5"), ("keras", "tensorflow", "tf_keras"))]
+FRONT_ENDS = [
+    Line("brian_snn.frontends.keras.entry", (".keras", ".h5", ".hdf5"), ("keras", "tensorflow", "tf_keras")),
+    Line("brian_snn.frontends.onnx.entry", (".onnx",), ("onnx",)),
+]
 
 
 def packages_of_models() -> tuple[str, ...]:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
+from brian_snn.frontends.activations import population_activations
 from brian_snn.frontends.keras.activations import has_output_activation
 from brian_snn.frontends.keras.files import import_keras
-from brian_snn.frontends.keras.maps import keras_projection
 from brian_snn.frontends.keras.open_shapes import of_shape
 from brian_snn.frontends.keras.walk import Step, ending_in, walk
 from brian_snn.network.network import Network
-from brian_snn.network.records import LayerPath, Population
+from brian_snn.network.records import LayerPath
 
 
 def reference_batches(
@@ -94,26 +94,7 @@ def _reference_batch(
             if path[:1] == (step.path,):
                 values = reduce(lambda values, other: layer_of[other](values, training=False), path[1:], tensor)
                 outputs[path] = np.asarray(keras.ops.convert_to_numpy(values), dtype=np.float64)
-    activations: dict[str, FloatArray] = {}
-    for population in network.populations:
-        if population.reference:
-            values = outputs[population.reference].reshape(-1, *population.shape)
-            activations[population.name] = _activation(network, population, values)
-        else:
-            activations[population.name] = _pooled(network, population, activations)
-    return activations
-
-
-def _activation(network: Network, population: Population, values: FloatArray) -> FloatArray:
-    """Apply the ReLU and the ceiling of a population."""
-    if population.kind == "readout":
-        return values
-    ceilings = [population.ceiling]
-    if population.kind == "max_pool":
-        # Keras may pool first and rectify then; what is pooled here has the ceiling already.
-        ceilings = [network[projection.sender].ceiling for projection in network.into(population.name)]
-    known = [ceiling for ceiling in ceilings if ceiling is not None]
-    return np.clip(values, 0.0, max(known) if known and len(known) == len(ceilings) else None)
+    return population_activations(network, outputs, np.asarray(images, np.float64))
 
 
 def _tensors(
@@ -131,15 +112,3 @@ def _tensors(
             tensors[i] = layers[i](inputs if len(inputs) > 1 else inputs[0], training=False)
         yield step, tensors[i]
         tensors = {k: tensor for k, tensor in tensors.items() if last_reader.get(k, -1) > i}
-
-
-def _pooled(network: Network, population: Population, activations: dict[str, FloatArray]) -> FloatArray:
-    """Pool the sources' own activations with Keras, where its layer pools them scaled by a batch norm."""
-    n_images = len(next(iter(activations.values())))
-    pooled = np.zeros((n_images, population.size))
-    for projection in network.into(population.name):
-        # In the network's units, in which its weights are.
-        activity = activations[projection.sender] / network[projection.sender].scale
-        values = keras_projection(projection, population.size)(activity)
-        pooled = np.maximum(pooled, values) if population.kind == "max_pool" else pooled + values
-    return pooled.reshape(n_images, *population.shape) * population.scale

@@ -64,7 +64,8 @@ def load_images(
     path : str or Path
         ``.npz``, ``.npy``, an IDX file (``*-idx3-ubyte``, ``.gz`` or not), or a folder as SNN toolbox writes it.
     input_shape : tuple of int, optional
-        Shape of the model's input. A last axis of length 1 is added or removed to fit it; anything else must match.
+        Shape of the model's input. A last or first axis of length 1, that of the channels, is added or removed to
+        fit it; anything else must match.
     role : str
         ``images`` to simulate, or ``calibration`` images to normalise with.
     divide_by : float, optional
@@ -95,7 +96,7 @@ def load_images(
         divide_by = 255.0 if is_idx(path) and pixels.dtype == np.uint8 else 1.0
     what = f"images of {source}"
     if input_shape is not None:
-        pixels = _fit_last_axis(pixels, input_shape)
+        pixels = _fit_single_axis(pixels, input_shape)
     with np.errstate(over="ignore"):
         images = check_images(pixels, input_shape, what) / divide_by
     if not np.isfinite(images).all():
@@ -184,12 +185,12 @@ def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...] | None, wh
         raise DataError(f"{what} have shape {shape}, which is an empty set; at least one image is needed.")
 
 
-def _fit_last_axis(images: Array, input_shape: tuple[int, ...]) -> Array:
-    """Add or remove a last axis of length 1 where that gives the input shape."""
-    shape = images.shape[1:]
-    if (*shape, 1) == tuple(input_shape):
-        return images[..., np.newaxis]
-    return images[..., 0] if shape == (*input_shape, 1) else images
+def _fit_single_axis(images: Array, input_shape: tuple[int, ...]) -> Array:
+    """Add, remove or move an axis of length 1, last or first, where that gives the input shape: one of channels."""
+    shape, wanted = images.shape[1:], tuple(input_shape)
+    without = {shape, *[shape[:-1]] * (shape[-1:] == (1,)), *[shape[1:]] * (shape[:1] == (1,))}
+    fitting = {wanted, *[wanted[:-1]] * (wanted[-1:] == (1,)), *[wanted[1:]] * (wanted[:1] == (1,))}
+    return images.reshape(len(images), *wanted) if without & fitting else images
 
 
 def first_images(data: Dataset, n_images: int | None) -> Dataset:

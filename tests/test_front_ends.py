@@ -31,6 +31,6 @@ def test_a_file_is_known_by_its_suffix(line):
 
 
 def test_a_file_of_another_kind_is_named_with_the_suffixes_there_are(tmp_path):
-    (tmp_path / "model.onnx").touch()
-    with pytest.raises(ModelError, match=r"ends in '.onnx'; model files end in .keras, .h5 or .hdf5"):
-        table.load_model(tmp_path / "model.onnx")
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(ModelError, match=r"ends in '.pt'; model files end in .keras, .h5, .hdf5 or .onnx"):
+        table.load_model(tmp_path / "model.pt")

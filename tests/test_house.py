@@ -39,6 +39,7 @@ HOMES = {
     "tensorflow": ("frontends/keras",),
     "h5py": ("frontends/keras",),
     "onnx": ("frontends/onnx",),
+    "onnxruntime": ("frontends/onnx",),
     "brian2": ("backends", "quiet_brian.py"),
     "matplotlib": ("plotting",),
     "distributed": ("running", "cli"),

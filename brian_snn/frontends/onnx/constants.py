@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import ModelError
+from brian_snn.frontends.onnx.evaluator import evaluate_node
 from brian_snn.frontends.onnx.graph import array_of, check_tensor
 from brian_snn.frontends.onnx.library import first_line, import_onnx
 
@@ -87,26 +88,18 @@ def computed(node: Any, arrays: Arrays, opset: int, label: str) -> list[NDArray[
     for attribute in node.attribute:
         if attribute.HasField("t"):
             check_tensor(attribute.t, label)
-    onnx = import_onnx()
     try:
         with np.errstate(all="ignore"):
             if _SIZES[node.op_type](arrays) > _MOST:
                 raise ModelError(f"{label}: it makes a constant of more than {_MOST:,} numbers.")
             if node.op_type == "Constant":
                 return [_stored(node)]
-            names = [f"input_{k}" if array is not None else "" for k, array in enumerate(arrays)]
-            renamed = onnx.NodeProto()
-            renamed.CopyFrom(node)
-            renamed.domain = ""
-            renamed.input[:] = names
-            run = onnx.reference.ReferenceEvaluator(renamed, opsets={"": opset}).run
-            results = run(None, {name: array for name, array in zip(names, arrays, strict=True) if name})
+            return evaluate_node(node, arrays, opset)
     except ModelError:
         raise
     # The operators of onnx raise whatever NumPy does where inputs do not fit.
     except Exception as error:
         raise ModelError(f"{label}: its constants do not fit one another ({first_line(error)}).") from error
-    return [np.asarray(result) for result in results]
 
 
 def _stored(node: Any) -> NDArray[Any]:

@@ -117,7 +117,7 @@ def _size_of_weights(beside: Path, what: str) -> int:
         raise ModelError(
             f"{what}: its weights are in {shown(beside.name)!r}, which is not beside it; copy that file too."
         ) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         raise ModelError(
             f"{what}: {shown(beside.name)!r}, where its weights should be, is a link or no file; {_REMEDY}."
         )

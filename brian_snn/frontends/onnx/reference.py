@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import ModelError
 from brian_snn.frontends.activations import population_activations
+from brian_snn.frontends.onnx.evaluator import evaluate_node, evaluator
 from brian_snn.frontends.onnx.graph import leading_to
 from brian_snn.frontends.onnx.library import first_line, import_onnx
 from brian_snn.frontends.onnx.precision import in_float64
@@ -23,6 +24,9 @@ from brian_snn.frontends.onnx.reader import Reading, read
 from brian_snn.frontends.onnx.tensors import in_node_order
 from brian_snn.network.network import Network
 from brian_snn.network.records import LayerPath, Projection
+
+#: Version of the operators in which pools are written here.
+_OPSET = 17
 
 #: From (n_images, *shape of an image) to what was asked for, each (n_images, ...).
 Runner = Callable[[NDArray[np.generic]], list[FloatArray]]
@@ -91,9 +95,12 @@ def _with_outputs(
     kept = leading_to(reading.source.nodes, {*needed, *(name for copy in copies for name in copy.input)})
     changed = onnx.ModelProto()
     changed.ir_version = model.ir_version
-    changed.opset_import.extend(model.opset_import)
+    changed.opset_import.append(onnx.helper.make_opsetid("", reading.source.opset))
     changed.graph.name = "references"
     changed.graph.node.extend([*kept, *copies])
+    for node in changed.graph.node:
+        # Under its other name the domain is not found.
+        node.domain = ""
     used = {name for node in changed.graph.node for name in node.input}
     changed.graph.initializer.extend(t for t in model.graph.initializer if t.name in used)
     changed.graph.input.extend(value for value in model.graph.input if value.name == reading.source.input)
@@ -123,7 +130,7 @@ def _runner(
     unique = list(dict.fromkeys(names))
     n_together, source = reading.source.shape[0], reading.source.input
     session = _own_precision(model) if dtype is None else None
-    evaluate = session or import_onnx().reference.ReferenceEvaluator(in_float64(model) if dtype else model).run
+    evaluate = session or evaluator(in_float64(model) if dtype else model)
     precision = np.dtype(np.float64 if dtype else _precision(model, source))
 
     def run(images: NDArray[np.generic]) -> list[FloatArray]:

@@ -88,14 +88,11 @@ REFUSED = {
     "elu": (lambda k: [k.Conv2D(2, 3, activation="elu", name="c")], r"layer 'c' \(Conv2D\).*'elu'.*and retrain"),
     "swish": (lambda k: [k.Activation("swish", name="a")], r"layer 'a' \(Activation\).*replace it by ReLU"),
     "gelu": (lambda k: [k.Activation("gelu", name="a")], r"layer 'a' \(Activation\).*'gelu'"),
-    "leaky layer": (lambda k: [k.LeakyReLU(name="leak")], r"layer 'leak' \(LeakyReLU\): .*replace it by ReLU"),
-    "leaky slope": (lambda k: [k.ReLU(negative_slope=0.1, name="r")], r"layer 'r' \(ReLU\): its negative slope is 0.1"),
     "threshold": (lambda k: [k.ReLU(threshold=0.5, name="r")], r"layer 'r' \(ReLU\): .*threshold 0.5"),
-    "prelu": (
-        lambda k: [k.PReLU(alpha_initializer="ones", name="p")],
-        r"layer 'p' \(PReLU\): its slope below zero is 1;",
+    "leaky with a ceiling": (
+        lambda k: [k.ReLU(6, negative_slope=0.1, name="r")],
+        r"layer 'r' \(ReLU\): its negative slope is 0.1, its threshold 0.0, its ceiling 6",
     ),
-    "leaky": (lambda k: [k.LeakyReLU(0.1, name="p")], r"layer 'p' \(LeakyReLU\): its slope below zero is 0.1;"),
     "timed": (
         lambda k: [k.TimeDistributed(k.LayerNormalization(), name="t")],
         r"layer 't' \(TimeDistributed\): layers of this class",

@@ -28,6 +28,7 @@ from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
+from brian_snn.conversion.signed import fold_leaky
 from brian_snn.conversion.upsampling import fold_upsample
 from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
@@ -260,6 +261,7 @@ _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
     "identity": _fold_identity,
     **dict.fromkeys(OUTPUT_ACTIVATIONS, _fold_output_activation),
     "relu": _fold_relu,
+    "leaky": fold_leaky,
     "dense": _fold_dense,
     "conv2d": _fold_convolution,
     "depthwise": _fold_convolution,

@@ -105,6 +105,14 @@ def averaged(
         terms = [term for view in value.views for term in project(replace(view, gain=None))]
         carried = gain, np.zeros(node.output_shape) if bias is None else bias
         return carried_through(folding, position, value, "spiking", terms, carried)
+    if not value.is_nonnegative and len(value.views) > 1 and all(_has_one_gain(value, view) for view in value.views):
+        # The average of a sum is the sum of averages, each of which has a population of its own and no layer.
+        parts = [Value(value.shape, (view,), scaling_layer=value.scaling_layer) for view in value.views]
+        averages = [averaged(folding, position, part, project, None) for part in parts]
+        for average in averages:
+            folding.drafts[average.views[0].sender].reference = ()
+        views = tuple(view for average in averages for view in average.views)
+        return Value(node.output_shape, views, bias, scaling_layer=value.scaling_layer)
     if not value.is_nonnegative:
         raise ModelError(
             f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
@@ -121,6 +129,11 @@ def _average_of_bias(value: Value, geometry: Geometry, weights: FloatArray, node
     if value.bias is None:
         return None
     return apply_map(geometry, weights, value.bias[None])[0].reshape(node.output_shape)
+
+
+def _has_one_gain(value: Value, view: View) -> bool:
+    """Whether a view scales each channel by one factor."""
+    return channel_gain(replace(value, terms=(view,))) is not None
 
 
 def carried_through(

@@ -11,6 +11,9 @@ from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.keras.values import Operations, Reader, Shape, numbers, plain
 from brian_snn.network.records import OUTPUT_ACTIVATIONS
 
+#: Of Keras' and TensorFlow's function, where it is named without one.
+_DEFAULT_SLOPE = 0.2
+
 
 def activation_of(function: Any, input_shapes: list[Shape], label: str) -> Operations:
     """Return the operation of an activation: a function of Keras or TensorFlow, or a layer."""
@@ -27,6 +30,7 @@ def activation_of(function: Any, input_shapes: list[Shape], label: str) -> Opera
     for module in (activations, ops, *([tensorflow.nn] if tensorflow else [])):
         known[module.relu] = [("relu", {"ceiling": None})]
         known[module.relu6] = [("relu", {"ceiling": 6.0})]
+        known[module.leaky_relu] = [("leaky", {"slope": np.asarray(_DEFAULT_SLOPE)})]
         known |= {getattr(module, name): [(name, {})] for name in OUTPUT_ACTIVATIONS}
     if function is None:
         return []
@@ -49,24 +53,22 @@ def _read_activation(layer: Any, shapes: list[Shape], label: str) -> Operations:
 
 
 def _read_relu(layer: Any, shapes: list[Shape], label: str) -> Operations:
+    """Return a ReLU, with a ceiling or a slope below zero."""
     slope, threshold = float(np.max(layer.negative_slope)), float(np.max(layer.threshold))
-    if slope or threshold:
+    if threshold or (slope and layer.max_value is not None):
         raise ModelError(
-            f"{label}: its negative slope is {slope} and its threshold {threshold}; only a ReLU with both 0 has a "
-            "rate-coded form, so replace it and retrain."
+            f"{label}: its negative slope is {slope}, its threshold {threshold}, its ceiling {layer.max_value}; a ReLU "
+            "with a threshold of 0, and a slope or a ceiling, has a rate-coded form, so replace it and retrain."
         )
+    if slope:
+        return [("leaky", {"slope": np.asarray(slope)})]
     return [("relu", {"ceiling": None if layer.max_value is None else float(layer.max_value)})]
 
 
 def _read_leaky(layer: Any, shapes: list[Shape], label: str) -> Operations:
-    """Return a ReLU where nothing leaks: its slopes below zero are a number, or an array of a PReLU."""
-    slope = layer.negative_slope if hasattr(layer, "negative_slope") else numbers(layer.alpha)
-    if np.any(np.asarray(slope)):
-        raise ModelError(
-            f"{label}: its slope below zero is {float(np.abs(slope).max()):g}; a rate is never negative, so replace it "
-            "by ReLU and retrain."
-        )
-    return [("relu", {"ceiling": None})]
+    """Return a leaky ReLU: its slopes below zero are a number, or an array of a PReLU."""
+    slope = np.asarray(layer.negative_slope) if hasattr(layer, "negative_slope") else numbers(layer.alpha)
+    return [("leaky", {"slope": np.asarray(slope, np.float64)})]
 
 
 def _over_the_last_axis(operation: str) -> Reader:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 __version__ = "0.1.0"
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of packages by name, without those that are not there."""
+    # What it imports may lie in the working folder, where `python -m brian_snn` looks until the package is there.
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {}
     for package in packages:
         try:

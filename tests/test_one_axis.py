@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import brian_snn
-from brian_snn.errors import ModelError
 from tests.models import images_for, layers, trained_like
 
 
@@ -61,12 +60,3 @@ def test_every_neuron_is_verified(model, network, reset, projection):
     )
     report = brian_snn.verify(result)
     assert report.holds.all() and (report.loc[report.applicable, "max_residual_charge"] == 0).all()
-
-
-def test_causal_padding_is_refused():
-    import keras
-
-    k = layers()
-    model = keras.Sequential([keras.Input((8, 2)), k.Conv1D(3, 2, padding="causal", name="past"), k.Flatten()])
-    with pytest.raises(ModelError, match=r"layer 'past' \(Conv1D\): its padding is causal; write a ZeroPadding1D"):
-        brian_snn.convert(model, np.zeros((1, 8, 2)))

@@ -137,7 +137,7 @@ def test_compiled_or_not_the_equations_hold(name):
     assert report["holds"].all() and report["max_residual_charge"].max() == 0
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=25, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_a_transposed_convolution_of_any_window(data):
     k, pairs = layers(), st.tuples(st.integers(1, 4), st.integers(1, 4))

@@ -219,6 +219,11 @@ def _fold_permute(folding: Folding, position: int) -> Value:
     return reindex(value, _positions(value.shape).transpose(node.parameters["axes"]), node.label)
 
 
+def _fold_flip(folding: Folding, position: int) -> Value:
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    return reindex(value, np.flip(_positions(value.shape), node.parameters["axes"]), node.label)
+
+
 def _fold_pad(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     margins = node.parameters["margins"]
@@ -269,6 +274,7 @@ _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
     "add": _fold_add,
     "reshape": _fold_reshape,
     "permute": _fold_permute,
+    "flip": _fold_flip,
     "pad": _fold_pad,
     "crop": _fold_crop,
     "dilate": _fold_dilate,

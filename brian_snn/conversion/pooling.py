@@ -31,7 +31,7 @@ from brian_snn.network.maps import apply_map
 from brian_snn.network.records import INPUT, Geometry, LayerPath, PopulationKind
 
 # Operations after which a ReLU does what it does before them.
-_COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "dilate", "take", "concatenate", "max_pool")
+_COMMUTES = ("identity", "reshape", "permute", "pad", "crop", "dilate", "take", "flip", "concatenate", "max_pool")
 
 
 def fold_max_pool(folding: Folding, position: int) -> Value:

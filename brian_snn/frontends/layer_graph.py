@@ -16,6 +16,7 @@ max_pool        pool_size (None for all rows and columns), strides, padding
 average_pool    the same
 reshape         the new shape is `LayerNode.output_shape`
 permute         axes
+flip            axes
 pad, crop       margins: (before, after) per axis
 dilate          factors: per axis, one less than which zeros come between elements
 take            axis, order: the elements of that axis that are kept, in their new order

@@ -10,7 +10,7 @@ from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.network.records import LayerPath
 
 #: Operations that may stand between a linear layer and its ReLU.
-_BEFORE_RELU = frozenset({"affine", "identity", "reshape", "permute", "pad", "crop", "max_pool"})
+_BEFORE_RELU = frozenset({"affine", "identity", "reshape", "permute", "flip", "pad", "crop", "max_pool"})
 
 #: Operations after which a tensor needs no further ReLU.
 _COMPLETE = frozenset({"relu", "max_pool", "average_pool"})

@@ -6,6 +6,7 @@ object must be a layer that can be converted or one of Keras' plain records.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from brian_snn.errors import ModelError
@@ -29,7 +30,7 @@ def without_training(config: Any) -> Any:
     return {key: without_training(value) for key, value in config.items() if key != "compile_config"}
 
 
-def refuse_code(config: dict[str, Any], what: str) -> None:
+def refuse_code(config: dict[str, Any], what: str, also: Collection[str] = ()) -> None:
     """Raise unless everything that a configuration names is a layer that can be converted or a record of Keras' own.
 
     Parameters
@@ -38,6 +39,8 @@ def refuse_code(config: dict[str, Any], what: str) -> None:
         Of the whole model.
     what : str
         The file; begins the message.
+    also : collection of str
+        Classes that are no layers of Keras 3 and are known nevertheless.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def refuse_code(config: dict[str, Any], what: str) -> None:
     while pending:
         part, owner, is_layer = pending.pop()
         if isinstance(part, dict):
-            owner = _checked_object(part, owner, is_layer, what) if "class_name" in part else owner
+            owner = _checked_object(part, owner, is_layer, what, also) if "class_name" in part else owner
             pending += [(value, owner, False) for key, value in part.items() if key != "layers"]
             pending += [(layer, owner, True) for layer in _layers(part, what)]
         elif isinstance(part, list):
@@ -67,7 +70,7 @@ def _layers(part: dict[str, Any], what: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str) -> str:
+def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str, also: Collection[str]) -> str:
     """Check one serialised object; return the label of the layer to which its parts belong."""
     class_name, module, registered = (str(part.get(key) or "") for key in ("class_name", "module", "registered_name"))
     config = part.get("config")
@@ -82,7 +85,7 @@ def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str)
         )
     # Layers are rebuilt wherever they stand, and some read files.
     rebuilt = (is_layer and place != "ops") or place in ("layers", "models")
-    if rebuilt and class_name not in _LAYERS:
+    if rebuilt and class_name not in (*_LAYERS, *also):
         raise unsupported(f"{what}: {label}", class_name)
     return label
 

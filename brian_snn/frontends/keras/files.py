@@ -18,22 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from brian_snn.errors import READ_ERRORS, ModelError, OutputError, SettingError
+from brian_snn.errors import ModelError, OutputError, SettingError
 from brian_snn.files import temporary_folder
-from brian_snn.frontends.keras.config import MODELS, refuse_code, without_training
-from brian_snn.frontends.keras.legacy import (
-    attribute_text,
-    is_legacy,
-    is_theano,
-    modernised,
-    modernised_copy,
-    written_with,
-)
-from brian_snn.frontends.keras.weights import count_weights
-from brian_snn.reading import MOST_TEXT, check_plain_file, check_size, checked_members, parsed_json
+from brian_snn.frontends.keras.config import refuse_code, without_training
+from brian_snn.frontends.keras.contents import WEIGHTS, Contents, copy_with, first_line, read_contents
+from brian_snn.frontends.keras.keras2.build import build
+from brian_snn.frontends.keras.keras2.functions import CLASSES
+from brian_snn.frontends.keras.keras2.plain import plain
+from brian_snn.frontends.keras.keras2.weights import set_listed_weights, set_tree_of_weights
+from brian_snn.frontends.keras.legacy import is_legacy, is_theano
+from brian_snn.reading import check_plain_file
 
-# All that Keras writes for the layers that can be converted; others bring folders of assets, or pickled weights.
-_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+_SUFFIXES = (".keras", ".h5", ".hdf5")
 _BACKEND_PLACES = "by KERAS_BACKEND or the file keras.json in ~/.keras or KERAS_HOME"
 
 
@@ -65,7 +61,7 @@ def _start_keras() -> None:
     # A package that its settings ask for and that is not there, or a value that they cannot have.
     except (ImportError, ValueError, AttributeError, TypeError) as error:
         raise SettingError(
-            f"Keras cannot be imported with its settings, {_BACKEND_PLACES} ({_first_line(error)}); set "
+            f"Keras cannot be imported with its settings, {_BACKEND_PLACES} ({first_line(error)}); set "
             "KERAS_BACKEND=tensorflow and correct that file, or delete it."
         ) from error
 
@@ -123,32 +119,60 @@ def load_model(path: str | Path) -> Any:
             "save it again with model.save('model.keras')."
         )
     check_plain_file(path, f"model {path}", ModelError)
-    suffix, theano = path.suffix.lower(), False
-    if suffix == ".keras":
-        config, version, n_weights = _config_in_archive(path)
-    elif suffix in (".h5", ".hdf5"):
-        config, version, backend, n_weights = _config_in_h5(path)
-        theano = is_theano(backend, f"model {path}")
-    else:
-        raise ModelError(f"model {path}: its name ends in {suffix!r}; model files end in .keras, .h5 or .hdf5.")
-    legacy = is_legacy(version)
-    readable = _modernised(config, path) if legacy else without_training(config)
-    refuse_code(readable, f"model {path}")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {', '.join(_SUFFIXES)}.")
+    contents = read_contents(path)
+    theano = is_theano(contents.backend, f"model {path}")
+    legacy = is_legacy(contents.version) or theano
+    config = _checked_config(contents, legacy)
     keras = import_keras()
     try:
-        with temporary_folder() as folder, usual_defaults(keras), _at_most(keras, n_weights, path):
-            copied = legacy or theano or readable != config
-            source = modernised_copy(path, readable, folder, theano) if copied else path
-            return keras.models.load_model(source, compile=False, safe_mode=True)
-    except (ModelError, OutputError):
+        with usual_defaults(keras), _at_most(keras, contents.n_weights):
+            return _load_legacy(keras, contents, config, theano) if legacy else _load(keras, contents, config)
+    except ModelError as error:
+        raise ModelError(f"model {path}: {error}") from error
+    except OutputError:
         raise
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
-        raise ModelError(f"model {path}: Keras cannot read it ({_first_line(error)}); save it again.") from error
+        raise ModelError(f"model {path}: Keras cannot read it ({telling_line(error)}); save it again.") from error
+
+
+def _checked_config(contents: Contents, legacy: bool) -> dict[str, Any]:
+    """Return a configuration with all that can be built and nothing else."""
+    what = f"model {contents.path}"
+    try:
+        config = plain(contents.config) if legacy else without_training(contents.config)
+        refuse_code(config, what, CLASSES if legacy else ())
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ModelError(f"{what}: its configuration is damaged ({first_line(error)}).") from error
+    return config
+
+
+def _load(keras: Any, contents: Contents, config: dict[str, Any]) -> Any:
+    """Let Keras load a file of its own version."""
+    with temporary_folder() as folder:
+        as_it_is = config == contents.config and contents.path.suffix == contents.suffix
+        source = contents.path if as_it_is else copy_with(contents, config, folder)
+        return keras.models.load_model(source, compile=False, safe_mode=True)
+
+
+def _load_legacy(keras: Any, contents: Contents, config: dict[str, Any], theano: bool) -> Any:
+    """Build the model of a file of Keras 2, and set its weights."""
+    import h5py
+
+    model = build(keras, config)
+    if contents.suffix == ".h5":
+        with h5py.File(contents.path, "r") as file:
+            set_listed_weights(model, file, theano)
+    else:
+        with zipfile.ZipFile(contents.path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
+            set_tree_of_weights(model, file)
+    return model.layer
 
 
 @contextlib.contextmanager
-def _at_most(keras: Any, n_numbers: int, path: Path) -> Iterator[None]:
+def _at_most(keras: Any, n_numbers: int) -> Iterator[None]:
     """Let layers make no more weights than a file holds: a few bytes can ask for a layer of any size."""
     add_weight, made = keras.Layer.add_weight, 0
 
@@ -157,8 +181,8 @@ def _at_most(keras: Any, n_numbers: int, path: Path) -> Iterator[None]:
         made += math.prod(length for length in shape or () if isinstance(length, int))
         if made > n_numbers:
             raise ModelError(
-                f"model {path}: layer {layer.name!r} ({type(layer).__name__}) has weights of shape {tuple(shape)}, "
-                "more than the file holds; save the model again with its weights."
+                f"layer {layer.name!r} ({type(layer).__name__}) has weights of shape {tuple(shape)}, more than the "
+                "file holds; save the model again with its weights."
             )
         return add_weight(layer, shape, *arguments, **keywords)
 
@@ -167,14 +191,6 @@ def _at_most(keras: Any, n_numbers: int, path: Path) -> Iterator[None]:
         yield
     finally:
         keras.Layer.add_weight = add_weight
-
-
-def _modernised(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the configuration of Keras 2 as Keras 3 writes it."""
-    try:
-        return without_training(modernised(config))
-    except (TypeError, AttributeError, LookupError) as error:
-        raise ModelError(f"model {path}: its configuration is damaged ({_first_line(error)}).") from error
 
 
 @contextlib.contextmanager
@@ -191,59 +207,10 @@ def usual_defaults(keras: Any) -> Iterator[None]:
         keras.config.set_image_data_format(data_format)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+def telling_line(error: Exception) -> str:
+    """Return the line of an error's message that says why: Keras puts the configuration of everything before it."""
+    text = str(error).rpartition("Exception encountered:")[2]
+    if "Example error message" in text:
+        text = text.partition("Example error message")[2].partition("\n")[2]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
-
-
-def _config_in_archive(path: Path) -> tuple[dict[str, Any], str, int]:
-    """Return the configuration in a ``.keras`` file, the version of Keras that wrote it, and its number of weights."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = checked_members(archive, _MEMBERS)
-            config, metadata = (parsed_json(_text(archive, members[name])) for name in _MEMBERS[:2])
-            version = str(metadata["keras_version"])
-            weights = members[_MEMBERS[2]]
-            check_size(weights.file_size, weights.compress_size, "save the model again")
-            n_weights = count_weights(io.BytesIO(archive.read(weights)), weights.file_size)
-    except (*READ_ERRORS, NotImplementedError) as error:
-        raise ModelError(f"model {path}: the file is damaged or no .keras file ({_first_line(error)}).") from error
-    return _checked_config(config, path), version, n_weights
-
-
-def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Return a member with text, of which one byte more is read than may be."""
-    with archive.open(member) as file:
-        return file.read(MOST_TEXT + 1)
-
-
-def _config_in_h5(path: Path) -> tuple[dict[str, Any], str, str, int]:
-    """Return the configuration in an HDF5 file, the version and backend that wrote it, and its number of weights."""
-    import h5py
-
-    try:
-        n_weights = count_weights(path, path.stat().st_size)
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-            if text is not None and not isinstance(text, str | bytes):
-                raise ValueError("its model_config is no text")
-            config = None if text is None else parsed_json(text)
-            version, backend = attribute_text(file.attrs.get("keras_version", "")), written_with(file)
-    except READ_ERRORS as error:
-        raise ModelError(f"model {path}: the file is damaged or no HDF5 file ({_first_line(error)}).") from error
-    if config is None:
-        raise ModelError(
-            f"model {path}: it holds weights only, no architecture; load them into the model and use model.save()."
-        )
-    return _checked_config(config, path), version, backend, n_weights
-
-
-def _checked_config(config: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise ModelError(f"model {path}: its configuration is damaged.")
-    if config.get("class_name") not in MODELS:
-        raise ModelError(
-            f"model {path}: it is a {config.get('class_name')!r}, which needs code of its own; only functional and "
-            "Sequential models can be loaded."
-        )
-    return config

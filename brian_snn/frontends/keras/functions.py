@@ -94,14 +94,6 @@ def _maximum(layers: Any, operation: Any, arguments: tuple[Any, ...]) -> Any:
     return layers.ReLU(name=operation.name) if number is not None and not number.any() else None
 
 
-def _flip(layers: Any, operation: Any, arguments: tuple[Any, ...]) -> Any:
-    """Return channels in reverse order."""
-    shape, axes = arguments[0].shape, np.atleast_1d(operation.axis)
-    if len(axes) != 1 or axes[0] not in (-1, len(shape) - 1):
-        return None
-    return _channels(layers, operation.name, shape, np.arange(shape[-1])[::-1])
-
-
 def _item(layers: Any, operation: Any, arguments: tuple[Any, ...]) -> Any:
     """Return channels in another order, or some of them, for ``x[..., ::-1]``."""
     shape, key = arguments[0].shape, arguments[1] if len(arguments) > 1 else None
@@ -133,7 +125,6 @@ _LAYERS: dict[str, Callable[[Any, Any, tuple[Any, ...]], Any]] = {
     "Mean": _mean,
     "Clip": _clip,
     "Maximum": _maximum,
-    "Flip": _flip,
     "GetItem": _item,
     "LeakyRelu": _leaky_relu,
 }

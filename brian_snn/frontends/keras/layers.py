@@ -12,7 +12,7 @@ import numpy as np
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.activations import ACTIVATIONS, FUNCTIONS
-from brian_snn.frontends.keras.moving import MERGING, MOVING
+from brian_snn.frontends.keras.moving import MERGING, MOVING, ORDERING
 from brian_snn.frontends.keras.resizing import RESIZING
 from brian_snn.frontends.keras.timed import read_timed
 from brian_snn.frontends.keras.transposed import TRANSPOSED
@@ -69,7 +69,7 @@ def read_layer(layer: Any, input_shapes: list[Shape], label: str) -> Operations:
     return operations
 
 
-_IDENTITIES = (
+IDENTITIES = (
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -96,9 +96,9 @@ READERS: dict[str, Reader] = {
     **MOVING,
     **RESIZING,
     **MERGING,
-    **dict.fromkeys(_IDENTITIES, plain("identity")),
+    **dict.fromkeys(IDENTITIES, plain("identity")),
     "TimeDistributed": read_timed(read_layer),
 }
 
 #: Readers of operations that are no layers, such as ``x + y`` or ``keras.ops.relu(x)``.
-FUNCTION_READERS: dict[str, Reader] = {**MERGING, **FUNCTIONS}
+FUNCTION_READERS: dict[str, Reader] = {**MERGING, **ORDERING, **FUNCTIONS}

@@ -31,6 +31,15 @@ def _read_permute(layer: Any, shapes: list[Shape], label: str) -> Operations:
     return [("permute", {"axes": tuple(int(axis) - 1 for axis in layer.dims)})]
 
 
+def _read_flip(layer: Any, shapes: list[Shape], label: str) -> Operations:
+    """Return a reversal of channels, or of any other axes but that of the batch."""
+    axes = tuple(range(len(shapes[0]) + 1)) if layer.axis is None else tuple(np.atleast_1d(layer.axis).tolist())
+    axes = tuple(axis + len(shapes[0]) if axis < 0 else axis - 1 for axis in axes)
+    if min(axes) < 0:
+        raise ModelError(f"{label}: it reverses the order of the images; only rows, columns or channels can be.")
+    return [("flip", {"axes": axes})]
+
+
 def _read_padding(layer: Any, shapes: list[Shape], label: str) -> Operations:
     return [("pad", {"margins": _margins(layer.padding)})]
 
@@ -86,3 +95,6 @@ MERGING: dict[str, Reader] = {
     "Add": _sum_of(lambda n: (1.0,) * n),
     "Subtract": _sum_of(lambda n: (1.0, -1.0)),
 }
+
+#: Readers of functions that put elements into another order.
+ORDERING: dict[str, Reader] = {"Flip": _read_flip}

@@ -38,7 +38,7 @@ def without_input_layers(part):
     first, *others = part["config"]["layers"]
     if first["class_name"] != "InputLayer":
         return part
-    if "filters" in others[0]["config"] or "units" in others[0]["config"]:
+    if others[0]["class_name"] not in ("Sequential", "Model", "Functional"):
         others[0]["config"]["batch_input_shape"] = first["config"]["batch_input_shape"]
     return part | {"config": part["config"] | {"layers": others}}
 

@@ -131,12 +131,10 @@ def _of_sequential(name: str, entry: Entry) -> Graph:
 
 def _named(layers: list[Entry]) -> list[Entry]:
     """Return layers that all have names: a Sequential that was the list of its layers has none."""
-    named = [layer if layer.get("name") or layer["config"].get("name") else None for layer in layers]
-    taken = {name_of(layer) for layer in named if layer}
+    nameless = [not (layer.get("name") or layer["config"].get("name")) for layer in layers]
+    taken = {name_of(layer) for layer, without in zip(layers, nameless, strict=True) if not without}
     free = (name for k in itertools.count(1) if (name := f"sequential_{k}") not in taken)
-    return [
-        layer | {"name": next(free)} if known is None else known for layer, known in zip(layers, named, strict=True)
-    ]
+    return [layer | {"name": next(free)} if without else layer for layer, without in zip(layers, nameless, strict=True)]
 
 
 def _by_name(layers: list[Entry]) -> dict[str, Entry]:

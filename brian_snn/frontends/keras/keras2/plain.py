@@ -19,8 +19,8 @@ _PRECISIONS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mi
 def plain(config: Any) -> Any:
     """Return a configuration of Keras 2 without initializers, regularizers, constraints, losses and optimisers.
 
-    Precisions are names in it, arrays are lists, and modules have the names of Keras 3. The configuration of a Sequential
-    model, which was the list of its layers once, is an object.
+    Precisions are names in it, arrays are lists, and modules have the names of Keras 3. The configuration of a
+    Sequential model, which was the list of its layers once, is an object.
 
     Parameters
     ----------

@@ -177,8 +177,8 @@ def _set_all(places: list[_Place], arrays: list[_Array], theano: bool, part: Par
         shape, role = tuple(place.variable.shape), str(place.variable.name)
         if np.shape(array.values) != shape or (array.role in roles and array.role != role):
             raise ModelError(
-                f"{_label(place.part)}: its {role} has shape {shape}, and in its place the file holds {array.name!r} of shape "
-                f"{np.shape(array.values)}; {_REMEDY}"
+                f"{_label(place.part)}: its {role} has shape {shape}, and in its place the file holds {array.name!r} "
+                f"of shape {np.shape(array.values)}; {_REMEDY}"
             )
         turned = theano and role == "kernel" and place.part.class_name in _CONVOLUTIONS
         axes = tuple(range(len(shape) - 2))

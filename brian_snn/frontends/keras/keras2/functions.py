@@ -48,7 +48,11 @@ def as_layer(function: str, first: Any, keywords: dict[str, Any], label: str) ->
             f"{label}: the function {function!r} is never run, and there is no layer of Keras that is known to do the "
             "same; write it with Keras layers and save the model again."
         )
-    call = of_call(first, {key: value for key, value in keywords.items() if key != "name" and value is not None})
+    # What is left out of a call, such as conjugate=False, is written all the same.
+    given = {
+        key: value for key, value in keywords.items() if key != "name" and value is not None and value is not False
+    }
+    call = of_call(first, given)
     if call is None or not all(isinstance(held, Held) for held in call[2]):
         raise ModelError(
             f"{label}: what the function {function!r} is called with here has no layer of Keras; write it with Keras "

@@ -6,7 +6,6 @@ import pytest
 
 import brian_snn
 from brian_snn.conversion.fold import fold
-from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
@@ -32,6 +31,7 @@ STACKS = {
     "a norm, a mean": lambda k: [k.Conv2D(4, 3), k.LeakyReLU(0.25), k.BatchNormalization(), k.GlobalAveragePooling2D()],
     "upsampling": lambda k: [k.Conv2D(4, 3), k.LeakyReLU(0.25), k.UpSampling2D(2), k.Conv2D(3, 3), k.LeakyReLU(0.1)],
     "twice": lambda k: [k.Conv2D(4, 3), k.LeakyReLU(0.25), k.LeakyReLU(0.5), k.Conv2D(3, 2), k.ReLU()],
+    "a maximum": lambda k: [k.Conv2D(4, 3), k.LeakyReLU(0.25), k.MaxPooling2D(3, 2, padding="same"), k.Conv2D(3, 2)],
     "the output": lambda k: [k.Conv2D(4, 3), k.ReLU(), k.Flatten(), k.Dense(5), k.LeakyReLU(0.25)],
 }
 
@@ -83,10 +83,3 @@ def test_logits_tend_to_those_of_keras():
     found = result.logits.reshape(expected.shape) * network.output.scale
     scale = np.abs(expected).max()
     assert np.abs(found - expected).max() < 0.02 * scale
-
-
-def test_a_maximum_of_what_may_be_negative_is_refused_by_name():
-    k = layers()
-    model = sequential(k.Conv2D(4, 3), k.LeakyReLU(0.25, name="leaky"), k.MaxPooling2D(2, name="top"), k.Flatten())
-    with pytest.raises(ModelError, match=r"layer 'top' \(MaxPooling2D\): it pools a sum that may be negative"):
-        fold(read_model(model))

@@ -17,6 +17,10 @@ from brian_snn.errors import ModelError
 from brian_snn.network.records import INPUT, Geometry, LayerPath
 
 
+class NoOneMapError(ModelError):
+    """Two linear maps in a row that no projection of one kind does; what is between them can spike instead."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One neuron of a population for each element of a tensor, times a gain.
@@ -207,7 +211,7 @@ def reindex(value: Value, index: IntArray, label: str) -> Value:
 
     Raises
     ------
-    ModelError
+    NoOneMapError
         If this drops outputs of a linear map.
     """
     real = index >= 0
@@ -248,7 +252,7 @@ def _reindex_linear(term: LinearTerm, value: Value, index: IntArray, label: str)
     new_position[flat[flat >= 0]] = np.flatnonzero(flat >= 0)
     target = new_position if term.target_index is None else new_position[term.target_index]
     if np.any(target < 0):
-        raise ModelError(
+        raise NoOneMapError(
             f"{label}: it cuts away outputs of {value.linear_layer}, which has no ReLU in between; put the cropping "
             "after the activation."
         )
@@ -282,7 +286,7 @@ def scale_outputs(geometry: Geometry, weights: FloatArray, gain: FloatArray, lab
     if geometry.kind not in ("conv2d", "depthwise"):
         return weights * gain
     if np.any(gain != gain[0, 0]):
-        raise ModelError(f"{label}: it scales the rows or columns of a convolution apart, which no kernel can do.")
+        raise NoOneMapError(f"{label}: it scales the rows or columns of a convolution apart, which no kernel can do.")
     if geometry.kind == "depthwise":
         return weights * gain[0, 0].reshape(geometry.input_shape[2], -1)
     return weights * gain[0, 0]

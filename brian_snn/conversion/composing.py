@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.conversion.affine import LinearTerm, source_index
+from brian_snn.conversion.affine import LinearTerm, NoOneMapError, source_index
 from brian_snn.conversion.projecting import tight_padding
-from brian_snn.errors import ModelError
 from brian_snn.network.records import Geometry, Pair
 from brian_snn.network.synapses import fan_out, synapses
 
@@ -34,7 +33,7 @@ def compose_dense(term: LinearTerm, weights: FloatArray, label: str, linear_laye
 
     Raises
     ------
-    ModelError
+    NoOneMapError
         If this would take too long, or too much memory.
     """
     n_synapses, n_out = _n_synapses(term), weights.shape[1]
@@ -69,7 +68,7 @@ def _n_synapses(term: LinearTerm) -> int:
 def _check_work(n_products: int, n_held: int, label: str, linear_layer: str) -> None:
     """Raise unless two maps can be made one in some minutes, within the memory of a usual machine."""
     if n_products > _MOST_PRODUCTS or n_held > _MOST_HELD:
-        raise ModelError(
+        raise NoOneMapError(
             f"{linear_layer}: it has no ReLU and feeds {label}, and to make the two one linear map takes "
             f"{n_products:,} multiplications and {n_held:,} numbers at a time; up to {_MOST_PRODUCTS:,} and "
             f"{_MOST_HELD:,} are done, so put an activation between them."
@@ -112,7 +111,7 @@ def compose_window(
 
     Raises
     ------
-    ModelError
+    NoOneMapError
         If the first is no convolution, or the second pads and the first reaches into its padding, or it would take
         too long, or too much memory.
     """
@@ -260,8 +259,8 @@ def _channels_read(term: LinearTerm, geometry: Geometry) -> IntArray | None:
     return channels if np.array_equal(everywhere.ravel(), term.target_index) else None
 
 
-def _not_composable(label: str, linear_layer: str) -> ModelError:
-    return ModelError(
+def _not_composable(label: str, linear_layer: str) -> NoOneMapError:
+    return NoOneMapError(
         f"{linear_layer}: it has no ReLU and feeds {label}, and the two cannot be made one linear map, as for two "
         "convolutions of which the second does not pad; put an activation between them."
     )

@@ -15,6 +15,7 @@ import numpy as np
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import (
     LinearTerm,
+    NoOneMapError,
     Value,
     as_image,
     combine,
@@ -28,7 +29,7 @@ from brian_snn.conversion.composing import compose_dense, compose_window
 from brian_snn.conversion.drafting import Folding, finish, rectify
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
-from brian_snn.conversion.signed import fold_leaky
+from brian_snn.conversion.signed import as_difference, fold_leaky
 from brian_snn.conversion.upsampling import fold_upsample
 from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
@@ -57,7 +58,7 @@ def fold(graph: LayerGraph) -> Network:
     """
     folding = Folding(graph)
     for position, node in enumerate(graph.nodes):
-        value = _OPERATIONS[node.operation](folding, position)
+        value = _folded(folding, position)
         if value.shape != node.output_shape:
             raise ModelError(
                 f"{node.label}: its output has shape {value.shape} when folded, {node.output_shape} in the model."
@@ -66,6 +67,20 @@ def fold(graph: LayerGraph) -> Network:
         unchanged = node.operation in (*OUTPUT_ACTIVATIONS, "identity")
         folding.values.append(value if unchanged else replace(value, reference=(node.path,)))
     return finish(folding)
+
+
+def _folded(folding: Folding, position: int) -> Value:
+    """Return the output of a node; where its map and that before it are not one, what is between them spikes."""
+    node = folding.graph.nodes[position]
+    try:
+        return _OPERATIONS[node.operation](folding, position)
+    except NoOneMapError:
+        linear = [i for i in node.inputs if not folding.values[i].is_view]
+        for i in linear:
+            folding.values[i] = replace(
+                as_difference(folding, i, folding.values[i]), reference=folding.values[i].reference
+            )
+        return _OPERATIONS[node.operation](folding, position)
 
 
 def _fold_input(folding: Folding, position: int) -> Value:

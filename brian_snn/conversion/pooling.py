@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian_snn.arrays import FloatArray
+from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import (
     LinearTerm,
     Term,
@@ -20,11 +20,13 @@ from brian_snn.conversion.affine import (
     as_image,
     channel_bias,
     channel_gain,
+    reindex,
     scale_shift,
 )
 from brian_snn.conversion.composing import compose_average, compose_mean
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
 from brian_snn.conversion.projecting import project_window, window_geometry
+from brian_snn.conversion.signed import as_difference, largest_of_windows
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.network.maps import apply_map
@@ -39,25 +41,21 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     if node.parameters["pool_size"] == (1, 1) and not value.is_view:
         return _subsampled(as_image(value, node.label), node)
-    value, reference = rectified_first(folding, position, value)
-    if any(view.source == INPUT for view in value.views):
-        value = _pixels_that_spike(folding, position, value)
-    if value.overlaps:
+    reference: tuple[LayerPath, ...] = ()
+    if can_be_rectified_first(folding, position, value):
+        value, reference = rectified_first(folding, position, value)
+    elif not value.is_view:
+        value = as_difference(folding, position, value)
+    of_image = any(view.source == INPUT for view in value.views)
+    if value.overlaps and value.is_nonnegative:
         value = _summed(folding, position, value)
     value = as_image(value, node.label)
     gain, bias = channel_gain(value), channel_bias(value)
-    if gain is None or bias is None:
-        raise ModelError(
-            f"{node.label}: {value.scaling_layer or 'its input'} scales or shifts the rows or columns of a channel "
-            "differently (zero padding after a shift does), so the maximum cannot be taken on spikes; put the "
-            "normalisation after the pooling."
-        )
-    if np.any(gain < 0):
-        raise ModelError(
-            f"{value.scaling_layer}: its factor is negative in {int(np.sum(gain < 0))} channels, so the maximum that "
-            f"{node.label} takes is not that of the spikes; put the normalisation after the pooling."
-        )
     geometry = window_geometry(node, "max_pool", value.shape, value.shape[2])
+    if of_image or value.overlaps or gain is None or bias is None or np.any(gain < 0):
+        # The order of spike counts is not that of the values.
+        largest = largest_of_windows(folding, position, value, geometry)
+        return reindex(largest, _positions(largest.shape).reshape(node.output_shape), node.label)
     views = tuple(replace(view, gain=None) for view in value.views)
     terms = [project_window(view, geometry, None, node.label) for view in views]
     pooled = carried_through(folding, position, value, "max_pool", terms, (gain, bias))
@@ -191,34 +189,13 @@ def _subsampled(value: Value, node: LayerNode) -> Value:
     return _mean_of_linear(value, geometry, np.ones(geometry.output_shape), node)
 
 
-def _pixels_that_spike(folding: Folding, position: int, value: Value) -> Value:
-    """Return the image as neurons that fire as its pixels say, on which a maximum can be taken."""
-    node = folding.graph.nodes[position]
-    if not all(view.is_whole for view in value.views) or value.bias is not None or len(value.views) > 1:
-        raise ModelError(
-            f"{node.label}: it pools the image after it was scaled, shifted or padded; pool first, or apply it to the "
-            "images before the model."
-        )
-    image = folding.graph.nodes[0]
-    draft = Draft(
-        folding.unique_name(image.name, f"{node.name}_pixels"),
-        "spiking",
-        value.shape,
-        population_terms(value),
-        None,
-        None,
-        None,
-        (image.path,),
-        position,
-    )
-    return folding.add(draft)
+def _positions(shape: tuple[int, ...]) -> IntArray:
+    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
 
 
 def _summed(folding: Folding, position: int, value: Value) -> Value:
     """Return a sum of neurons as spiking neurons of their own, on which a maximum can be taken."""
     node = folding.graph.nodes[position]
-    if not value.is_nonnegative:
-        raise ModelError(f"{node.label}: it pools a sum that may be negative; put a ReLU between them.")
     draft = Draft(
         folding.unique_name(value.name, f"{node.name}_sum"),
         "spiking",
@@ -233,6 +210,15 @@ def _summed(folding: Folding, position: int, value: Value) -> Value:
     return folding.add(draft)
 
 
+def can_be_rectified_first(folding: Folding, position: int, value: Value) -> bool:
+    """Whether a tensor is one of neurons already, or nothing but ReLUs read what is made of it."""
+    if value.is_view:
+        return True
+    norm = _norm_after(folding, position)
+    readers = _readers(folding, position if norm is None else norm)
+    return bool(readers) and all(reader.operation == "relu" for reader in readers)
+
+
 def rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, tuple[LayerPath, ...]]:
     """Swap a max pooling, or an upsampling without mixing, and the ReLUs that follow it, where its input is linear.
 
@@ -242,7 +228,6 @@ def rectified_first(folding: Folding, position: int, value: Value) -> tuple[Valu
     reference: tuple[LayerPath, ...] = ()
     if value.is_view:
         return value, reference
-    node = folding.graph.nodes[position]
     norm = _norm_after(folding, position)
     if norm is not None:
         affine = folding.graph.nodes[norm]
@@ -250,11 +235,6 @@ def rectified_first(folding: Folding, position: int, value: Value) -> tuple[Valu
         value, reference = replace(value, reference=(*value.reference, affine.path)), (affine.path,)
         folding.done.add(norm)
     readers = _readers(folding, position if norm is None else norm)
-    if not readers or any(reader.operation != "relu" for reader in readers):
-        raise ModelError(
-            f"{node.label}: it takes from {value.linear_layer}, which has no ReLU; put the activation before it or "
-            "right after it."
-        )
     ceilings = {reader.parameters["ceiling"] for reader in readers}
     return rectify(folding, position, value, ceilings.pop() if len(ceilings) == 1 else None), reference
 

@@ -1,35 +1,110 @@
-"""Leaky ReLUs: two populations, of which one fires for what is above zero and the other for what is below.
+"""Values that may be negative: as the difference of two populations, and the largest of several such values.
 
-LeakyReLU(x) = ReLU(x) - slope ReLU(-x), and the next layer's weights take the slope in. Each of the two is a population
-like any other, with the rate law and the books of its neurons.
+One population fires for what is above zero, the other for what is below: x = ReLU(x) - ReLU(-x). A leaky ReLU is
+ReLU(x) - slope ReLU(-x). The larger of two values is a + ReLU(b - a), so the largest of a window takes one population
+for every element but the first along each axis. All of these are populations like any other, with the rate law and the
+books of their neurons; the next layer's weights take factors in.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from brian_snn.conversion.affine import Value, scale_shift
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.conversion.affine import Value, combine, merge_views, reindex, scale_shift
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
+from brian_snn.network.records import Geometry
+
+_ZERO = np.zeros(())
 
 
 def fold_leaky(folding: Folding, position: int) -> Value:
     """Fold a leaky ReLU, its slopes of a shape that broadcasts to that of the tensor."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
-    slope, zero = np.asarray(node.parameters["slope"], np.float64), np.zeros(())
-    if value.is_nonnegative or not slope.any():
-        return rectify(folding, position, value, None)
+    slope = np.asarray(node.parameters["slope"], np.float64)
     above = rectify(folding, position, value, None)
-    turned = scale_shift(value, np.asarray(-1.0), zero, node.label)
-    below = Draft(
-        folding.unique_name(f"{above.views[0].sender}_below"),
-        "spiking",
-        value.shape,
-        population_terms(turned),
-        turned.bias,
-        None,
-        None,
-        (),
-        position,
-    )
-    leaked = scale_shift(folding.add(below), -slope, zero, node.label)
-    return Value(value.shape, above.terms + leaked.terms, scaling_layer=node.label)
+    if value.is_nonnegative or not slope.any():
+        return above
+    return _sum(above, scale_shift(_below(folding, position, value, above), -slope, _ZERO, node.label))
+
+
+def as_difference(folding: Folding, position: int, value: Value) -> Value:
+    """Return a value as that of a population for what is above zero minus that of one for what is below."""
+    node, above = folding.graph.nodes[position], rectify(folding, position, value, None)
+    if value.is_nonnegative:
+        return above
+    return _sum(above, scale_shift(_below(folding, position, value, above), np.asarray(-1.0), _ZERO, node.label))
+
+
+def largest_of_windows(folding: Folding, position: int, value: Value, geometry: Geometry) -> Value:
+    """Return the largest element of each window of a tensor of views, which may be negative.
+
+    Parameters
+    ----------
+    value : Value
+        Of shape ``geometry.input_shape``.
+    geometry : Geometry
+        Of the windows; places in the padding count nothing.
+    """
+    for axis in (0, 1):
+        value = _largest_along(folding, position, value, geometry, axis)
+    return value
+
+
+def _largest_along(folding: Folding, position: int, value: Value, geometry: Geometry, axis: int) -> Value:
+    """Return the largest elements along one axis: ``largest += ReLU(element - largest)`` for one after the other."""
+    n_windows, n_elements = geometry.output_shape[axis], geometry.kernel_size[axis]
+    before = geometry.padding[axis][0]
+    starts = np.arange(n_windows) * geometry.strides[axis] - before
+    # The element behind the padding is there in every window.
+    first, *others = sorted(range(n_elements), key=lambda element: element != before)
+    largest = _elements(folding, position, value, starts + first, axis)
+    for element in others:
+        places = starts + element
+        missing = (places < 0) | (places >= value.shape[axis])
+        there = np.flatnonzero(~missing)
+        if len(there):
+            other = _elements(folding, position, value, places[there], axis)
+            larger = _excess(folding, position, other, _elements(folding, position, largest, there, axis))
+            index = np.full(n_windows, -1)
+            index[there] = np.arange(len(there))
+            largest = _sum(largest, _elements(folding, position, larger, index, axis))
+    return largest
+
+
+def _elements(folding: Folding, position: int, value: Value, places: NDArray[np.integer], axis: int) -> Value:
+    """Return the elements at some places of an axis, zero where the place is -1."""
+    index = np.arange(int(np.prod(value.shape)), dtype=np.int32).reshape(value.shape)
+    taken = np.take(index, np.maximum(places, 0), axis)
+    shape = [1] * len(value.shape)
+    shape[axis] = -1
+    taken = np.where(np.reshape(places, shape) >= 0, taken, np.int32(-1))
+    return reindex(value, taken.astype(np.int32), folding.graph.nodes[position].label)
+
+
+def _excess(folding: Folding, position: int, value: Value, other: Value) -> Value:
+    """Return ReLU(value - other) as a population."""
+    node = folding.graph.nodes[position]
+    difference = _sum(value, scale_shift(other, np.asarray(-1.0), _ZERO, node.label))
+    return _added(folding, position, difference, f"{node.name}_excess")
+
+
+def _below(folding: Folding, position: int, value: Value, above: Value) -> Value:
+    """Return ReLU(-value) as a population, named after the one for what is above zero."""
+    turned = scale_shift(value, np.asarray(-1.0), _ZERO, folding.graph.nodes[position].label)
+    return _added(folding, position, turned, f"{above.views[0].sender}_below")
+
+
+def _added(folding: Folding, position: int, value: Value, name: str) -> Value:
+    """Return ReLU(value) as a population that no layer of the model yields alone."""
+    terms = population_terms(value)
+    name = folding.unique_name(name)
+    return folding.add(Draft(name, "spiking", value.shape, terms, value.bias, None, None, (), position))
+
+
+def _sum(value: Value, other: Value) -> Value:
+    """Return the sum of two values of one shape."""
+    terms = merge_views((*value.terms, *other.terms))
+    return replace(value, terms=terms, bias=combine(value.bias, other.bias), reference=())

@@ -15,9 +15,9 @@ import numpy as np
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.conversion.affine import LinearTerm, Value, View, as_image, dilated
 from brian_snn.conversion.drafting import Folding
-from brian_snn.conversion.pooling import averaged, rectified_first
+from brian_snn.conversion.pooling import averaged, can_be_rectified_first, rectified_first
 from brian_snn.conversion.projecting import project_window
-from brian_snn.errors import ModelError
+from brian_snn.conversion.signed import as_difference
 from brian_snn.network.maps import apply_map
 from brian_snn.network.records import INPUT, Geometry, Pair
 
@@ -35,13 +35,10 @@ def fold_upsample(folding: Folding, position: int) -> Value:
     """Fold an upsampling layer."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     nearest = node.parameters["interpolation"] == "nearest"
-    if nearest and not value.is_view:
+    if nearest and can_be_rectified_first(folding, position, value):
         value, _ = rectified_first(folding, position, value)
-    if not value.is_view:
-        raise ModelError(
-            f"{node.label}: it mixes what {value.linear_layer} yields, which has no ReLU; put the activation between "
-            "them."
-        )
+    elif not value.is_view:
+        value = as_difference(folding, position, value)
     value = as_image(value, node.label)
     factors = (*node.parameters["factors"], 1)[:2]
     axes = [_axis(n, factor, nearest) for n, factor in zip(value.shape[:2], factors, strict=True)]

@@ -260,6 +260,12 @@ DEEP = {
     # Its first max pooling takes convolutions without a ReLU, padded with zeros that the batch norm then shifts.
     "resnet50_v2": lambda apps: apps.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10),
     "resnet50": lambda apps: apps.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
+    # These pool values that may be negative.
+    "xception": lambda apps: apps.Xception(weights=None, include_top=False, input_shape=(71, 71, 3), pooling="avg"),
+    "nasnet_mobile": lambda apps: apps.NASNetMobile(weights=None, input_shape=(32, 32, 3), classes=10),
+    "inception_resnet_v2": lambda apps: apps.InceptionResNetV2(
+        weights=None, include_top=False, input_shape=(75, 75, 3), pooling="avg"
+    ),
     "vgg16": lambda apps: apps.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
 }
 

@@ -69,6 +69,11 @@ def _sum_of(coefficients: Callable[[int], tuple[float, ...]]) -> Reader:
     return read
 
 
+def _read_scaled_sum(layer: Any, shapes: list[Shape], label: str) -> Operations:
+    """Return x + scale y, for which InceptionResNetV2 has a layer of its own."""
+    return [("add", {"coefficients": (1.0, float(layer.scale))})]
+
+
 #: Readers of layers.
 MOVING: dict[str, Reader] = {
     "MaxPooling1D": _pool("max_pool"),
@@ -87,6 +92,7 @@ MOVING: dict[str, Reader] = {
     "Cropping1D": _read_cropping,
     "Cropping2D": _read_cropping,
     "Concatenate": _read_concatenate,
+    "CustomScaleLayer": _read_scaled_sum,
     "Average": _sum_of(lambda n: (1.0 / n,) * n),
 }
 

@@ -153,7 +153,10 @@ def _output_shape(layer: Any, input_shapes: list[Shape], path: LayerPath) -> Sha
     inputs = [keras.KerasTensor((None, *shape)) for shape in input_shapes]
     several = len(inputs) > 1
     try:
-        if isinstance(layer, keras.Layer):
+        if type(layer).__name__ == "CustomScaleLayer":
+            # Of InceptionResNetV2, which does not say it.
+            shape = inputs[0].shape
+        elif isinstance(layer, keras.Layer):
             shape = layer.compute_output_shape([t.shape for t in inputs] if several else inputs[0].shape)
         else:
             shape = layer.compute_output_spec(*inputs).shape

@@ -98,7 +98,7 @@ REFUSED = {
         r"layer 't' \(TimeDistributed\): layers of this class",
     ),
     "lambda": (lambda k: [k.Lambda(lambda x: x, output_shape=(6, 6, 2), name="f")], r"layer 'f' \(Lambda\): .*code"),
-    "layer norm": (lambda k: [k.LayerNormalization(name="n")], r"layer 'n' \(LayerNormalization\): .*these can: "),
+    "layer norm": (lambda k: [k.LayerNormalization(name="n")], r"layer 'n' \(LayerNormalization\): .*BatchNorm"),
     "norm axis": (lambda k: [k.BatchNormalization(axis=1, name="n")], r"layer 'n' \(BatchNormalization\): .*axis 1"),
     "softmax axis": (lambda k: [k.Softmax(axis=1, name="s")], r"layer 's' \(Softmax\): its axis is 1"),
     "channels first": (lambda k: [k.Flatten(data_format="channels_first", name="f")], r"layer 'f'.*channels_first"),

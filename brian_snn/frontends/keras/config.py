@@ -10,7 +10,8 @@ from collections.abc import Collection
 from typing import Any
 
 from brian_snn.errors import ModelError
-from brian_snn.frontends.keras.layers import READERS, unsupported
+from brian_snn.frontends.keras.hints import foreign, unsupported
+from brian_snn.frontends.keras.layers import READERS
 
 MODELS = ("Functional", "Sequential", "Model")
 
@@ -52,6 +53,8 @@ def refuse_code(config: dict[str, Any], what: str, also: Collection[str] = ()) -
         part, owner, is_layer = pending.pop()
         if isinstance(part, dict):
             owner = _checked_object(part, owner, is_layer, what, also) if "class_name" in part else owner
+            if isinstance(activation := part.get("activation"), dict) and "class_name" not in activation:
+                raise foreign(f"{what}: {owner}", "__lambda__", "", "")
             pending += [(value, owner, False) for key, value in part.items() if key != "layers"]
             pending += [(layer, owner, True) for layer in _layers(part, what)]
         elif isinstance(part, list):
@@ -78,11 +81,8 @@ def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str,
     label = f"layer {name!r} ({class_name})" if is_layer else owner or f"object {class_name!r}"
     place = _place(module)
     known = place in ("", "layers", "models", *_RECORDS) or (place == "keras" and class_name in (*MODELS, *_POLICIES))
-    if class_name in _CODE or not known or ">" in registered:
-        raise ModelError(
-            f"{what}: {label} holds code or an object that is not Keras' own ({module or 'no module'}, {class_name}), "
-            "which is never run; write it with Keras layers and save the model again."
-        )
+    if class_name in _CODE or not known or ">" in registered + class_name:
+        raise foreign(f"{what}: {label}", class_name, module, config if isinstance(config, str) else registered)
     # Layers are rebuilt wherever they stand, and some read files.
     rebuilt = (is_layer and place != "ops") or place in ("layers", "models")
     if rebuilt and class_name not in (*_LAYERS, *also):

@@ -12,27 +12,13 @@ import numpy as np
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.activations import ACTIVATIONS, FUNCTIONS
+from brian_snn.frontends.keras.hints import unsupported
 from brian_snn.frontends.keras.moving import MERGING, MOVING, ORDERING
 from brian_snn.frontends.keras.resizing import RESIZING
 from brian_snn.frontends.keras.timed import read_timed
 from brian_snn.frontends.keras.transposed import TRANSPOSED
 from brian_snn.frontends.keras.values import Operations, Reader, Shape, plain
 from brian_snn.frontends.keras.weighted import WEIGHTED
-
-_RECURRENT = "recurrent layers have no rate-coded form; only feed-forward models can be converted."
-_ACTIVATION = "it has no rate-coded form; replace it by ReLU and retrain."
-_HINTS = {
-    "Lambda": "it holds code of its own, which is not run; write it with Keras layers.",
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D"), _RECURRENT),
-    **dict.fromkeys(("ELU", "ThresholdedReLU"), _ACTIVATION),
-}
-
-
-def unsupported(label: str, class_name: str) -> ModelError:
-    """Return the error for a layer class that cannot be converted."""
-    known = ", ".join(sorted(READERS))
-    hint = _HINTS.get(class_name, f"layers of this class cannot be converted; these can: {known}.")
-    return ModelError(f"{label}: {hint}")
 
 
 def read_layer(layer: Any, input_shapes: list[Shape], label: str) -> Operations:
@@ -60,7 +46,8 @@ def read_layer(layer: Any, input_shapes: list[Shape], label: str) -> Operations:
     if getattr(layer, "data_format", None) == "channels_first":
         raise ModelError(f"{label}: its data format is channels_first; build the model with channels_last.")
     if getattr(layer, "quantization_mode", None):
-        raise ModelError(f"{label}: its weights are quantised ({layer.quantization_mode}); load them as floats.")
+        kind = layer.quantization_mode
+        raise ModelError(f"{label}: its weights are quantised ({kind}); give the model as it was before quantize().")
     operations = table[class_name](layer, input_shapes, label)
     for _, parameters in operations:
         for name, value in parameters.items():

@@ -8,10 +8,13 @@ from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.functions import as_layer
-from brian_snn.frontends.keras.layers import READERS, unsupported
+from brian_snn.frontends.keras.hints import unsupported
+from brian_snn.frontends.keras.layers import READERS
 from brian_snn.network.records import LayerPath
 
 Shape = tuple[int, ...]
+
+_KERAS_2 = ("tf_keras.", "tensorflow.python.keras.", "keras.engine.", "keras.src.engine.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,11 @@ def walk(model: Any) -> tuple[list[Step], tuple[int, ...]]:
     ModelError
         If the model is of another kind or its shapes are not fixed.
     """
+    if any(kind.__module__.startswith(_KERAS_2) for kind in type(model).__mro__):
+        raise ModelError(
+            f"model {getattr(model, 'name', '?')!r}: it is a model of Keras 2 in memory, and only Keras 3 can call its "
+            "layers here; save it with model.save('m.h5') and give the path of the file."
+        )
     if not _is_model(model):
         raise ModelError(
             f"model {getattr(model, 'name', '?')!r} ({type(model).__name__}): only functional and Sequential Keras "

@@ -7,11 +7,12 @@ from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.config import MODELS
+from brian_snn.frontends.keras.hints import unsupported
 from brian_snn.frontends.keras.keras2 import functions
 from brian_snn.frontends.keras.keras2.arguments import new_layer
 from brian_snn.frontends.keras.keras2.graph import Arguments, Entry, Graph, Reference, graph_of
 from brian_snn.frontends.keras.keras2.layouts import Held, is_turned, turn, turned_config
-from brian_snn.frontends.keras.layers import READERS, unsupported
+from brian_snn.frontends.keras.layers import READERS
 
 # Of what a call may say, these do nothing when a trained model is used.
 _OF_TRAINING = ("training", "mask")

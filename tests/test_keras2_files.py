@@ -61,10 +61,20 @@ def with_old_names(part):
     return part
 
 
-SEQUENTIAL = ["plain", "augmented", "teachable", "frozen", "along_one_axis", "mixed", "channels_first", "twice"]
+OLDER = [
+    "plain",
+    "augmented",
+    "teachable",
+    "frozen",
+    "along_one_axis",
+    "mixed",
+    "channels_first",
+    "twice",
+    "graph",
+]
 
 
-@pytest.mark.parametrize("name", SEQUENTIAL)
+@pytest.mark.parametrize("name", OLDER)
 @pytest.mark.parametrize(
     "changes",
     [(without_input_layers,), (as_a_list,), (with_old_names,), (with_old_names, without_input_layers, as_a_list)],
@@ -75,22 +85,56 @@ def test_older_layouts_are_read(tmp_path, name, changes):
     assert_computes_the_same(path, name, TOLERANCES.get(name, 1e-5))
 
 
-def test_a_flatten_without_an_order_of_axes_takes_them_as_they_are(tmp_path):
-    """Before Keras 2.2 a Flatten did not bring channels to the end, so they order the rows of the next kernel."""
+def without_data_format(part):
+    """Leave out the order of axes of a Flatten, which it had none of before Keras 2.2."""
+    if part.get("class_name") == "Flatten":
+        del part["config"]["data_format"]
+    return part
+
+
+def with_rows_as_they_are(file):
+    """Order the rows of the kernel after a Flatten by channels first, as it left them before Keras 2.2."""
+    name = next(name for name in file["model_weights"] if name.startswith("dense"))
+    kernel = file[f"model_weights/{name}/{name}/kernel:0"]
+    # (rows, columns, channels, units), rows and columns of the last convolution's output.
+    kernel[...] = kernel[()].reshape(3, 2, 5, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+
+
+def with_theano(file):
+    """Turn kernels around, as Theano's convolution does."""
+    for place in (file, file["model_weights"]):
+        place.attrs["backend"] = np.bytes_("theano")
+    for name, group in file["model_weights"].items():
+        if name.startswith("conv"):
+            kernel = group[f"{name}/kernel:0"]
+            kernel[...] = kernel[()][::-1, ::-1]
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [(with_rows_as_they_are,), (with_rows_as_they_are, with_theano)],
+    ids=["TensorFlow", "Theano"],
+)
+@pytest.mark.parametrize("changes", [(), (with_old_names, without_input_layers, as_a_list)], ids=["new", "old"])
+def test_channels_first_of_before_keras_2_2_are_read(tmp_path, changes, edits):
     import h5py
 
-    def without_data_format(part):
-        if part.get("class_name") == "Flatten":
-            del part["config"]["data_format"]
-        return part
-
-    path = edited("channels_first.h5", tmp_path, without_data_format)
+    path = edited("channels_first.h5", tmp_path, without_data_format, *changes)
     with h5py.File(path, "r+") as file:
-        name = next(name for name in file["model_weights"] if name.startswith("dense"))
-        kernel = file[f"model_weights/{name}/{name}/kernel:0"]
-        # (rows, columns, channels, units), rows and columns of the last convolution's output.
-        kernel[...] = kernel[()].reshape(3, 2, 5, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+        for edit in edits:
+            edit(file)
+        file.attrs["keras_version"] = np.bytes_("2.0.8")
     assert_computes_the_same(path, "channels_first")
+
+
+def test_keras_1_is_told_to_be_what_it_is(tmp_path):
+    import h5py
+
+    path = edited("plain.h5", tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = np.bytes_("1.2.2")
+    with pytest.raises(ModelError, match="Keras 1.2.2 wrote it, .* load it with Keras 2"):
+        load_model(path)
 
 
 def test_long_lists_of_names_are_put_together(tmp_path):

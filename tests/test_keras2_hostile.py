@@ -95,6 +95,24 @@ def test_functions_are_found_in_a_table_or_refused(tmp_path, function, suffix):
     assert f"the function '{function}' is never run" in refused(path, r"'tf.cast' \(TFOpLambda\)")
 
 
+@pytest.mark.parametrize("kind", ["ReadFile", "PyFunc", "Exp", None, "math.truediv"])
+def test_nodes_are_found_in_a_table_or_refused(tmp_path, kind):
+    path = copied("graph.h5", tmp_path)
+    hostile.change_config(
+        path, lambda whole: layer_of(whole, "TensorFlowOpLayer")["config"]["node_def"].update(op=kind)
+    )
+    assert f"the node '{kind}' is never run" in refused(path, r"'tf_op_layer_truediv' \(TensorFlowOpLayer\)")
+
+
+@pytest.mark.parametrize("constants", [{}, {"0": 1, "1": 2}, {"x": 1.0}, {"9": [[1.0]]}, [1.0], {"1": "x"}])
+def test_nodes_are_read_with_known_inputs_alone(tmp_path, constants):
+    path = copied("graph.h5", tmp_path)
+    hostile.change_config(
+        path, lambda whole: layer_of(whole, "TensorFlowOpLayer")["config"].update(constants=constants)
+    )
+    refused(path, "tf_op_layer_truediv|Keras cannot read it")
+
+
 @pytest.mark.parametrize(
     "keywords",
     [

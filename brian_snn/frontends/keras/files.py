@@ -141,6 +141,11 @@ def load_model(path: str | Path) -> Any:
 def _checked_config(contents: Contents, legacy: bool) -> dict[str, Any]:
     """Return a configuration with all that can be built and nothing else."""
     what = f"model {contents.path}"
+    if contents.version.startswith("1."):
+        raise ModelError(
+            f"{what}: Keras {contents.version} wrote it, whose layers had other arguments; load it with Keras 2 "
+            "and save it again."
+        )
     try:
         config = plain(contents.config) if legacy else without_training(contents.config)
         refuse_code(config, what, CLASSES if legacy else ())

@@ -20,13 +20,16 @@ SHAPE = (10, 10, 3)
 
 def randomised(model, rng):
     """Give every weight a random value, variances and factors positive ones."""
-    for weight in model.weights:
+    values = []
+    for weight, before in zip(model.weights, model.get_weights(), strict=True):
         # A Normalization keeps what it computes from the mean and variance that it was adapted to.
         if weight.dtype.is_floating and weight.name not in ("mean:0", "variance:0"):
             positive = "variance" in weight.name or "gamma" in weight.name
             scale = 1 / np.sqrt(max(1, np.prod(weight.shape[:-1])))
             value = rng.uniform(0.5, 1.5, weight.shape) if positive else rng.normal(0.05, scale, weight.shape)
-            weight.assign(value.astype("float32"))
+            before = value.astype("float32")
+        values.append(before)
+    model.set_weights(values)
     return model
 
 
@@ -254,6 +257,17 @@ def channels_first_branches():
     return keras.Model(image, layers.Dense(3)(layers.Concatenate()([x, pooled])))
 
 
+def graph():
+    """Return a model with nodes of TensorFlow's graph, which stood in the place of functions up to TensorFlow 2.3."""
+    tf.compat.v1.disable_eager_execution()
+    image = layers.Input(SHAPE)
+    x = tf.nn.relu(layers.Conv2D(4, 3)(image / 127.5 - 1.0))
+    y = tf.nn.relu6(layers.Conv2D(4, 3, padding="same")(x))
+    x = tf.concat([x + y, 2.0 * y], axis=-1)
+    x = tf.reduce_mean(layers.Conv2D(4, 3, activation="relu")(tf.nn.bias_add(x, [0.0] * 8)), axis=[1, 2])
+    return keras.Model(image, tf.nn.softmax(layers.Dense(3)(x)))
+
+
 MODELS = {
     "plain": plain,
     "augmented": augmented,
@@ -272,20 +286,23 @@ MODELS = {
     "built_later": built_later,
     "channels_first": channels_first,
     "channels_first_branches": channels_first_branches,
+    # The last, since TensorFlow stays in the mode of this one.
+    "graph": graph,
 }
 
 #: Models whose images are grey levels up to 255.
 PREPROCESSED = ("preprocessed_tf", "preprocessed_torch", "preprocessed_caffe")
-BRIGHT = ("augmented", "thawed", "operations", "normalised", *PREPROCESSED)
+BRIGHT = ("augmented", "thawed", "operations", "normalised", "graph", *PREPROCESSED)
 
 #: Models of which there is no .keras: Keras 2 itself cannot write an Ellipsis, and the others would show nothing new.
 H5_ALONE = (
-    "preprocessed_caffe",
-    "preprocessed_tf",
+    *PREPROCESSED,
     "frozen",
+    "normalised",
     "along_one_axis",
     "built_later",
     "channels_first_branches",
+    "graph",
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.config import MODELS
 from brian_snn.frontends.keras.hints import unsupported
-from brian_snn.frontends.keras.keras2 import functions
+from brian_snn.frontends.keras.keras2 import functions, nodes
 from brian_snn.frontends.keras.keras2.arguments import new_layer
 from brian_snn.frontends.keras.keras2.graph import Arguments, Entry, Graph, Reference, graph_of
 from brian_snn.frontends.keras.keras2.layouts import Held, is_turned, turn, turned_config
@@ -161,6 +161,8 @@ def _call(building: _Building, name: str, entry: Entry, arguments: Arguments) ->
     if class_name in functions.CLASSES:
         keywords = {key: _held(building, value) for key, value in arguments.keywords.items()}
         function = str(entry["config"].get("function"))
+        if class_name == nodes.CLASS:
+            function, first, keywords = nodes.as_call(entry["config"], first, label)
         kind, config, inputs = functions.as_layer(function, first, keywords, label)
         return [_apply(building, None, kind, config | {"name": name}, inputs, label)]
     _check_keywords(arguments.keywords, label)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from brian_snn.errors import ModelError
+from brian_snn.frontends.keras.keras2 import nodes
 from brian_snn.frontends.keras.keras2.layouts import Held
 
-CLASSES = ("TFOpLambda", "SlicingOpLambda")
+CLASSES = ("TFOpLambda", "SlicingOpLambda", nodes.CLASS)
 
 #: Stands for a reversed axis, which is no layer of Keras.
 FLIP = "Flip"

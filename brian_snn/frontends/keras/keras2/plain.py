@@ -11,6 +11,7 @@ _MOVED = {
     "engine.sequential": "keras.src.models.sequential",
     "engine.training": "keras.src.models.functional",
     "engine.input_layer": "keras.layers",
+    "engine.base_layer": "keras.layers",
 }
 _POLICIES = ("Policy", "PolicyV1", "AutoCastVariable")
 _PRECISIONS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -33,6 +34,8 @@ def plain(config: Any) -> Any:
         return config
     if config.get("type") == "ndarray" and set(config) == {"type", "value"}:
         return config["value"]
+    if config.get("class_name") == "__numpy__" and isinstance(config.get("config"), dict):
+        return config["config"].get("value")
     if config.get("class_name") in _POLICIES:
         return _precision(config)
     part = {key: plain(value) for key, value in config.items() if not _is_of_training(key)}

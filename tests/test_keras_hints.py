@@ -124,6 +124,7 @@ def test_the_weight_that_is_missing_is_told(tmp_path):
         ("", "ValueError"),
         ("one\ntwo", "one"),
         ("a\n\nException encountered: b\n\nException encountered: c\nd", "c"),
+        ("Exception encountered when calling X.call().\n\n\x1b[1mbecause\x1b[0m\n\nArguments: ...", "because"),
         ("2 objects could not be loaded. Example error message for object <x>:\n\nwhy\n\nList of objects", "why"),
     ],
 )

@@ -12,6 +12,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from brian_snn.frontends.keras.keras2.weights import set_listed_weights, set_tre
 from brian_snn.frontends.keras.legacy import is_legacy, is_theano
 from brian_snn.reading import check_plain_file
 
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 _BACKEND_PLACES = "by KERAS_BACKEND or the file keras.json in ~/.keras or KERAS_HOME"
 
@@ -113,14 +115,7 @@ def load_model(path: str | Path) -> Any:
         no architecture.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ModelError(
-            f"model {path}: a folder (SavedModel) holds no layers that Keras 3 can read; load it where it was made and "
-            "save it again with model.save('model.keras')."
-        )
-    check_plain_file(path, f"model {path}", ModelError)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {', '.join(_SUFFIXES)}.")
+    _check_kind(path)
     contents = read_contents(path)
     theano = is_theano(contents.backend, f"model {path}")
     legacy = is_legacy(contents.version) or theano
@@ -136,6 +131,18 @@ def load_model(path: str | Path) -> Any:
     # Keras passes on whatever its readers raise for a damaged file: of zip, HDF5, JSON, or a bare KeyError.
     except Exception as error:
         raise ModelError(f"model {path}: Keras cannot read it ({telling_line(error)}); save it again.") from error
+
+
+def _check_kind(path: Path) -> None:
+    """Raise unless a path is that of a file that may hold a Keras model."""
+    if path.is_dir():
+        raise ModelError(
+            f"model {path}: a folder (SavedModel) holds no layers that Keras 3 can read; load it where it was made and "
+            "save it again with model.save('model.keras')."
+        )
+    check_plain_file(path, f"model {path}", ModelError)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {', '.join(_SUFFIXES)}.")
 
 
 def _checked_config(contents: Contents, legacy: bool) -> dict[str, Any]:
@@ -214,8 +221,9 @@ def usual_defaults(keras: Any) -> Iterator[None]:
 
 def telling_line(error: Exception) -> str:
     """Return the line of an error's message that says why: Keras puts the configuration of everything before it."""
-    text = str(error).rpartition("Exception encountered:")[2]
+    text = _COLOURS.sub("", str(error)).rpartition("Exception encountered:")[2]
     if "Example error message" in text:
         text = text.partition("Example error message")[2].partition("\n")[2]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception encountered when")]
     return lines[0][:300] if lines else type(error).__name__

@@ -58,7 +58,7 @@ def quantised():
 FILES = {
     "int8": (quantised, r"\(Dense\) has quantised weights .*before quantize\(\)"),
     "function": (lambda: sequential(keras.layers.Dense(3, activation=half), shape=(4,)), r"\(Dense\) calls '.*half'"),
-    "Lambda": (lambda: sequential(keras.layers.Lambda(half), shape=(4,)), r"\(Lambda\) holds Python code"),
+    "Lambda": (lambda: sequential(keras.layers.Lambda(half), shape=(4,)), r"\(Lambda\) holds code"),
     "own": (lambda: sequential(Own(), keras.layers.Dense(3), shape=(4,)), r"\(.*Own\) .* not Keras' own"),
 }
 

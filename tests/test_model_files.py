@@ -125,7 +125,7 @@ def test_foreign_objects_are_refused_before_keras_sees_them(tmp_path, change, mo
 
 def test_an_unsupported_layer_in_a_file_is_named(tmp_path):
     sequential(layers().LayerNormalization(name="up")).save(tmp_path / "model.keras")
-    with pytest.raises(ModelError, match=r"model.keras: layer 'up' \(LayerNormalization\): layers of this class"):
+    with pytest.raises(ModelError, match=r"model.keras: layer 'up' \(LayerNormalization\): it divides by a statistic"):
         load_model(tmp_path / "model.keras")
 
 

@@ -31,7 +31,7 @@ _HINTS = {
     r"\w+Spectrogram": "it turns sound into an image; do that to the recordings, and build the model without it.",
     r"SeparableConv1D|DepthwiseConv1D": "there is no reader for it yet; a Conv1D does the same.",
     r"EinsumDense": "there is no reader for it; write it as a Dense, behind a Reshape if need be.",
-    r"Lambda": "it holds Python code, which is never run; write it with Keras layers.",
+    r"Lambda": "it holds code of its own, which is never run; write it with Keras layers.",
     r"Convolution[12]D|MaxoutDense|Highway|Merge|\w+Convolution2D": "layers of Keras 1 cannot be read; load the model "
     "with Keras 2 and save it again.",
 }
@@ -61,7 +61,7 @@ def foreign(label: str, class_name: str, module: str, name: str) -> ModelError:
         reason = f"calls {name!r}, a function outside Keras, which is no part of the file and never run"
         remedy = "use one of keras.activations"
     elif class_name == "Lambda":
-        reason, remedy = "holds Python code, which is never run", "write it with Keras layers"
+        reason, remedy = "holds code of its own, which is never run", "write it with Keras layers"
     elif module.startswith("keras.quantizers"):
         return ModelError(f"{label} has quantised weights ({class_name}); save the model as it was before quantize().")
     else:

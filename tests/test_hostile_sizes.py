@@ -85,14 +85,24 @@ def test_only_plain_files_are_opened(tmp_path, capsys, suffix, kind):
     assert {"folder": "a folder", "nothing": "no such file"}.get(kind, "a device, a pipe or a socket") in line
 
 
-def test_a_nested_model_that_was_compiled_comes_back(tmp_path):
+def _functional(k):
+    image = keras.Input((4,))
+    return keras.Model(image, k.BatchNormalization()(k.Dense(3, activation="relu")(image)), name="inner")
 
-    k = layers()
-    inner = keras.Sequential([keras.Input((4,)), k.Dense(3, activation="relu")], name="inner")
-    inner.compile("adam", "mse")
+
+def _sequential(k):
+    return keras.Sequential([keras.Input((4,)), k.Dense(3, activation="relu")], name="inner")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("build", [_functional, _sequential])
+def test_a_nested_model_that_was_compiled_comes_back(tmp_path, build, suffix):
+    k, images = layers(), np.ones((2, 4))
+    inner = build(k)
+    inner.compile("adam", keras.losses.MeanSquaredError(), metrics=["accuracy", keras.metrics.MeanAbsoluteError()])
+    inner.fit(images, np.ones((2, 3)), verbose=0)
     outer = keras.Sequential([keras.Input((4,)), inner, k.Dense(2)])
-    outer.save(tmp_path / "model.keras")
-    images = np.ones((2, 4))
-    assert np.array_equal(
-        load_model(tmp_path / "model.keras").predict(images, verbose=0), outer.predict(images, verbose=0)
-    )
+    outer.compile("sgd", "mse")
+    outer.save(tmp_path / f"model{suffix}")
+    loaded = load_model(tmp_path / f"model{suffix}")
+    assert np.array_equal(loaded.predict(images, verbose=0), outer.predict(images, verbose=0))

@@ -85,6 +85,39 @@ def test_older_layouts_are_read(tmp_path, name, changes):
     assert_computes_the_same(path, name, TOLERANCES.get(name, 1e-5))
 
 
+def test_the_shape_with_which_a_model_was_built_is_that_of_its_images(tmp_path):
+    def built_later(part):
+        """Let a model note with which shape it was built, and no layer."""
+        if part.get("class_name") != "Sequential":
+            return part
+        first, *others = part["config"]["layers"]
+        return part | {"config": {"layers": others, "build_input_shape": first["config"]["batch_input_shape"]}}
+
+    assert_computes_the_same(edited("built_later.h5", tmp_path, built_later), "built_later")
+
+
+def test_names_of_the_file_stay_where_others_become_the_same(tmp_path):
+    """A layer `a/b` is built before a layer `a_b`, whose name stays."""
+    import h5py
+
+    path = edited("slashes.h5", tmp_path)
+    with h5py.File(path, "r+") as file:
+        text = file.attrs["model_config"]
+        file.attrs["model_config"] = text.replace("relu/2", "block_conv").replace("top/flatten", "block_conv_2")
+    assert_computes_the_same(path, "slashes")
+    names = [layer.name for layer in load_model(path).layers]
+    assert names == [
+        "in_put",
+        "block_conv_1",
+        "block_conv_2_1",
+        "block_conv_2_2",
+        "block_sum",
+        "block_conv",
+        "block_conv_2",
+        "top_dense",
+    ]
+
+
 def without_data_format(part):
     """Leave out the order of axes of a Flatten, which it had none of before Keras 2.2."""
     if part.get("class_name") == "Flatten":

@@ -19,7 +19,9 @@ _IGNORED = (
     "autocast",
 )
 # What Keras 2 wrote for every kind of convolution, whether the layer had a use for it or not.
-_INHERITED = {"SeparableConv2D": ("groups",), "DepthwiseConv2D": ("filters", "groups")}
+_INHERITED = {"DepthwiseConv2D": ("filters", "groups")}
+# Values that say nothing, of arguments that a layer of Keras 3 may not have.
+_NEUTRAL: dict[str, Any] = {"groups": 1}
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 _ACTIVATIONS = {"softmax_v2": "softmax"}
 
@@ -48,7 +50,7 @@ def new_layer(keras: Any, class_name: str, config: dict[str, Any], label: str) -
     given = _given(class_name, config)
     known = {*inspect.signature(kind.__init__).parameters, "name", "dtype", "trainable"}
     for key in [key for key in given if key not in known]:
-        if given[key] not in (None, False):
+        if given[key] not in (None, False, _NEUTRAL.get(key)):
             raise ModelError(
                 f"{label}: its argument {key}={given[key]!r} is unknown in Keras 3; write the layer without it."
             )

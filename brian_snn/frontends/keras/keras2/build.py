@@ -54,10 +54,10 @@ class _Building:
     taken: set[str] = field(default_factory=set)
 
     def new_name(self, wish: str) -> str:
-        """Return a name as Keras 3 allows it, which no other layer of the model has."""
+        """Return a name as Keras 3 allows it; names of the file without a slash stay as they are."""
         name = plain_name = wish.replace("/", "_")
-        n = 0
-        while name in self.taken or (n and name in self.graph.layers):
+        own, n = name if wish == name else None, 0
+        while name in self.taken or (name in self.graph.layers and name != own):
             n += 1
             name = f"{plain_name}_{n}"
         self.taken.add(name)
@@ -93,8 +93,6 @@ def build(keras: Any, entry: Entry, outer: tuple[str, ...] = ()) -> Part:
     """
     graph = graph_of(entry)
     building = _Building(keras, graph, outer)
-    # Names of the file that stay go first, so that no other takes them.
-    building.taken.update(name for name in graph.layers if "/" in name)
     waiting = dict(graph.layers)
     while waiting:
         done = [name for name, layer in waiting.items() if _advance(building, name, layer)]

@@ -95,7 +95,7 @@ REFUSED = {
     ),
     "timed": (
         lambda k: [k.TimeDistributed(k.LayerNormalization(), name="t")],
-        r"layer 't' \(TimeDistributed\): layers of this class",
+        r"layer 't' \(TimeDistributed\): it divides by a statistic",
     ),
     "lambda": (lambda k: [k.Lambda(lambda x: x, output_shape=(6, 6, 2), name="f")], r"layer 'f' \(Lambda\): .*code"),
     "layer norm": (lambda k: [k.LayerNormalization(name="n")], r"layer 'n' \(LayerNormalization\): .*BatchNorm"),

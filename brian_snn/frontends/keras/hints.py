@@ -12,8 +12,7 @@ _NO_READER = "layers of this class cannot be converted; write it with others, or
 _HINTS = {
     r"\w*(LSTM|GRU|RNN)\w*|Bidirectional": "recurrent layers have no rate-coded form; only feed-forward models can be "
     "converted.",
-    r"TimeDistributed": "it works step by step; a Conv1D with a kernel of size 1 does what a Dense in it does.",
-    r"LeakyReLU|PReLU|ELU|ThresholdedReLU": "it has no rate-coded form; replace it by ReLU and retrain.",
+    r"ELU|ThresholdedReLU": "it has no rate-coded form; replace it by ReLU, or by LeakyReLU, and retrain.",
     r"\w*Attention": "it multiplies activations with one another, which no weights do; it has no rate-coded form.",
     r"Multiply|Dot|Maximum|Minimum": "it multiplies or compares activations, which no weights do; add them instead.",
     r"BatchNormalization\w*": "it normalises as no reader knows it; write it as a BatchNormalization of Keras 3.",
@@ -22,14 +21,11 @@ _HINTS = {
     "cannot be converted; models of numbers, such as images, can.",
     r"\w+3D(Transpose)?": "layers over three axes cannot be converted; those over one or two can.",
     r"Adaptive\w+": "its windows differ in size; write it as a pooling with windows of one size.",
-    r"Resizing|CenterCrop|RandomCrop": "it changes the size of images; do so before, and build the model without it.",
-    r"\w+Transpose|UpSampling\w+|RepeatVector": "layers that enlarge an image cannot be converted; convert the part "
-    "before with until.",
+    r"RandomCrop": "it changes the size of images; do so before, and build the model without it.",
     r"Rand\w+|\w+Mix|MixUp|MaxNumBoundingBoxes": "it is for training alone; build the model without it.",
     r"AutoContrast|\w*Equalization|Solarization": "it changes the colours of images; do so before, and build the model "
     "without it.",
     r"\w+Spectrogram": "it turns sound into an image; do that to the recordings, and build the model without it.",
-    r"SeparableConv1D|DepthwiseConv1D": "there is no reader for it yet; a Conv1D does the same.",
     r"EinsumDense": "there is no reader for it; write it as a Dense, behind a Reshape if need be.",
     r"Lambda": "it holds code of its own, which is never run; write it with Keras layers.",
     r"Convolution[12]D|MaxoutDense|Highway|Merge|\w+Convolution2D": "layers of Keras 1 cannot be read; load the model "

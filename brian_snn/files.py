@@ -66,7 +66,8 @@ def check_target(path: Path, kind: str, force: bool = False, replace_own: bool =
         raise OutputError(f"{path}: exists already; name another file, or add --force to replace it.")
     if path.is_symlink() and not path.exists():
         raise OutputError(f"{path}: is a link that leads nowhere; name another path for the output.")
-    _give_up(*_sibling(path))
+    with _parents(path):
+        _give_up(*_sibling(path))
 
 
 @contextmanager
@@ -213,15 +214,32 @@ def _check_folder(path: Path, kind: str, force: bool, replace_own: bool) -> None
 @contextmanager
 def _staging(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path` that is gone at the end; failures of the disk name `path`."""
-    staging, lock = _sibling(path)
+    with _parents(path):
+        staging, lock = _sibling(path)
+        try:
+            yield staging
+        except BrianSnnError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
+        finally:
+            _give_up(staging, lock)
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """Make the folders that `path` lies in; those that were not there and stay empty are gone at the end."""
+    parents = [folder for folder in path.absolute().parents if not folder.exists()]
     try:
-        yield staging
-    except BrianSnnError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
+        with suppress(OSError):
+            # What cannot be made is said where something is to be written there.
+            path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        yield
     finally:
-        _give_up(staging, lock)
+        for folder in parents:
+            # Only an empty folder can be removed.
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _sibling(path: Path) -> tuple[Path, int | None]:
@@ -232,7 +250,7 @@ def _sibling(path: Path) -> tuple[Path, int | None]:
     try:
         return _claim(target.parent, f".{target.name}.")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise OutputError(f"{path}: there is no folder {target.parent}; make it first.") from error
+        raise OutputError(f"{path}: there is no folder {target.parent}, and none can be made.") from error
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); name another path for the output.") from error
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from brian_snn.cli import simulate
+from brian_snn.cli.main import main
 from brian_snn.errors import BrianSnnError
 from tests.command_line import fails_cleanly, simulate_command
 
@@ -160,3 +161,16 @@ def test_what_goes_wrong_in_a_run_is_one_line(cli_folder, tmp_path, capsys, monk
     monkeypatch.setattr(simulate, "run", fail)
     arguments = [*simulate_command(cli_folder), "-o", tmp_path / "run"]
     assert fails_cleanly(capsys, arguments, tmp_path / "run") == f"brian-snn: error: {message}\n"
+
+
+def test_a_model_is_to_be_converted_before_it_is_simulated(cli_folder, tmp_path, capsys):
+    command = ["simulate", cli_folder / "model.keras", "--data", cli_folder / "x.npz", "-o", tmp_path / "run"]
+    assert "model.keras: is a trained model and no network yet" in fails_cleanly(capsys, command, tmp_path / "run")
+
+
+def test_an_output_may_be_in_folders_that_are_not_there_yet(cli_folder, tmp_path):
+    network, run = tmp_path / "a" / "b" / "net.npz", tmp_path / "c" / "d" / "run"
+    data = ["--data", str(cli_folder / "x.npz")]
+    assert main(["convert", str(cli_folder / "model.keras"), *data, "-o", str(network)]) == 0
+    assert main(["simulate", str(network), *data, "--backend", "runtime", "--steps", "3", "-o", str(run)]) == 0
+    assert main(["report", str(run), "-o", str(tmp_path / "e" / "report.html")]) == 0

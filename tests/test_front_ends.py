@@ -31,6 +31,15 @@ def test_a_file_is_known_by_its_suffix(line):
 
 
 def test_a_file_of_another_kind_is_named_with_the_suffixes_there_are(tmp_path):
-    (tmp_path / "model.pt").touch()
-    with pytest.raises(ModelError, match=r"ends in '.pt'; model files end in .keras, .h5, .hdf5 or .onnx"):
-        table.load_model(tmp_path / "model.pt")
+    (tmp_path / "model.xyz").touch()
+    with pytest.raises(ModelError, match=r"ends in '.xyz'; model files end in .keras, .h5, .hdf5 or .onnx.$"):
+        table.load_model(tmp_path / "model.xyz")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "advice"), [(".pt", "torch.onnx.export"), (".PTH", "pickles"), (".tflite", "save"), (".json", "weights")]
+)
+def test_of_files_that_others_write_it_is_said_what_to_do(tmp_path, suffix, advice):
+    (tmp_path / f"model{suffix}").touch()
+    with pytest.raises(ModelError, match=rf"ends in '{suffix}'; model files end in .*\. .*{advice}"):
+        table.load_model(tmp_path / f"model{suffix}")

@@ -168,9 +168,16 @@ class TestCheckTarget:
             check_target(tmp_path / ("folder" if kind == "file" else "file"), kind, force=True)
 
     @pytest.mark.parametrize("kind", ["file", "folder"])
-    def test_a_missing_parent_is_named(self, tmp_path, kind):
-        with pytest.raises(OutputError, match=r"there is no folder .*missing"):
-            check_target(tmp_path / "missing" / "x", kind)
+    def test_a_missing_parent_is_made_when_something_is_written(self, tmp_path, kind):
+        target = tmp_path / "missing" / "too" / "x"
+        check_target(target, kind)
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(KeyError), staged_file(target):
+            raise KeyError
+        assert list(tmp_path.iterdir()) == []
+        with staged_file(target) as staged:
+            staged.write_text("here")
+        assert target.read_text() == "here" and [path.name for path in target.parent.iterdir()] == ["x"]
 
     def test_a_place_below_a_file_is_refused(self, tmp_path):
         (tmp_path / "file").write_text("")

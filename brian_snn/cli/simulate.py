@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, SCHEDULER_HELP, add_any_range, add_output, add_workers
-from brian_snn.errors import Interrupted
+from brian_snn.errors import DataError, Interrupted
 from brian_snn.setting_options import add_knobs, add_settings, record_from, settings_from
 from brian_snn.settings import Execution, Recording
 
@@ -38,12 +38,18 @@ def run(arguments: Namespace) -> int:
     from brian_snn.analysis.summary import accuracy_rows, activity_rows
     from brian_snn.cli.console import Stages, new_console, table
     from brian_snn.datasets import first_images, load_images
+    from brian_snn.frontends.table import is_model_file
     from brian_snn.network.output import answer_of
     from brian_snn.running.executors import connect
 
     console, settings = new_console(), settings_from(arguments)
     folder = arguments.output
     _check_output(folder, arguments.force)
+    if is_model_file(arguments.network):
+        raise DataError(
+            f"{arguments.network}: is a trained model and no network yet; convert it first, with `brian-snn convert "
+            f"{arguments.network} --data IMAGES -o network.npz`."
+        )
     network = brian_snn.load_network(arguments.network)
     data = first_images(load_images(arguments.data, network.input_shape, answer=answer_of(network)), arguments.images)
     executor = connect(arguments.scheduler) if arguments.scheduler else None

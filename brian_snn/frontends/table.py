@@ -105,6 +105,22 @@ def suffixes() -> str:
     return f"{', '.join(others)} or {last}"
 
 
+_TORCH = " Export a PyTorch model with torch.onnx.export: its own files hold pickles, which are never read."
+_TENSORFLOW = " Load it where it was made and save it with model.save('model.keras')."
+
+#: What to do with files of other kinds, by their endings.
+_ELSEWHERE = {
+    **dict.fromkeys((".pt", ".pth", ".pt2", ".ckpt", ".bin", ".safetensors"), _TORCH),
+    **dict.fromkeys((".pb", ".tflite"), _TENSORFLOW),
+    **dict.fromkeys((".json", ".yaml"), " An architecture alone has no weights; save the whole model."),
+}
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file has the name of a trained model."""
+    return any(path.suffix.lower() in line.suffixes for line in FRONT_ENDS)
+
+
 def front_end_of_file(path: Path) -> FrontEnd:
     """Return the front end for a file, by its suffix.
 
@@ -119,7 +135,8 @@ def front_end_of_file(path: Path) -> FrontEnd:
     if not path.is_file():
         # What is wrong with a folder, or with nothing at all, any of them says.
         return FRONT_ENDS[0].front_end()
-    raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {suffixes()}.")
+    advice = _ELSEWHERE.get(path.suffix.lower(), "")
+    raise ModelError(f"model {path}: its name ends in {path.suffix!r}; model files end in {suffixes()}.{advice}")
 
 
 def front_end_of(model: Any) -> FrontEnd:

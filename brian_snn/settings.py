@@ -28,6 +28,7 @@ InputCoding = Literal["current", "poisson"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
 Normalisation = Literal["layer", "channel"]
+AveragePooling = Literal["spiking", "linear"]
 
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
@@ -64,6 +65,10 @@ class Conversion:
         "of a nested model. The batch norm and the ReLU that follow it belong to it. Its neurons, which spike, are the "
         "output; what comes after it may be of any kind.",
         "LAYER",
+    )
+
+    average_pooling: AveragePooling = knobs.choice(
+        "spiking", AveragePooling, "averages as a population of their own, or composed into the next linear layer"
     )
 
     def __post_init__(self) -> None:

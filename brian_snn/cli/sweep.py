@@ -49,7 +49,7 @@ from brian_snn.running.simulate import simulate
 from brian_snn.settings import Conversion, Settings
 
 #: Options of the conversion that may vary.
-_CONVERSION = ("percentile", "normalisation", "grid")
+_CONVERSION = ("percentile", "normalisation", "grid", "average_pooling")
 _MAY_VARY = ("model", *_CONVERSION, *(field.name for field in fields(Settings)))
 _FILES = ("model", "calibration", "data")
 _AT_THE_TOP = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)

@@ -45,6 +45,7 @@ def convert(
     normalisation: str = "layer",
     grid: float = 2**-24,
     until: str | None = None,
+    average_pooling: str = "spiking",
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -69,6 +70,9 @@ def convert(
         Convert only what this layer of the model needs (``outer/inner`` for a layer of a nested model). The batch norm
         and the ReLU that follow it belong to it. Its neurons, which spike, are the output; what comes after it may be
         of any kind.
+    average_pooling : str
+        ``spiking``: an average is a population of its own, as in the paper; ``linear``: it is composed into the next
+        linear layer, as converters of PyTorch models do, with fewer neurons and more synapses.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def convert(
     SettingError
         If percentile, normalisation or grid is outside its range.
     """
-    conversion = Conversion(percentile, normalisation, grid, until)  # type: ignore[arg-type]
+    conversion = Conversion(percentile, normalisation, grid, until, average_pooling)  # type: ignore[arg-type]
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
@@ -94,7 +98,7 @@ def convert(
         model = front_end.of_shape(model, lambda: _shape_of(calibration_images))
     graph = convertible(front_end.read(model), conversion.until)
     with np.errstate(over="ignore", invalid="ignore"):
-        folded = fold(graph)
+        folded = fold(graph, conversion.average_pooling)
     require_finite(folded, "when its linear layers are folded into one")
     if isinstance(calibration_images, str | Path):
         images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
@@ -102,7 +106,8 @@ def convert(
         images = check_images(calibration_images, folded.input_shape, "calibration images")
     network = normalise(folded, images, conversion.percentile, conversion.normalisation)
     check_against_reference(model, network, images)
-    return replace(round_to_grid(network, conversion.grid), provenance=_provenance(graph.name, front_end, path, until))
+    provenance = _provenance(graph.name, front_end, path, conversion)
+    return replace(round_to_grid(network, conversion.grid), provenance=provenance)
 
 
 def _shape_of(images: ArrayLike | str | Path) -> tuple[int, ...]:
@@ -112,9 +117,10 @@ def _shape_of(images: ArrayLike | str | Path) -> tuple[int, ...]:
     return check_images(images, None, "calibration images").shape[1:]
 
 
-def _provenance(name: str, front_end: FrontEnd, path: Path | None, until: str | None) -> dict[str, str]:
+def _provenance(name: str, front_end: FrontEnd, path: Path | None, conversion: Conversion) -> dict[str, str]:
     """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
     versions = {"brian_snn": __version__, **{p: version(p) for p in front_end.packages}, "numpy": np.__version__}
     source = {"file": shown(path.name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
-    part = {} if until is None else {"until": until}
+    part = {} if conversion.until is None else {"until": conversion.until}
+    part |= {} if conversion.average_pooling == "spiking" else {"average_pooling": conversion.average_pooling}
     return {"model": shown(name), **part, **source, **versions}

@@ -38,6 +38,8 @@ class Folding:
     """The state of one call of `brian_snn.conversion.fold.fold`: values of the nodes so far, populations so far."""
 
     graph: LayerGraph
+    #: Whether averages are linear maps and no neurons.
+    linear_averages: bool = False
     values: list[Value] = field(default_factory=list)
     drafts: dict[str, Draft] = field(default_factory=dict)
     #: Nodes that an earlier one has done the work of.

@@ -36,15 +36,19 @@ from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.network.maps import apply_map
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Geometry, GeometryKind
+from brian_snn.settings import AveragePooling
 
 
-def fold(graph: LayerGraph) -> Network:
+def fold(graph: LayerGraph, average_pooling: AveragePooling = "spiking") -> Network:
     """Fold a model into a network of populations with a scale of 1.
 
     Parameters
     ----------
     graph : LayerGraph
         The model, read by a front end, see `brian_snn.frontends.table.convertible`.
+
+    average_pooling : str
+        ``spiking``: a population of its own; ``linear``: a part of the next map.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def fold(graph: LayerGraph) -> Network:
     ModelError
         If a layer cannot be expressed; the message names it.
     """
-    folding = Folding(graph)
+    folding = Folding(graph, average_pooling == "linear")
     for position, node in enumerate(graph.nodes):
         value = _folded(folding, position)
         if value.shape != node.output_shape:

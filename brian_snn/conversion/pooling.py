@@ -27,7 +27,6 @@ from brian_snn.conversion.composing import compose_average, compose_mean
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
 from brian_snn.conversion.projecting import project_window, window_geometry
 from brian_snn.conversion.signed import as_difference, largest_of_windows
-from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.network.maps import apply_map
 from brian_snn.network.records import INPUT, Geometry, LayerPath, PopulationKind
@@ -71,7 +70,7 @@ def fold_average_pool(folding: Folding, position: int) -> Value:
     geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
     weights = 1.0 / apply_map(geometry, np.ones(geometry.output_shape), np.ones((1, *value.shape)))[0]
     # The image is numbers, which may be negative, so its average is no population.
-    if not value.is_view or any(view.source == INPUT for view in value.views):
+    if folding.linear_averages or not value.is_view or any(view.source == INPUT for view in value.views):
         return _mean_of_linear(value, geometry, weights, node)
     bias = _average_of_bias(value, geometry, weights, node)
     return averaged(folding, position, value, lambda view: [project_window(view, geometry, weights, node.label)], bias)
@@ -92,11 +91,6 @@ def averaged(
         From a view to the averages of it; the weights of one element come to 1.
     bias : float array of the node's output shape, or None
         The averages of the bias of `value`.
-
-    Raises
-    ------
-    ModelError
-        If an average may be negative.
     """
     node, gain = folding.graph.nodes[position], channel_gain(value)
     if gain is not None and not value.overlaps:
@@ -112,10 +106,7 @@ def averaged(
         views = tuple(view for average in averages for view in average.views)
         return Value(node.output_shape, views, bias, scaling_layer=value.scaling_layer)
     if not value.is_nonnegative:
-        raise ModelError(
-            f"{node.label}: the average may be negative, as {value.scaling_layer or value.linear_layer} scales or "
-            "shifts its input; put the normalisation after the pooling, or a ReLU before it."
-        )
+        return averaged(folding, position, as_difference(folding, position, value), project, None)
     terms = [term for view in value.views for term in project(view)]
     pooled = carried_through(folding, position, value, "spiking", terms, None)
     folding.drafts[pooled.views[0].sender].bias = bias

@@ -207,6 +207,38 @@ def along_one_axis():
     )
 
 
+def film():
+    """Return a model of short films."""
+    return keras.Sequential(
+        [
+            layers.TimeDistributed(layers.Conv2D(4, 3, activation="relu"), input_shape=(3, 6, 5, 2)),
+            layers.TimeDistributed(layers.MaxPooling2D(2)),
+            layers.TimeDistributed(layers.Flatten()),
+            layers.TimeDistributed(layers.Dense(5, activation="relu")),
+            layers.Conv1D(4, 2, padding="causal", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+
+
+def autoencoder():
+    """Return a model whose output is an image, with leaky activations and pooling before them."""
+    return keras.Sequential(
+        [
+            layers.Conv2D(4, 3, padding="same", input_shape=(8, 8, 2)),
+            layers.MaxPooling2D(2),
+            layers.LeakyReLU(0.25),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.PReLU(shared_axes=[1, 2]),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.SeparableConv2D(4, 3, padding="same", activation="relu"),
+            layers.Conv2DTranspose(2, 3, strides=2, padding="same", activation="relu"),
+            layers.AveragePooling2D(2),
+        ]
+    )
+
+
 def built_later():
     """Return a Sequential model without an input layer, whose shape was given to build()."""
     model = keras.Sequential(
@@ -286,6 +318,8 @@ MODELS = {
     "built_later": built_later,
     "channels_first": channels_first,
     "channels_first_branches": channels_first_branches,
+    "film": film,
+    "autoencoder": autoencoder,
     # The last, since TensorFlow stays in the mode of this one.
     "graph": graph,
 }

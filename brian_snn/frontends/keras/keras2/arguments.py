@@ -46,6 +46,10 @@ def new_layer(keras: Any, class_name: str, config: dict[str, Any], label: str) -
     if class_name in IDENTITIES:
         # What is random in training does nothing in a trained model, and its arguments have changed often.
         return keras.layers.Identity(name=config["name"])
+    if class_name == "TimeDistributed":
+        inner = config["layer"]
+        layer = new_layer(keras, inner["class_name"], {"name": config["name"], **inner["config"]}, label)
+        return keras.layers.TimeDistributed(layer, name=config["name"])
     kind = getattr(keras.layers, class_name)
     given = _given(class_name, config)
     known = {*inspect.signature(kind.__init__).parameters, "name", "dtype", "trainable"}

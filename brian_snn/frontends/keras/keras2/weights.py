@@ -51,6 +51,9 @@ class _Place:
     variable: Any
 
 
+_WRAPPER = "TimeDistributed"
+
+
 def set_listed_weights(model: Part, file: Any, theano: bool) -> None:
     """Set the weights from an open ``.h5`` file.
 
@@ -116,6 +119,7 @@ def _set_tree(model: Part, place: str, file: Any, names: dict[str, str]) -> None
         if part.class_name in MODELS:
             _set_tree(part, f"{group}/layers", file, names)
             continue
+        group += "/layer" * (part.class_name == _WRAPPER)
         changing, fixed = _places(part)
         arrays: list[_Array] = []
         while changing + fixed and (array := f"{group}/vars/{len(arrays)}") in names:
@@ -137,7 +141,8 @@ def _places(part: Part) -> tuple[list[_Place], list[_Place]]:
         changing = [place for both in inner for place in both[0]]
         fixed = [place for both in inner for place in both[1]]
     else:
-        layer = part.layer
+        # What is within a wrapper has its weights.
+        layer = part.layer.layer if part.class_name == _WRAPPER and part.layer is not None else part.layer
         variables = ([], []) if layer is None else (layer._trainable_variables, layer._non_trainable_variables)
         changing, fixed = ([_Place(part, variable) for variable in each] for each in variables)
     return (changing, fixed) if part.trainable else ([], [*changing, *fixed])

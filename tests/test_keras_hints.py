@@ -32,11 +32,6 @@ def test_every_layer_of_keras_has_a_hint_of_its_own(class_name):
     assert "layers of this class" not in message and len(message) < 160
 
 
-def test_a_layer_along_steps_is_not_called_recurrent():
-    message = str(unsupported("layer 'x'", "TimeDistributed"))
-    assert "recurrent" not in message and "Conv1D" in message
-
-
 @keras.saving.register_keras_serializable("mine")
 def half(x):
     return x / 2

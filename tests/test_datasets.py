@@ -310,24 +310,15 @@ def test_unknown_kind_of_file_is_refused(tmp_path):
         load_images(tmp_path / "digits.csv")
 
 
-@pytest.mark.parametrize(
-    "stored, wanted",
-    [
-        ((2, 2), (2, 2, 1)),
-        ((2, 2, 1), (2, 2)),
-        ((2, 2, 1), (2, 2, 1)),
-        ((2, 2), (1, 2, 2)),
-        ((1, 2, 2), (2, 2)),
-        ((2, 2, 1), (1, 2, 2)),
-    ],
-)
-def test_an_axis_of_one_channel_is_added_removed_or_moved(tmp_path, stored, wanted):
+@pytest.mark.parametrize("stored", [(2, 2), (2, 2, 1), (1, 2, 2)])
+@pytest.mark.parametrize("wanted", [(2, 2), (2, 2, 1), (1, 2, 2)])
+def test_a_last_or_first_axis_of_one_is_added_removed_or_moved(tmp_path, stored, wanted):
     np.save(tmp_path / "x.npy", np.array(PIXELS).reshape(3, *stored))
     images = load_images(tmp_path / "x.npy", wanted).images
     assert images.tolist() == np.array(PIXELS).reshape(3, *wanted).tolist()
 
 
-@pytest.mark.parametrize("wanted", [(4,), (4, 1), (1, 4), (2, 2, 3), (2, 1)])
+@pytest.mark.parametrize("wanted", [(4,), (4, 1), (1, 4), (1, 2, 2, 1), (1, 1, 2, 2), (2, 2, 3), (2, 1)])
 def test_no_other_shape_is_made_to_fit(tmp_path, wanted):
     np.save(tmp_path / "x.npy", np.array(PIXELS))
     with pytest.raises(DataError) as caught:

@@ -39,7 +39,10 @@ def _read_arithmetic(coefficients: tuple[float, float] | None) -> Reader:
         tensors = [isinstance(found, Tensor) for found in call.inputs]
         if tensors == [True, True]:
             if coefficients is None:
-                raise call.error("it multiplies or divides two tensors that depend on the image.")
+                raise call.error(
+                    "it multiplies or divides two tensors that depend on the image, as gates and SiLU do, for which "
+                    "spikes have no form."
+                )
             return [_sum(call, coefficients)]
         first = tensors[0]
         rescaling = _WITH_CONSTANT[call.op_type](call.weights(1 if first else 0, "constant"), first)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.frontends.onnx.library import import_onnx
+from brian_snn.frontends.onnx.own_operators import own_operators
 
 
 def evaluator(model: Any) -> Callable[..., list[Any]]:
     """Return what runs a model: a function of (names of tensors or None for the outputs, arrays by name)."""
-    run: Callable[..., list[Any]] = import_onnx().reference.ReferenceEvaluator(model, new_ops=[_batch_norm()]).run
+    run: Callable[..., list[Any]] = import_onnx().reference.ReferenceEvaluator(model, new_ops=own_operators()).run
     return run
 
 
@@ -31,23 +31,3 @@ def evaluate_node(node: Any, arrays: Sequence[NDArray[Any] | None], opset: int) 
     model.graph.input.extend(onnx.helper.make_empty_tensor_value_info(name) for name in feeds)
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in copy.output)
     return [np.asarray(result) for result in evaluator(model)(None, feeds)]
-
-
-@cache
-def _batch_norm() -> Any:
-    """Return batch normalisation by the statistics in the model.
-
-    That of onnx.reference normalises with the mean of the images at hand in versions 6 to 13 of the operators.
-    """
-    from onnx.reference.op_run import OpRun
-
-    class BatchNormalization(OpRun):
-        """Of a trained model."""
-
-        def _run(
-            self, x: Any, scale: Any, shift: Any, mean: Any, variance: Any, epsilon: float = 1e-5, **others: Any
-        ) -> tuple[Any]:
-            scale, shift, mean, variance = (a.reshape(-1, *[1] * (x.ndim - 2)) for a in (scale, shift, mean, variance))
-            return (((x - mean) / np.sqrt(variance + epsilon) * scale + shift).astype(x.dtype),)
-
-    return BatchNormalization

@@ -117,7 +117,10 @@ def _read_reduction(operation: str) -> Reader:
         kept = set(range(source.rank)) - set(reduced)
         channel = max(kept, default=0)
         if len(kept) != 2 or not source.starts_with_batch or 0 not in kept:
-            raise call.error(f"it reduces axes {given} of {source.shape}; all but images and channels can be.")
+            raise call.error(
+                f"it reduces axes {given} of {source.shape}; all but images and "
+                "channels can be. A norm over the channels of the image at hand has no fixed weights."
+            )
         return [_over_everything(call, operation, source, channel, bool(call.integer("keepdims", 1)))]
 
     return read

@@ -108,11 +108,29 @@ def _read_relu(call: Call) -> list[Tensor]:
 
 
 def _relu(call: Call, ceiling: float | None) -> Tensor:
-    """Return a ReLU; of an image that was just reshaped, with the channels last, as populations have them."""
+    return call.same("relu", {"ceiling": ceiling}, _with_neurons(call))
+
+
+def _with_neurons(call: Call) -> Tensor:
+    """Return the input; of an image that was just reshaped, with the channels last, as populations have them."""
     source = call.tensor()
     if source.rank == 4 and source.starts_with_batch and call.nodes[source.node].operation == "reshape":
         source = call.channels_last(source)
-    return call.same("relu", {"ceiling": ceiling}, source)
+    return source
+
+
+def _read_leaky(call: Call) -> list[Tensor]:
+    """Return a ReLU with a slope below zero."""
+    return [call.same("leaky", {"slope": np.asarray(call.number("alpha", 0.01))}, _with_neurons(call))]
+
+
+def _read_slopes(call: Call) -> list[Tensor]:
+    """Return a ReLU with a slope below zero for each channel."""
+    source, slopes = _with_neurons(call), call.weights(1, "slope")
+    moved = constant_in_order(slopes, source)
+    if moved is None:
+        raise call.error(f"its slope has the shape {slopes.shape}, which does not fit a tensor of {source.shape}.")
+    return [call.same("leaky", {"slope": moved}, source)]
 
 
 def _read_clip(call: Call) -> list[Tensor]:
@@ -190,6 +208,8 @@ ELEMENTWISE: dict[str, Reader] = {
     "BatchNormalization": _read_batch_norm,
     "Relu": _read_relu,
     "Clip": _read_clip,
+    "LeakyRelu": _read_leaky,
+    "PRelu": _read_slopes,
     "Softmax": _over_channels("softmax"),
     "LogSoftmax": _over_channels("log_softmax"),
     "Sigmoid": _plain("sigmoid"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from brian_snn.errors import SettingError
+from brian_snn.escaping import shown
 
 
 def import_onnx() -> Any:
@@ -32,4 +33,4 @@ def import_onnx() -> Any:
 def first_line(error: Exception) -> str:
     """Return what an error of another package says, in one line."""
     lines = str(error).strip().splitlines()
-    return " ".join(lines[0].split())[:300] if lines else type(error).__name__
+    return shown(" ".join(lines[0].split())[:300]).rstrip(".") if lines else type(error).__name__

@@ -15,6 +15,7 @@ from brian_snn.frontends.onnx.elementwise import ELEMENTWISE
 from brian_snn.frontends.onnx.graph import STANDARD
 from brian_snn.frontends.onnx.moving import MOVING
 from brian_snn.frontends.onnx.pooling import POOLING
+from brian_snn.frontends.onnx.resizing import RESIZING
 from brian_snn.frontends.onnx.tensors import Tensor
 from brian_snn.frontends.onnx.weighted import WEIGHTED
 from brian_snn.network.records import LayerPath
@@ -22,12 +23,11 @@ from brian_snn.network.records import LayerPath
 Reader = Callable[[Call], list[Tensor]]
 
 #: Readers of operators, by name.
-READERS: dict[str, Reader] = {**WEIGHTED, **ELEMENTWISE, **POOLING, **MOVING}
+READERS: dict[str, Reader] = {**WEIGHTED, **ELEMENTWISE, **POOLING, **MOVING, **RESIZING}
 
 _RECURRENT = "recurrent layers have no rate-coded form; only feed-forward models can be converted."
 _QUANTISED = "the model is quantised; export it with weights and activations as floats."
 _BRANCHES = "it decides what is computed while the model runs; export the model without control flow."
-_ENLARGES = "what enlarges images is not converted; cut the model before it with until."
 _NORMALISES = (
     "it normalises with the mean and deviation of the image at hand, which no weights can do; use batch normalisation."
 )
@@ -36,7 +36,6 @@ _HINTS = {
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _QUANTISED),
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _QUANTISED),
     **dict.fromkeys(("If", "Loop", "Scan"), _BRANCHES),
-    **dict.fromkeys(("Resize", "Upsample", "ConvTranspose"), _ENLARGES),
     **dict.fromkeys(
         ("InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "LRN"), _NORMALISES
     ),
@@ -46,7 +45,7 @@ _HINTS = {
 
 #: Activations that no firing rate stands for. Erf is what an exported GELU consists of.
 _ACTIVATIONS = (
-    *("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Erf", "Mish", "Swish", "HardSwish", "HardSigmoid"),
+    *("Elu", "Selu", "Celu", "Gelu", "Erf", "Mish", "Swish", "HardSwish", "HardSigmoid"),
     *("Softplus", "Softsign", "ThresholdedRelu", "Shrink", "Hardmax"),
 )
 

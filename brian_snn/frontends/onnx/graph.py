@@ -177,6 +177,12 @@ def _opset(model: Any, what: str) -> int:
     versions = [entry.version for entry in model.opset_import if entry.domain in STANDARD]
     if len(versions) != 1 or versions[0] < 1:
         raise ModelError(f"{what}: it does not say which version of the operators it uses; export it again.")
+    newest = import_onnx().defs.onnx_opset_version()
+    if versions[0] > newest:
+        raise ModelError(
+            f"{what}: it uses version {versions[0]} of the operators, and the onnx that is installed knows them up to "
+            f"{newest}; upgrade onnx, or export it with opset_version={newest}."
+        )
     return int(versions[0])
 
 

@@ -229,6 +229,10 @@ DIFFERENCES = {
         lambda k: [k.Conv2D(2, 3), k.MaxPooling2D(3, 2, padding="same"), k.Conv2D(2, 2), k.ReLU(), k.Flatten()],
         None,
     ),
+    "maximum at every place": (
+        lambda k: [k.Conv2D(2, 3), k.MaxPooling2D(3, 1, padding="same"), k.Conv2D(2, 2), k.ReLU(), k.Flatten()],
+        None,
+    ),
     "maximum of one row": (
         lambda k: [k.Conv2D(2, 3), k.MaxPooling2D((1, 3), (2, 1)), k.Flatten(), k.Dense(2)],
         None,

@@ -99,3 +99,20 @@ def test_leaky_activations(op_type, pooled):
         leaky = sketch.node("MaxPool", leaky, kernel_shape=[2, 2], strides=[2, 2])
     sketch.node("Conv", leaky, weights(3, 4, 2, 2))
     checked(sketch)
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+@pytest.mark.parametrize("size", [[2, 2], [3, 2]])
+@pytest.mark.parametrize("strides", [[1, 1], [2, 3]])
+@pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 1, 0]])
+def test_pools_of_what_may_be_negative(op_type, ceil_mode, size, strides, pads):
+    sketch = Sketch((2, 5, 6))
+    convolved = sketch.node("Conv", "x", weights(3, 2, 3, 3), weights(3), pads=[1] * 4)
+    pooled = sketch.node(op_type, convolved, kernel_shape=size, strides=strides, pads=pads, ceil_mode=ceil_mode)
+    sketch.node("Conv", pooled, weights(3, 3, 1, 1))
+    if op_type == "MaxPool" and strides == [1, 1] and pads == [1, 1, 1, 1]:
+        with pytest.raises(ModelError, match=r"\(MaxPool\): it has . windows over . elements that may be negative"):
+            checked(sketch)
+    else:
+        checked(sketch)

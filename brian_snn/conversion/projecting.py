@@ -29,8 +29,10 @@ def window_geometry(node: LayerNode, kind: GeometryKind, input_shape: tuple[int,
     dilation = parameters.get("dilation", (1, 1))
     strides = parameters["strides"] or kernel
     along = list(zip(input_shape[:2], kernel, strides, dilation, strict=True))
-    rows, columns = (same_padding(*axis) if parameters["padding"] == "same" else (0, 0) for axis in along)
-    padding = (rows, columns)
+    given = parameters["padding"]
+    if isinstance(given, str):
+        given = [same_padding(*axis) if given == "same" else (0, 0) for axis in along]
+    padding = (given[0], given[1])
     lengths = tuple(output_length(*axis, pad) for axis, pad in zip(along, padding, strict=True))
     if min(lengths) < 1:
         raise ModelError(f"{node.label}: its window of {kernel} does not fit into an input of shape {input_shape}.")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from brian_snn.conversion.affine import Value, combine, merge_views, reindex, scale_shift
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
+from brian_snn.errors import ModelError
 from brian_snn.network.records import Geometry
 
 _ZERO = np.zeros(())
@@ -55,16 +56,19 @@ def largest_of_windows(folding: Folding, position: int, value: Value, geometry: 
 
 def _largest_along(folding: Folding, position: int, value: Value, geometry: Geometry, axis: int) -> Value:
     """Return the largest elements along one axis: ``largest += ReLU(element - largest)`` for one after the other."""
-    n_windows, n_elements = geometry.output_shape[axis], geometry.kernel_size[axis]
-    before = geometry.padding[axis][0]
-    starts = np.arange(n_windows) * geometry.strides[axis] - before
-    # The element behind the padding is there in every window.
-    first, *others = sorted(range(n_elements), key=lambda element: element != before)
-    largest = _elements(folding, position, value, starts + first, axis)
-    for element in others:
+    n_windows, length = geometry.output_shape[axis], value.shape[axis]
+    starts = np.arange(n_windows) * geometry.strides[axis] - geometry.padding[axis][0]
+    first = _representatives(starts, geometry.kernel_size[axis], length)
+    if first is None:
+        label = folding.graph.nodes[position].label
+        raise ModelError(
+            f"{label}: it has {n_windows} windows over {length} elements that may be negative; with less padding, or a "
+            "ReLU before it, it can be converted."
+        )
+    largest = _elements(folding, position, value, first, axis)
+    for element in range(geometry.kernel_size[axis]):
         places = starts + element
-        missing = (places < 0) | (places >= value.shape[axis])
-        there = np.flatnonzero(~missing)
+        there = np.flatnonzero((places >= 0) & (places < length) & (places != first))
         if len(there):
             other = _elements(folding, position, value, places[there], axis)
             larger = _excess(folding, position, other, _elements(folding, position, largest, there, axis))
@@ -72,6 +76,16 @@ def _largest_along(folding: Folding, position: int, value: Value, geometry: Geom
             index[there] = np.arange(len(there))
             largest = _sum(largest, _elements(folding, position, larger, index, axis))
     return largest
+
+
+def _representatives(starts: NDArray[np.integer], size: int, length: int) -> NDArray[np.integer] | None:
+    """Return one element of each window, none twice; None if that cannot be."""
+    found: list[int] = []
+    for start in starts:
+        found.append(max(int(start), 0, found[-1] + 1 if found else 0))
+        if found[-1] > min(start + size, length) - 1:
+            return None
+    return np.array(found)
 
 
 def _elements(folding: Folding, position: int, value: Value, places: NDArray[np.integer], axis: int) -> Value:

@@ -12,7 +12,8 @@ affine          gain, shift: arrays that broadcast to the input's shape
 relu            ceiling (None if there is none)
 leaky           slope below zero: a number, or an array that broadcasts to the input's shape
 softmax         and log_softmax, sigmoid, tanh: at the end of a model
-max_pool        pool_size (None for all rows and columns), strides, padding
+max_pool        pool_size (None for all rows and columns), strides, padding (or its places before and behind rows and
+                columns, which count nothing)
 average_pool    the same
 reshape         the new shape is `LayerNode.output_shape`
 permute         axes

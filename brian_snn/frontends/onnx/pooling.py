@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
-from brian_snn.frontends.layer_graph import LayerNode
 from brian_snn.frontends.onnx.call import Call
 from brian_snn.frontends.onnx.tensors import BATCH, Shape, Tensor, channels_last_order
 from brian_snn.frontends.onnx.windows import Window, window_of
 
 Reader = Callable[[Call], list[Tensor]]
-
-#: Operations whose output has no negative element if their inputs have none.
-_KEEP_SIGNS = ("identity", "reshape", "permute", "pad", "crop", "concatenate", "max_pool", "average_pool")
 
 
 def _read_max_pool(call: Call) -> list[Tensor]:
@@ -23,14 +20,7 @@ def _read_max_pool(call: Call) -> list[Tensor]:
     if max(window.dilation) > 1:
         raise call.error(f"its windows have a dilation of {window.dilation}, which no pooling has here.")
     _check_pads(call, window)
-    source = call.channels_last(source)
-    # What is padded counts as less than any number: zeros will do only where nothing is negative.
-    if window.has_padding and not window.is_same and not _is_nonnegative(call.nodes, source.node):
-        raise call.error(
-            f"it pads with {window.pads} what may be negative; put the ReLU before the pooling, or pad as 'same' does."
-        )
-    source, padding = window.padded(call, source)
-    return [_pooled(call, "max_pool", source, window, padding)]
+    return [_pooled(call, "max_pool", call.channels_last(source), window)]
 
 
 def _read_average_pool(call: Call) -> list[Tensor]:
@@ -45,13 +35,10 @@ def _read_average_pool(call: Call) -> list[Tensor]:
         lengths = tuple(length + sum(pads) for length, pads in zip(window.lengths, window.pads, strict=True))
         shape = (*source.shape[:2], *lengths)
         source = call.apply("pad", {"margins": (*window.pads, (0, 0))}, source, shape, source.order)
-        return [_pooled(call, "average_pool", source, window, "valid")]
-    if window.has_padding and (counts_padding or not window.is_same):
-        raise call.error(
-            f"with a padding of {window.pads} its windows at the edges are averages of fewer elements; set "
-            "count_include_pad, or pad as 'same' does, without ceil_mode."
-        )
-    return [_pooled(call, "average_pool", source, window, "same" if window.has_padding else "valid")]
+        return [_pooled(call, "average_pool", source, window, pads=False)]
+    if window.has_padding and counts_padding:
+        raise call.error("it counts its padding, and its last window stands out of that; leave out ceil_mode.")
+    return [_pooled(call, "average_pool", source, window)]
 
 
 def _image(call: Call) -> Tensor:
@@ -71,7 +58,9 @@ def _check_pads(call: Call, window: Window) -> None:
         raise call.error(f"its padding of {window.pads} is as wide as its windows of {window.size}.")
 
 
-def _pooled(call: Call, operation: str, source: Tensor, window: Window, padding: str) -> Tensor:
+def _pooled(call: Call, operation: str, source: Tensor, window: Window, pads: bool = True) -> Tensor:
+    """Return a pooling; places in its padding count nothing."""
+    padding: Any = (*window.pads, (0, 0))[:2] if pads else "valid"
     parameters = {
         "pool_size": window.in_two_axes(window.size),
         "strides": window.in_two_axes(window.strides),
@@ -79,22 +68,6 @@ def _pooled(call: Call, operation: str, source: Tensor, window: Window, padding:
     }
     shape = (*source.shape[:2], *window.n_windows)
     return call.apply(operation, parameters, source, shape, source.order)
-
-
-def _is_nonnegative(nodes: Sequence[LayerNode], position: int) -> bool:
-    """Whether no element of a node's output can be negative."""
-    pending, seen = [position], set()
-    while pending:
-        current = pending.pop()
-        node = nodes[current]
-        if current in seen or node.operation in ("relu", "softmax", "sigmoid"):
-            continue
-        adds = node.operation == "add" and min(node.parameters["coefficients"]) >= 0
-        if not adds and node.operation not in _KEEP_SIGNS:
-            return False
-        seen.add(current)
-        pending += node.inputs
-    return True
 
 
 def _read_global(operation: str) -> Reader:

@@ -67,9 +67,7 @@ class Conversion:
         "LAYER",
     )
 
-    average_pooling: AveragePooling = knobs.choice(
-        "spiking", AveragePooling, "averages as a population of their own, or composed into the next linear layer"
-    )
+    average_pooling: AveragePooling = knobs.choice("spiking", AveragePooling, "averages spike, or are a linear map")
 
     def __post_init__(self) -> None:
         """Check every field."""

@@ -65,9 +65,12 @@ def test_the_file_gets_the_name_asked_for(tmp_path, network):
     assert load_network(str(tmp_path / "network")).input_shape == network.input_shape
 
 
-def test_a_missing_folder_is_named(tmp_path, network):
-    with pytest.raises(OutputError, match=r"nowhere/net.npz: it cannot be written"):
-        network.save(tmp_path / "nowhere" / "net.npz")
+def test_a_missing_folder_is_made_and_one_that_cannot_be_is_named(tmp_path, network):
+    network.save(tmp_path / "nowhere" / "net.npz")
+    assert (tmp_path / "nowhere" / "net.npz").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/net.npz: it cannot be written"):
+        network.save(tmp_path / "file" / "net.npz")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, network, monkeypatch):

@@ -120,7 +120,15 @@ def _shape_of(images: ArrayLike | str | Path) -> tuple[int, ...]:
 def _provenance(name: str, front_end: FrontEnd, path: Path | None, conversion: Conversion) -> dict[str, str]:
     """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
     versions = {"brian_snn": __version__, **{p: version(p) for p in front_end.packages}, "numpy": np.__version__}
-    source = {"file": shown(path.name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path else {}
+    source = {"file": shown(path.name), "sha256": _hash(path)} if path else {}
+    weights = front_end.weights_of(path) if path and front_end.weights_of else None
+    if weights is not None and weights.is_file():
+        source["weights_sha256"] = _hash(weights)
     part = {} if conversion.until is None else {"until": conversion.until}
     part |= {} if conversion.average_pooling == "spiking" else {"average_pooling": conversion.average_pooling}
     return {"model": shown(name), **part, **source, **versions}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

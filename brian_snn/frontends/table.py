@@ -51,6 +51,8 @@ class FrontEnd:
     projection_map : callable, optional
         From (projection, size of the target) to the linear map as a layer of the framework computes it, for `verify`;
         None where there is none that shares no code with ours.
+    weights_of : callable, optional
+        From the path of a file to that of a second one which holds weights, whether there is one or not.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FrontEnd:
     scores: Callable[[Any, NDArray[np.generic]], FloatArray]
     of_shape: Callable[[Any, Callable[[], tuple[int, ...]]], Any] | None = None
     projection_map: Callable[[Projection, int], Map] | None = None
+    weights_of: Callable[[Path], Path] | None = None
 
 
 @dataclass(frozen=True)

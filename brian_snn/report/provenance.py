@@ -57,6 +57,8 @@ def _hashes(run: Run) -> list[Mapping[str, object]]:
     if "sha256" in provenance:
         model = f"model file, {provenance.get('file', 'unnamed')}"
         rows.append({"of": model, "SHA-256": provenance["sha256"], "from": "the conversion"})
+    if "weights_sha256" in provenance:
+        rows.append({"of": "its weights", "SHA-256": provenance["weights_sha256"], "from": "the conversion"})
     rows += [{"of": name, "SHA-256": run.description[f"{name}_sha256"], "from": "the run"} for name in _SIMULATED]
     return rows
 

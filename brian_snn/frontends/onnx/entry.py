@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brian_snn.frontends.onnx.files import load_model
+from brian_snn.frontends.onnx.files import load_model, weights_of
 from brian_snn.frontends.onnx.reader import read_layers
 from brian_snn.frontends.onnx.reference import reference_batches, scores
 from brian_snn.frontends.table import FrontEnd
@@ -14,4 +14,5 @@ FRONT_END = FrontEnd(
     read=read_layers,
     references=reference_batches,
     scores=scores,
+    weights_of=weights_of,
 )

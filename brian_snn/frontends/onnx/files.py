@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from brian_snn.errors import ModelError
 from brian_snn.escaping import shown
-from brian_snn.frontends.onnx.graph import bytes_of, check_shape, open_graph
+from brian_snn.frontends.onnx.graph import bytes_of, check_shape, check_texts, open_graph, stored_tensors
 from brian_snn.frontends.onnx.library import first_line, import_onnx
 from brian_snn.reading import check_plain_file, memory_bytes
 
@@ -55,17 +54,25 @@ def load_model(path: str | Path) -> Any:
     # What it raises is of protobuf, and depends on its version.
     except Exception as error:
         raise ModelError(f"{what}: the file is damaged or no ONNX file ({first_line(error)}).") from error
+    check_texts(model, what)
     _read_weights(model, path, what)
     open_graph(model, what)
     return model
 
 
+def weights_of(path: Path) -> Path:
+    """Return where the weights of a model may be, if they are not in its own file."""
+    return path.with_name(path.name + ".data")
+
+
 def _read_weights(model: Any, path: Path, what: str) -> None:
     """Read the weights that are in the file beside the model into it."""
-    elsewhere = [tensor for tensor in _stored(model) if tensor.data_location == import_onnx().TensorProto.EXTERNAL]
+    elsewhere = [
+        tensor for tensor in stored_tensors(model) if tensor.data_location == import_onnx().TensorProto.EXTERNAL
+    ]
     if not elsewhere:
         return
-    beside = path.with_name(path.name + ".data")
+    beside = weights_of(path)
     places = [_place(tensor, beside.name, what) for tensor in elsewhere]
     size = _size_of_weights(beside, what)
     if size > memory_bytes():
@@ -80,15 +87,6 @@ def _read_weights(model: Any, path: Path, what: str) -> None:
             tensor.raw_data = file.read(length)
             del tensor.external_data[:]
             tensor.data_location = import_onnx().TensorProto.DEFAULT
-
-
-def _stored(model: Any) -> Iterator[Any]:
-    """Yield the tensors of a model: its weights, and those in attributes."""
-    yield from model.graph.initializer
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            yield from [attribute.t] if attribute.HasField("t") else []
-            yield from attribute.tensors
 
 
 def _place(tensor: Any, allowed: str, what: str) -> tuple[int, int]:

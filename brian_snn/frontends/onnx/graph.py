@@ -74,6 +74,7 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
     ModelError
         If it is no sound model with one input and one output.
     """
+    check_texts(model, what)
     graph = model.graph
     if len(graph.node) > _MOST_NODES:
         raise ModelError(f"{what}: it has {len(graph.node):,} nodes; {_MOST_NODES:,} at most are read.")
@@ -100,6 +101,37 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
         _shape(source, what),
         _opset(model, what),
     )
+
+
+def check_texts(model: Any, what: str) -> None:
+    """Raise if a name in a model is no text: protobuf hands out bytes then."""
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise ModelError(f"{what}: a name in it is no text; the file is damaged.")
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """Yield the names in a model."""
+    graph = model.graph
+    yield graph.name
+    yield from (entry.domain for entry in model.opset_import)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for tensor in stored_tensors(model):
+        yield tensor.name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+
+
+def stored_tensors(model: Any) -> Iterator[Any]:
+    """Yield the tensors of a model: its weights, and those in attributes."""
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            yield from [attribute.t] if attribute.HasField("t") else []
+            yield from attribute.tensors
 
 
 def _only(values: list[Any], kind: str, what: str) -> Any:

@@ -133,7 +133,7 @@ def _read_slice(call: Call) -> list[Tensor]:
     margins = [(0, 0)] * source.rank
     for axis, start, stop in zip(axes, starts, stops, strict=True):
         kept = range(source.shape[axis])[start:stop]
-        if not len(kept):
+        if not len(kept) and source.order[axis] != BATCH:
             raise call.error(f"nothing is left of axis {axis} of {source.shape}.")
         margins[axis] = (kept.start, source.shape[axis] - kept.stop)
     return [_with_margins(call, "crop", source, margins)]

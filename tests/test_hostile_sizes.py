@@ -11,8 +11,11 @@ from brian_snn.conversion.fold import fold
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import load_model
 from brian_snn.frontends.keras.reader import read_model
+from brian_snn.frontends.onnx.reader import read_layers
+from brian_snn.frontends.table import convertible
 from tests.command_line import fails_cleanly
 from tests.models import layers, sequential
+from tests.onnx_models import Sketch
 
 SUFFIXES = [".keras", ".h5"]
 
@@ -22,6 +25,17 @@ def test_a_window_far_beyond_its_input_is_refused(kind):
     model = sequential(getattr(layers(), kind)(20_000, padding="same", name="pool"), layers().Flatten())
     with pytest.raises(ModelError, match=r"layer 'pool' .*20000.*more than twice its input"):
         read_model(model)
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize(("size", "pads"), [(20_000, 19_999), (20_000, 6_000), (9_000, 8_999)])
+def test_padding_in_numbers_is_looked_at_too(op_type, size, pads):
+    sketch = Sketch((1, 8_001, 8_001))
+    sketch.node(op_type, "x", kernel_shape=[size, size], strides=[size, size], pads=[pads] * 4)
+    with pytest.raises(
+        ModelError, match=rf"\({op_type}\): (its window of .* twice|with shape .* numbers for)"
+    ):
+        convertible(read_layers(sketch.model()))
 
 
 @pytest.mark.parametrize(

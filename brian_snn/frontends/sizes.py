@@ -51,7 +51,8 @@ def _operations(node: LayerNode, nodes: Sequence[LayerNode]) -> int:
 def _padded(node: LayerNode, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of an input with the padding that a window calls for."""
     parameters = node.parameters
-    if parameters.get("padding") != "same" or len(shape) < 2:
+    padding = parameters.get("padding", "valid")
+    if padding == "valid" or len(shape) < 2:
         return shape
     kernel = parameters["kernel"].shape[:2] if "kernel" in parameters else parameters["pool_size"] or (1, 1)
     dilation = parameters.get("dilation", (1, 1))
@@ -63,5 +64,6 @@ def _padded(node: LayerNode, shape: tuple[int, ...]) -> tuple[int, ...]:
             f"{node.label}: its window of {kernel} is more than twice its input of shape {shape}; use the global "
             "pooling of the same kind."
         )
-    along = tuple(n + e - 1 for n, e in zip(shape, extent, strict=False))
+    around = [e - 1 for e in extent] if padding == "same" else [sum(pair) for pair in padding]
+    along = tuple(n + more for n, more in zip(shape, around, strict=False))
     return (*along, *shape[2:])

@@ -32,9 +32,7 @@ def test_a_window_far_beyond_its_input_is_refused(kind):
 def test_padding_in_numbers_is_looked_at_too(op_type, size, pads):
     sketch = Sketch((1, 8_001, 8_001))
     sketch.node(op_type, "x", kernel_shape=[size, size], strides=[size, size], pads=[pads] * 4)
-    with pytest.raises(
-        ModelError, match=rf"\({op_type}\): (its window of .* twice|with shape .* numbers for)"
-    ):
+    with pytest.raises(ModelError, match=rf"\({op_type}\): (its window of .* twice|with shape .* numbers for)"):
         convertible(read_layers(sketch.model()))
 
 

@@ -7,7 +7,9 @@ Reshaping, transposing, padding and concatenating move elements about and are al
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,10 +142,14 @@ class Value:
         return bool(np.any(np.sum([view.index >= 0 for view in self.views], axis=0) > 1))
 
 
+def positions(shape: tuple[int, ...]) -> IntArray:
+    """Return the flat position of each element of a tensor."""
+    return np.arange(prod(shape), dtype=np.int32).reshape(shape)
+
+
 def whole_population(name: str | None, shape: tuple[int, ...]) -> View:
     """Return the view of a population as it is."""
-    size = int(np.prod(shape))
-    return View(name, size, np.arange(size, dtype=np.int32).reshape(shape))
+    return View(name, prod(shape), positions(shape))
 
 
 def source_index(index: IntArray, source_size: int) -> IntArray | None:
@@ -171,6 +177,15 @@ def merge_views(terms: tuple[Term, ...]) -> tuple[Term, ...]:
         else:
             merged[twin] = replace(view, gain=gain_of(view) + gain_of(merged[twin]))
     return (*merged, *(term for term in terms if isinstance(term, LinearTerm)))
+
+
+def total(values: Iterable[Value]) -> tuple[tuple[Term, ...], FloatArray | None]:
+    """Return the terms and the bias of a sum of values of one shape."""
+    terms: tuple[Term, ...] = ()
+    bias = None
+    for value in values:
+        terms, bias = (*terms, *value.terms), combine(bias, value.bias)
+    return merge_views(terms), bias
 
 
 def _same_neurons(view: View, other: View) -> bool:
@@ -235,7 +250,7 @@ def as_image(value: Value, label: str) -> Value:
     if len(value.shape) != 2:
         return value
     rows, channels = value.shape
-    return reindex(value, np.arange(rows * channels, dtype=np.int32).reshape(rows, 1, channels), label)
+    return reindex(value, positions((rows, 1, channels)), label)
 
 
 def _reindex_view(view: View, index: IntArray, real: NDArray[np.bool_]) -> View:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.affine import (
     LinearTerm,
     NoOneMapError,
@@ -20,9 +20,10 @@ from brian_snn.conversion.affine import (
     as_image,
     combine,
     dilated,
-    merge_views,
+    positions,
     reindex,
     scale_shift,
+    total,
     whole_population,
 )
 from brian_snn.conversion.composing import compose_dense, compose_window
@@ -208,10 +209,7 @@ def _fold_add(folding: Folding, position: int) -> Value:
 
 def _sum(node: LayerNode, values: list[Value], name: str | None) -> Value:
     """Return the sum of values of the same shape."""
-    terms = merge_views(tuple(term for value in values for term in value.terms))
-    bias = None
-    for value in values:
-        bias = combine(bias, value.bias)
+    terms, bias = total(values)
     linear = next((value.linear_layer for value in values if not value.is_view), "")
     scaling = next((value.scaling_layer for value in values if value.scaling_layer), "")
     return Value(node.output_shape, terms, bias, name, linear_layer=linear, scaling_layer=scaling)
@@ -220,12 +218,8 @@ def _sum(node: LayerNode, values: list[Value], name: str | None) -> Value:
 # --- moving elements ------------------------------------------------------------------------------------------------
 
 
-def _positions(shape: tuple[int, ...]) -> IntArray:
-    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
-
-
 def _reshaped(value: Value, shape: tuple[int, ...], label: str) -> Value:
-    return reindex(value, _positions(value.shape).reshape(shape), label)
+    return reindex(value, positions(value.shape).reshape(shape), label)
 
 
 def _fold_reshape(folding: Folding, position: int) -> Value:
@@ -235,36 +229,36 @@ def _fold_reshape(folding: Folding, position: int) -> Value:
 
 def _fold_permute(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
-    return reindex(value, _positions(value.shape).transpose(node.parameters["axes"]), node.label)
+    return reindex(value, positions(value.shape).transpose(node.parameters["axes"]), node.label)
 
 
 def _fold_flip(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
-    return reindex(value, np.flip(_positions(value.shape), node.parameters["axes"]), node.label)
+    return reindex(value, np.flip(positions(value.shape), node.parameters["axes"]), node.label)
 
 
 def _fold_pad(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     margins = node.parameters["margins"]
-    return reindex(value, np.pad(_positions(value.shape), margins, constant_values=-1), node.label)
+    return reindex(value, np.pad(positions(value.shape), margins, constant_values=-1), node.label)
 
 
 def _fold_crop(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     margins = zip(value.shape, node.parameters["margins"], strict=True)
     kept = tuple(slice(before, length - after) for length, (before, after) in margins)
-    return reindex(value, _positions(value.shape)[kept], node.label)
+    return reindex(value, positions(value.shape)[kept], node.label)
 
 
 def _fold_dilate(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
-    return reindex(value, dilated(_positions(value.shape), node.parameters["factors"]), node.label)
+    return reindex(value, dilated(positions(value.shape), node.parameters["factors"]), node.label)
 
 
 def _fold_take(folding: Folding, position: int) -> Value:
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     order, axis = node.parameters["order"], node.parameters["axis"]
-    return reindex(value, np.take(_positions(value.shape), order, axis), node.label)
+    return reindex(value, np.take(positions(value.shape), order, axis), node.label)
 
 
 def _fold_concatenate(folding: Folding, position: int) -> Value:
@@ -275,7 +269,7 @@ def _fold_concatenate(folding: Folding, position: int) -> Value:
         margins = [(0, 0)] * len(value.shape)
         stop = start + value.shape[axis]
         margins[axis] = (start, node.output_shape[axis] - stop)
-        embedded.append(reindex(value, np.pad(_positions(value.shape), margins, constant_values=-1), node.label))
+        embedded.append(reindex(value, np.pad(positions(value.shape), margins, constant_values=-1), node.label))
         start = stop
     return _sum(node, embedded, node.name if any(value.name is not None for value in values) else None)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.arrays import FloatArray
 from brian_snn.conversion.affine import (
     LinearTerm,
     Term,
@@ -20,6 +20,7 @@ from brian_snn.conversion.affine import (
     as_image,
     channel_bias,
     channel_gain,
+    positions,
     reindex,
     scale_shift,
 )
@@ -54,7 +55,7 @@ def fold_max_pool(folding: Folding, position: int) -> Value:
     if of_image or value.overlaps or gain is None or bias is None or np.any(gain < 0):
         # The order of spike counts is not that of the values.
         largest = largest_of_windows(folding, position, value, geometry)
-        return reindex(largest, _positions(largest.shape).reshape(node.output_shape), node.label)
+        return reindex(largest, positions(largest.shape).reshape(node.output_shape), node.label)
     views = tuple(replace(view, gain=None) for view in value.views)
     terms = [project_window(view, geometry, None, node.label) for view in views]
     pooled = carried_through(folding, position, value, "max_pool", terms, (gain, bias))
@@ -178,10 +179,6 @@ def _subsampled(value: Value, node: LayerNode) -> Value:
     """Fold a maximum over windows of one element with linear maps in it: it leaves elements out and no more."""
     geometry = window_geometry(node, "average_pool", value.shape, value.shape[2])
     return _mean_of_linear(value, geometry, np.ones(geometry.output_shape), node)
-
-
-def _positions(shape: tuple[int, ...]) -> IntArray:
-    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
 
 
 def _summed(folding: Folding, position: int, value: Value) -> Value:

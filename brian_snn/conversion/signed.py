@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.conversion.affine import Value, combine, merge_views, reindex, scale_shift
+from brian_snn.conversion.affine import Value, positions, reindex, scale_shift, total
 from brian_snn.conversion.drafting import Draft, Folding, population_terms, rectify
 from brian_snn.errors import ModelError
 from brian_snn.network.records import Geometry
@@ -90,8 +90,7 @@ def _representatives(starts: NDArray[np.integer], size: int, length: int) -> NDA
 
 def _elements(folding: Folding, position: int, value: Value, places: NDArray[np.integer], axis: int) -> Value:
     """Return the elements at some places of an axis, zero where the place is -1."""
-    index = np.arange(int(np.prod(value.shape)), dtype=np.int32).reshape(value.shape)
-    taken = np.take(index, np.maximum(places, 0), axis)
+    taken = np.take(positions(value.shape), np.maximum(places, 0), axis)
     shape = [1] * len(value.shape)
     shape[axis] = -1
     taken = np.where(np.reshape(places, shape) >= 0, taken, np.int32(-1))
@@ -120,5 +119,5 @@ def _added(folding: Folding, position: int, value: Value, name: str) -> Value:
 
 def _sum(value: Value, other: Value) -> Value:
     """Return the sum of two values of one shape."""
-    terms = merge_views((*value.terms, *other.terms))
-    return replace(value, terms=terms, bias=combine(value.bias, other.bias), reference=())
+    terms, bias = total((value, other))
+    return replace(value, terms=terms, bias=bias, reference=())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.conversion.affine import LinearTerm, Value, View, as_image, dilated
+from brian_snn.conversion.affine import LinearTerm, Value, View, as_image, dilated, positions
 from brian_snn.conversion.drafting import Folding
 from brian_snn.conversion.pooling import averaged, can_be_rectified_first, rectified_first
 from brian_snn.conversion.projecting import project_window
@@ -72,7 +72,7 @@ def _axis(n: int, factor: int, nearest: bool) -> _Axis:
 
 def _parts(shape: tuple[int, ...], axes: list[_Axis]) -> list[IntArray]:
     """Return where the elements of an image lie in it as it goes on beyond its borders: each once in every part."""
-    index = np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
+    index = positions(shape)
     places = [[(slice(None), slice(None))] for _ in axes]
     for axis, found in zip(axes, places, strict=True):
         if axis.beyond:

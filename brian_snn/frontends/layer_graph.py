@@ -6,14 +6,14 @@ A layer with a fused activation is two nodes. Shapes and axes leave out the batc
 =============== ====================================================================================================
 input
 dense           kernel, bias
-conv2d          kernel, bias, strides, padding ("same" or "valid"), dilation, groups
+conv2d          kernel, bias, strides, padding ("same", "valid", or places before and behind rows and columns, which
+                count nothing), dilation, groups
 depthwise       kernel, bias, strides, padding, dilation
 affine          gain, shift: arrays that broadcast to the input's shape
 relu            ceiling (None if there is none)
 leaky           slope below zero: a number, or an array that broadcasts to the input's shape
 softmax         and log_softmax, sigmoid, tanh: at the end of a model
-max_pool        pool_size (None for all rows and columns), strides, padding (or its places before and behind rows and
-                columns, which count nothing)
+max_pool        pool_size (None for all rows and columns), strides, padding
 average_pool    the same
 reshape         the new shape is `LayerNode.output_shape`
 permute         axes

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.frontends.activations import population_activations
 from brian_snn.frontends.keras.activations import has_output_activation
 from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.open_shapes import of_shape
 from brian_snn.frontends.keras.walk import Step, ending_in, walk
+from brian_snn.frontends.reference import population_activations
 from brian_snn.network.network import Network
 from brian_snn.network.records import LayerPath
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from brian_snn.frontends.onnx.call import Call
 from brian_snn.frontends.onnx.tensors import BATCH, Shape, Tensor, channels_last_order
@@ -60,11 +59,10 @@ def _check_pads(call: Call, window: Window) -> None:
 
 def _pooled(call: Call, operation: str, source: Tensor, window: Window, pads: bool = True) -> Tensor:
     """Return a pooling; places in its padding count nothing."""
-    padding: Any = (*window.pads, (0, 0))[:2] if pads else "valid"
     parameters = {
         "pool_size": window.in_two_axes(window.size),
         "strides": window.in_two_axes(window.strides),
-        "padding": padding,
+        "padding": window.padding if pads else "valid",
     }
     shape = (*source.shape[:2], *window.n_windows)
     return call.apply(operation, parameters, source, shape, source.order)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import ModelError
-from brian_snn.frontends.activations import population_activations
 from brian_snn.frontends.onnx.evaluator import evaluator
 from brian_snn.frontends.onnx.graph import leading_to
 from brian_snn.frontends.onnx.library import first_line, import_onnx
 from brian_snn.frontends.onnx.precision import in_float64
 from brian_snn.frontends.onnx.reader import Reading, read
 from brian_snn.frontends.onnx.tensors import in_node_order
+from brian_snn.frontends.reference import population_activations
 from brian_snn.network.network import Network
 from brian_snn.network.records import LayerPath
 

@@ -18,7 +18,7 @@ _MOST_KERNEL = 2**26
 
 
 def _read_conv(call: Call) -> list[Tensor]:
-    """Return a convolution along one axis or two, after a padding where it has one of its own."""
+    """Return a convolution along one axis or two."""
     source, weights = call.tensor(), call.weights(1, "kernel")
     n_axes = source.rank - 2
     if n_axes not in (1, 2) or weights.ndim != source.rank or not weights.size:
@@ -33,10 +33,10 @@ def _read_conv(call: Call) -> list[Tensor]:
     if bias is not None and bias.shape != (n_out,):
         raise call.error(f"its bias has the shape {bias.shape}; {n_out} numbers were expected.")
     window = window_of(call, source.shape[2:], weights.shape[2:])
-    source, padding = window.padded(call, call.channels_last(source))
+    source = call.channels_last(source)
     # Along a single axis every row has one column.
     kernel = weights.reshape(n_out, n_in, *weights.shape[2:], *[1] * (2 - n_axes))
-    parameters: dict[str, Any] = {"padding": padding, "bias": bias}
+    parameters: dict[str, Any] = {"padding": window.padding, "bias": bias}
     if groups > 1 and n_in == 1:
         operation = "depthwise"
         kernel = kernel.reshape(groups, n_out // groups, *kernel.shape[2:]).transpose(2, 3, 0, 1)

@@ -1,15 +1,11 @@
-"""Windows that slide over one axis or two: where they stand, and what is around the input.
-
-Neutral layers pad as Keras does: not at all, or as much as 'same' takes. ONNX says how much is before and behind each
-axis; where that is neither, a node of its own pads.
-"""
+"""Windows that slide over one axis or two: where they stand, and what is around the input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from brian_snn.frontends.onnx.call import Call
-from brian_snn.frontends.onnx.tensors import Shape, Tensor
+from brian_snn.frontends.onnx.tensors import Shape
 from brian_snn.network.maps import same_padding
 
 Pads = tuple[tuple[int, int], ...]
@@ -47,28 +43,15 @@ class Window:
         return any(before or behind for before, behind in self.pads)
 
     @property
-    def is_same(self) -> bool:
-        """Whether it pads as 'same' does."""
-        axes = zip(self.lengths, self.size, self.strides, self.dilation, strict=True)
-        same = tuple(same_padding(*axis) for axis in axes)
-        counts = tuple(-(-length // stride) for length, stride in zip(self.lengths, self.strides, strict=True))
-        return (same, counts) == (self.pads, self.n_windows)
+    def padding(self) -> Pads:
+        """Places before and behind rows and columns, as neutral layers have them."""
+        return (*self.pads, (0, 0))[:2]
 
     @staticmethod
     def in_two_axes(values: Shape) -> tuple[int, int]:
         """Return values for rows and columns; along a single axis there is one column."""
         rows, columns = (*values, 1)[:2]
         return rows, columns
-
-    def padded(self, call: Call, source: Tensor) -> tuple[Tensor, str]:
-        """Return the input, with zeros around it where that takes a node, and how the layer itself pads."""
-        if not self.has_padding:
-            return source, "valid"
-        if self.is_same:
-            return source, "same"
-        lengths = (length + sum(pads) for length, pads in zip(self.lengths, self.pads, strict=True))
-        shape = (*source.shape[:2], *lengths)
-        return call.apply("pad", {"margins": (*self.pads, (0, 0))}, source, shape, source.order), "valid"
 
 
 def window_of(call: Call, lengths: Shape, size: Shape) -> Window:

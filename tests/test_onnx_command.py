@@ -1,14 +1,10 @@
-"""ONNX files of strangers: what is damaged, lies about its size or names other files is refused in one line."""
-
-import os
+"""ONNX files of strangers at the command line: one line and nothing left behind. The readers: test_onnx_files.py."""
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from brian_snn.errors import ModelError
-from brian_snn.frontends.onnx.files import load_model
 from brian_snn.frontends.onnx.reader import read_layers
 from brian_snn.frontends.table import convertible
 from tests.command_line import fails_cleanly
@@ -143,49 +139,3 @@ def test_what_no_model_has_is_refused_in_one_line(name, tmp_path, capsys):
 
 def test_the_good_model_converts():
     assert len(convertible(read_layers(good())).nodes) > 3
-
-
-@pytest.mark.parametrize("content", [b"", b"not a model", bytes(range(256)) * 4, b"\x0a\xff\xff\xff\xff\x0f"])
-def test_what_is_no_model_is_refused(content, tmp_path):
-    (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(ModelError, match=r"^model .*model\.onnx: "):
-        read_layers(load_model(tmp_path / "model.onnx"))
-
-
-def test_every_cut_of_a_file_is_read_or_refused(tmp_path):
-    whole = good().SerializeToString()
-    for length in range(0, len(whole), 7):
-        (tmp_path / "model.onnx").write_bytes(whole[:length])
-        try:
-            convertible(read_layers(load_model(tmp_path / "model.onnx")))
-        except ModelError as error:
-            assert "\n" not in str(error)
-
-
-def test_weights_beside_the_file_are_read_unless_they_are_a_link(tmp_path):
-    model = good()
-    raw = model.graph.initializer[0].raw_data
-    external("model.onnx.data")(model)
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    (tmp_path / "model.onnx.data").write_bytes(raw)
-    loaded = load_model(tmp_path / "model.onnx")
-    assert np.array_equal(
-        numpy_helper.to_array(loaded.graph.initializer[0]), numpy_helper.to_array(good().graph.initializer[0])
-    )
-    os.rename(tmp_path / "model.onnx.data", tmp_path / "secret")
-    (tmp_path / "model.onnx.data").symlink_to(tmp_path / "secret")
-    with pytest.raises(ModelError, match="link"):
-        load_model(tmp_path / "model.onnx")
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_only_plain_files_are_opened(kind, tmp_path):
-    path = tmp_path / "model.onnx"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    else:
-        path.mkdir()
-    with pytest.raises(ModelError, match="a device, a pipe|a folder"):
-        load_model(path)

@@ -184,3 +184,17 @@ def test_of_several_outputs_one_is_chosen():
     model = two_heads()
     with pytest.raises(ModelError, match=r"it has 3 outputs \('classes', 'number', 'hidden'\); choose one"):
         convert(model, images_for(model, 2))
+
+
+@pytest.mark.parametrize(("until", "activation"), [("leaky", k.LeakyReLU), ("linear", None)])
+def test_what_two_populations_stand_for_is_read_out(until, activation):
+    """A leaky ReLU, and what is cropped before its ReLU, which no one map does."""
+    between = [] if activation is None else [activation(0.25, name="leaky")]
+    model = sequential(k.Conv2D(4, 3, name="linear"), *between, k.Cropping2D(1), k.ReLU(), k.Conv2D(3, 1))
+    images = images_for(model, 4)
+    network = convert(model, images, until=until)
+    assert network.output.kind == "readout"
+    assert {population.name for population in network.populations} >= {"linear", "linear_below"}
+    found = forward(network, images)[network.output.name] * network.output.scale
+    expected = keras.Model(model.inputs, model.get_layer(until).output).predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())

@@ -141,6 +141,9 @@ def finish(folding: Folding) -> Network:
 def _drafts_of(folding: Folding, position: int) -> list[Draft]:
     """Return the neurons that a node belongs to: those it is made of, else those with its ReLU."""
     value, node = folding.values[position], folding.graph.nodes[position]
+    if value.overlaps and not value.is_nonnegative:
+        # No neuron alone is what the layer yields, as of a leaky ReLU: a readout takes the difference.
+        return [_output_draft(folding, value, node)]
     if value.is_view:
         found = [folding.drafts[name] for name in folding.drafts if name in {view.source for view in value.views}]
     else:

@@ -232,8 +232,8 @@ def _draw(demo: DemoRun, folder: Path) -> None:
     save_figure(figure, folder / "accuracy_over_time.png")
     title = f"Spikes while a {labels[0]} is shown, {RESET_LABELS[demo.raster.settings.reset]}"
     save_figure(raster_figure(demo.raster, title=title), folder / "spike_raster.png")
-    predictions = {"K": trained} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
+    predictions = {"T": trained} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
     title = (
-        f"{len(labels)} digits; red: misread by K the trained network (framed), S reset by subtraction, Z reset to zero"
+        f"{len(labels)} digits; red: misread by T the trained network (framed), S reset by subtraction, Z reset to zero"
     )
     save_figure(plot_images(demo.digits.images, labels, predictions, title=title), folder / "digits.png")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from brian_snn.analysis.verify import verify
     from brian_snn.conversion.convert import convert
     from brian_snn.errors import BrianSnnError
+    from brian_snn.events import Events
     from brian_snn.network.file import load_network
     from brian_snn.network.network import Network
     from brian_snn.network.records import Geometry, Population, Projection
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BrianSnnError",
     "Conversion",
+    "Events",
     "Execution",
     "Geometry",
     "Membrane",
@@ -52,6 +54,7 @@ _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "network.records",
     "Conversion": "settings",
+    "Events": "events",
     "Execution": "settings",
     "Membrane": "neurons.membrane",
     "Network": "network.network",

@@ -12,10 +12,11 @@ Rescaling layer, and are kept. ``divide_by`` overrides the rule in both directio
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,8 +24,12 @@ from numpy.typing import ArrayLike, NDArray
 from brian_snn.answers import Answer, class_numbers
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError, SettingError
-from brian_snn.image_files import Array, Role, is_idx, read_arrays
+from brian_snn.events import Events, has_steps
+from brian_snn.image_files import Array, Role, is_idx, read_arrays, read_events
 from brian_snn.pixel_range import Range, finite_range
+
+#: From labels, the number of images and their source to class numbers, or None where labels make no sense.
+Fit = Callable[[Array, int, str], NDArray[np.int64] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,8 @@ class Dataset:
     Parameters
     ----------
     images : (n_images, *shape) float array
-        Finite numbers, in the units that the model takes.
+        Finite numbers, in the units that the model takes. Events, which are read like an array of frames, are kept as
+        they are.
     labels : (n_images,) int array, or None
         Class of each image, 0 is the first; (n_images, ...) for a network that gives several answers to an image.
     source : str
@@ -52,6 +58,7 @@ def load_images(
     role: Role = "images",
     divide_by: float | None = None,
     answer: Answer | None = None,
+    frames: bool = False,
 ) -> Dataset:
     """Read images, and labels if there are any, from a file or a folder.
 
@@ -74,6 +81,9 @@ def load_images(
     answer : Answer, optional
         What the network that will be shown the images says of each: labels must be of its shape and name its classes,
         and are left out where it says numbers. By default any class numbers, one for each image, are taken.
+    frames : bool
+        Whether images may have an axis of steps behind the first, or be the events of an ``.npz`` with the arrays
+        ``events``, ``shape`` and perhaps ``values``: what `brian_snn.Events` takes.
 
     Returns
     -------
@@ -91,20 +101,37 @@ def load_images(
         raise DataError(f"role is {role!r}; it must be one of {', '.join(get_args(Role))}.")
     if divide_by is not None and not (math.isfinite(divide_by) and divide_by > 0):
         raise DataError(f"divide_by is {divide_by!r}; it must be a positive finite number.")
+    fit = class_numbers if answer is None else answer.labels
+    if frames and (found := read_events(path)) is not None:
+        return _events(path, found, input_shape, fit)
     pixels, labels, source = read_arrays(path, role)
     if divide_by is None:
         divide_by = 255.0 if is_idx(path) and pixels.dtype == np.uint8 else 1.0
     what = f"images of {source}"
-    if input_shape is not None:
+    if input_shape is not None and frames and has_steps(pixels, input_shape):
+        input_shape = (pixels.shape[1], *input_shape)
+    elif input_shape is not None:
         pixels = _fit_single_axis(pixels, input_shape)
     with np.errstate(over="ignore"):
         images = check_images(pixels, input_shape, what) / divide_by
     if not np.isfinite(images).all():
         raise DataError(f"{what} overflow when divided by {divide_by!r}; check divide_by.")
     if labels is not None:
-        fit = class_numbers if answer is None else answer.labels
         labels = fit(labels, len(images), source)
     return Dataset(images, labels, source)
+
+
+def _events(path: Path, found: dict[str, Array], input_shape: tuple[int, ...] | None, fit: Fit) -> Dataset:
+    """Return the events of a file."""
+    source = f"{path}[events]"
+    try:
+        events = Events(found["events"], tuple(found["shape"].tolist()), found.get("values"))
+    except (DataError, TypeError) as error:
+        raise DataError(f"{path}: {error}") from error
+    if input_shape is not None and events.shape[2:] != tuple(input_shape):
+        raise DataError(f"{source} are of inputs of shape {events.shape[2:]}; the model's input is {input_shape}.")
+    labels = fit(found["labels"], len(events), source) if "labels" in found else None
+    return Dataset(cast(FloatArray, events), labels, source)
 
 
 def load_demo() -> tuple[Path, Dataset, Dataset]:
@@ -159,8 +186,12 @@ def check_image_array(
 ) -> tuple[Array, Range]:
     """Check images as `check_images` does and return them as they are, and the range of their pixels.
 
-    A memory map is read piece by piece, once.
+    A memory map is read piece by piece, once, and so are `brian_snn.Events`.
     """
+    if isinstance(images, Events):
+        frames = cast(Array, images)
+        _check_shape(frames.shape, input_shape, what)
+        return frames, finite_range(frames, what)
     try:
         array = np.asanyarray(images)
     except ValueError as error:

@@ -86,6 +86,31 @@ def _read_numpy(path: Path, role: Role) -> tuple[Array, Array | None, str]:
     return _read_member(path, key), labels, f"{path}[{key}]"
 
 
+def read_events(path: Path) -> dict[str, Array] | None:
+    """Return the arrays ``events``, ``shape`` and, where they are there, ``values`` and labels of an ``.npz``.
+
+    None if the file is no ``.npz`` with an array ``events``.
+
+    Raises
+    ------
+    DataError
+        If it has no ``shape``, is damaged, or becomes too large in memory.
+    """
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    check_plain_file(path, str(path), DataError)
+    keys = _member_keys(path)
+    if keys is None or "events" not in keys:
+        return None
+    if "shape" not in keys:
+        raise DataError(
+            f"{path}: has events and no shape; an array (number of images, steps, *shape of the input) was expected."
+        )
+    label_key = _first_key(keys, _LABEL_KEYS)
+    wanted = {"events": "events", "shape": "shape", "values": "values", "labels": label_key}
+    return {name: _read_member(path, key) for name, key in wanted.items() if key in keys}
+
+
 def _first_key(keys: list[str], candidates: tuple[str, ...]) -> str | None:
     """Return the first candidate that is among the keys."""
     return next((candidate for candidate in candidates if candidate in keys), None)

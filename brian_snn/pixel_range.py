@@ -6,6 +6,7 @@ error of the arithmetic, so that nobody would be told.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from brian_snn.errors import DataError
 #: Smallest and largest pixel.
 Range = tuple[float, float]
 
-#: Images that are looked at at a time.
-_PIECE = 256
+#: Images that are looked at at a time, as many as have about so many pixels together.
+_PIECE, _PIECE_PIXELS = 256, 2**22
 
 #: Images that differ by less than this part of the calibration range are thought to be in another unit.
 _LEAST_PART = 0.01
@@ -32,11 +33,12 @@ def finite_range(images: NDArray[Any], what: str) -> Range:
         If there are NaN or infinite pixels; says how many and where.
     """
     n_bad: list[NDArray[np.intp]] = []
+    length = max(1, min(_PIECE, _PIECE_PIXELS // max(1, prod(images.shape[1:]))))
     lowest, highest = np.inf, -np.inf
-    for start in range(0, len(images), _PIECE):
+    for start in range(0, len(images), length):
         with np.errstate(over="ignore"):
             # As they will be computed with: a wider type holds numbers that float64 does not.
-            piece = np.asarray(images[start : start + _PIECE], np.float64)
+            piece = np.asarray(images[start : start + length], np.float64)
         n_bad.append(np.count_nonzero(~np.isfinite(piece.reshape(len(piece), -1)), axis=1))
         lowest, highest = min(lowest, float(piece.min())), max(highest, float(piece.max()))
     bad = np.concatenate(n_bad)

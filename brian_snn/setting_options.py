@@ -15,13 +15,16 @@ _Record = TypeVar("_Record")
 _TYPES = {"whole": int, "steps": int, "real": float, "time": float}
 
 
-def add_settings(parser: ArgumentParser, only: Sequence[str] | None = None) -> None:
-    """Add an option for every field of `Settings`, or for those named."""
-    add_knobs(parser.add_argument_group("settings of the simulation"), Settings, only)
+def add_settings(parser: ArgumentParser, only: Sequence[str] | None = None, **defaults: Any) -> None:
+    """Add an option for every field of `Settings`, or for those named; `defaults` as for `add_knobs`."""
+    add_knobs(parser.add_argument_group("settings of the simulation"), Settings, only, **defaults)
 
 
 def add_knobs(parser: Any, record: type[Any], only: Sequence[str] | None = None, **defaults: Any) -> None:
-    """Add an option for every knob of a record, or for those named; `defaults` take the place of the record's own."""
+    """Add an option for every knob of a record, or for those named; `defaults` take the place of the record's own.
+
+    One that is None leaves it to the data, and the record's own is what holds where they do not say.
+    """
     for knob in fields(record):
         kind = knob.metadata.get("kind", "other")
         if kind == "other" or (only is not None and knob.name not in only):
@@ -34,9 +37,14 @@ def add_knobs(parser: Any, record: type[Any], only: Sequence[str] | None = None,
             type=_TYPES.get(kind, str),
             default=defaults.get(knob.name, plain_default(knob)),
             metavar=knob.metadata["unit"],
-            help=help_text(knob),
+            help=help_text(knob) + _left_to_the_data(knob) * (defaults.get(knob.name, 0) is None),
             **several,
         )
+
+
+def _left_to_the_data(knob: Field[Any]) -> str:
+    """Return what the help says of a default that holds where the data do not say otherwise."""
+    return f" (default: {plain_default(knob)}, or what the data say)"
 
 
 def option_name(knob: Field[Any]) -> str:
@@ -45,8 +53,9 @@ def option_name(knob: Field[Any]) -> str:
 
 
 def record_from(record: type[_Record], arguments: Namespace) -> _Record:
-    """Return the checked record that the options give; fields without an option keep their default."""
-    made: _Record = from_plain(record, vars(arguments))
+    """Return the checked record that the options give; fields without an option, or with None, keep their default."""
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    made: _Record = from_plain(record, given)
     return made
 
 

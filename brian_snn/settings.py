@@ -24,7 +24,7 @@ Readout = Literal["potential", "spikes", "softmax"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
-InputCoding = Literal["current", "poisson"]
+InputCoding = Literal["current", "poisson", "frames"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
 Normalisation = Literal["layer", "channel"]
@@ -167,8 +167,9 @@ class Settings:
     input_coding: InputCoding = knobs.choice(
         "current",
         InputCoding,
-        "whether the image is a constant current, or a random spike train per pixel (0 to 1). With ``poisson`` a pixel "
-        "is a neuron that spikes in every step with that probability; they are population ``input_spikes``.",
+        "whether the image is a constant current, a random spike train per pixel (0 to 1), or a frame a step. With "
+        "``poisson`` a pixel is a neuron that spikes in every step with that probability; they are population "
+        "``input_spikes``. Images with an axis of steps are ``frames`` of themselves.",
     )
     output_rate: float = knobs.real(
         0.5,

@@ -18,7 +18,7 @@ def test_every_setting_is_an_option_with_its_default(capsys, field):
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    explanation = re.escape(f"{help_text(field)} (default: {plain_default(field)})")
+    explanation = re.escape(f"{help_text(field)} (default: {plain_default(field)}")
     assert re.search(f"{option_name(field)} [^ ]+ {explanation}", text)
 
 

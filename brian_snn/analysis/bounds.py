@@ -57,7 +57,8 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
     """
     if activations is None:
         activations = {
-            name: values * result.network[name].scale for name, values in forward(result.network, result.images).items()
+            name: values * result.network[name].scale
+            for name, values in forward(result.network, result.still_images[:]).items()
         }
     measured = Measured(result, activations)
     tallies: dict[str, _Tally] = {}

@@ -239,7 +239,7 @@ class _Replay:
 
 def _shown(part: Result, numbers: NDArray[np.intp]) -> Shown:
     """Return some images of a part."""
-    return Shown(np.asarray(part.images)[numbers], tuple(part.first_image + int(number) for number in numbers))
+    return Shown(np.asarray(part.images[numbers]), tuple(part.first_image + int(number) for number in numbers))
 
 
 def _off(part: Result, numbers: NDArray[np.intp], population: Population, run: Run, threshold: float) -> FloatArray:

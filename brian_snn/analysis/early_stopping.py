@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from brian_snn.analysis.bounds import rate_bounds
 from brian_snn.analysis.envelopes import require_covered
 from brian_snn.arrays import FloatArray
-from brian_snn.errors import DataError
+from brian_snn.errors import DataError, SettingError
 from brian_snn.network.output import answer_of
 from brian_snn.network.parameters import input_currents, scaled_parameters
 from brian_snn.network.records import INPUT
@@ -151,6 +151,8 @@ class _PotentialLead:
         self._weights = {source: self._rivals(weights) for source, weights in _dense_weights(result).items()}
         self._current = self._parameters.network[output.name].bias.reshape(1, -1)
         if any(p.source == INPUT for p in network.into(output.name)):
+            if result.settings.input_coding == "frames":
+                raise SettingError("the output sees images that change over time; no step makes an answer certain.")
             currents = input_currents(self._parameters, result.images)
             self._current = currents[output.name].reshape(len(result.images), -1)
         self._limits = _count_limits(result, tuple(self._weights)) if use_bounds else None

@@ -46,6 +46,11 @@ class Inputs:
         """The populations whose spikes arrive here; none where the input is a constant current."""
         return tuple(dict.fromkeys(p.sender for p, _ in self._maps if p.source != INPUT))
 
+    @property
+    def sees_image(self) -> bool:
+        """Whether a map of the image is among them."""
+        return any(p.source == INPUT for p, _ in self._maps)
+
     def current(self, images: NDArray[np.generic]) -> FloatArray:
         """Return z, the charge that arrives in every step, (n_images, size): image and bias, rounded to the grid."""
         pixels = np.asarray(images, np.float64)

@@ -86,8 +86,11 @@ class Measured:
         return values.reshape(len(values), -1)
 
     def current(self, name: str, batch: slice) -> FloatArray:
-        """Return c, the charge per step of image and bias, (n_images or 1, size)."""
+        """Return c, the charge per step of image and bias, (n_images or 1, size); of frames its mean."""
         if any(p.source == INPUT for p in self.result.network.into(name)):
-            currents = input_currents(self.parameters, self.result.images[batch])
-            return currents[name].reshape(-1, self.result.network[name].size)
+            images = np.asarray(self.result.images[batch])
+            if self.result.settings.input_coding == "frames":
+                images = images[:, self.result.window_start(name) :]
+            currents = input_currents(self.parameters, images.reshape(-1, *self.result.network.input_shape))[name]
+            return currents.reshape(len(images), -1, self.result.network[name].size).mean(axis=1)
         return self.parameters.network[name].bias.reshape(1, -1)

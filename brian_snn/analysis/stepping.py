@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,30 @@ class Stepper:
         self._parameters, self._settings, self._population, self.inputs = parameters, settings, population, inputs
         #: Its record, with the step that is taken here.
         self.neuron = neuron_of(parameters.network, population, settings)
+        #: Whether it sees an image that changes from step to step.
+        self.sees_frames = settings.input_coding == "frames" and inputs.sees_image
+        #: Numbers of float64 that the largest of its maps has to do with, for each image.
+        self.numbers_an_image = inputs.largest_size
+        if self.sees_frames:
+            self.numbers_an_image = max(inputs.largest_size, settings.steps * prod(parameters.network.input_shape))
+
+    @property
+    def changes(self) -> str:
+        """Why its input is no constant current; empty if it is one."""
+        if self.inputs.sources:
+            return "its input comes from spikes and changes over time"
+        return "the image changes over time" if self.sees_frames else ""
+
+    def current(self, images: NDArray[np.generic]) -> FloatArray:
+        """Return the part of its input that is the same in every step, (n_images, size)."""
+        return np.zeros((len(images), self._population.size)) if self.sees_frames else self.inputs.current(images)
+
+    def charge_of_images(self, images: NDArray[np.generic], first_step: int) -> FloatArray:
+        """Return what image and bias bring from a step on, counted from 0, to the end, (n_images, size)."""
+        if not self.sees_frames:
+            return self.inputs.current(images) * (self._settings.steps - first_step)
+        frames = (self.inputs.current(images[:, step]) for step in range(first_step, self._settings.steps))
+        return sum(frames, start=np.zeros((len(images), self._population.size)))
 
     def run(self, shown: Shown, sources: Mapping[str, Spikes], keep_potentials: bool = False) -> Run:
         """Step through the whole run.
@@ -101,12 +126,14 @@ class Stepper:
         keep_potentials : bool
             Whether V(t) is kept for every step.
         """
-        current = self.inputs.current(shown.images)
+        current = self.current(shown.images)
         shape = (self._settings.steps, *current.shape)
         spikes = np.zeros(shape, bool)
         potentials = np.empty(shape) if keep_potentials else None
         state = self.neuron.state(Scene(self._parameters, self._settings, self._population, current, shown.numbers))
         for step, arrives in enumerate(self._arriving(sources, current.shape)):
+            if self.sees_frames:
+                arrives = arrives + self.inputs.current(shown.images[:, step])
             state.step(step, arrives, spikes[step])
             if potentials is not None:
                 potentials[step] = state.v

@@ -65,7 +65,7 @@ def accuracy_rows(result: Result, labels: NDArray[np.integer] | None) -> list[Ro
     if labels is None or predictions is None:
         return []
     spiking, trained = (
-        accuracy(labels, answers) for answers in (predictions, trained_answers(result.network, result.images))
+        accuracy(labels, answers) for answers in (predictions, trained_answers(result.network, result.still_images))
     )
     return [
         {"": f"accuracy on {len(labels)} images (95 % interval)", "value": str(spiking)},

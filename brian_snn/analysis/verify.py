@@ -160,10 +160,10 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
         stepper.inputs,
         stepper.neuron,
     )
-    law, note = neuron.law, "its input comes from spikes and changes over time" if inputs.sources else neuron.no_law
+    law, note, start = neuron.law, stepper.changes or neuron.no_law, result.window_start(name)
     largest = dict.fromkeys(("charge", "synapses") if note else (law, "charge", "synapses"), 0.0)
     for part in result.parts():
-        for batch in batches(len(part.images), inputs.largest_size, _BATCH_NUMBERS):
+        for batch in batches(len(part.images), stepper.numbers_an_image, _BATCH_NUMBERS):
             counts, v_end, charge = (
                 field[name][batch].reshape(-1, population.size)
                 for field in (part.spike_counts, part.potentials, part.charge)
@@ -172,13 +172,15 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
             if neuron.draws is not None:
                 # Its spikes are no threshold crossings, and take nothing from the potential.
                 counts = np.zeros_like(counts)
-            current = inputs.current(part.images[batch])
+            images = part.images[batch]
             residuals = {
                 "charge": charge_balance(counts, charge, v_end, parameters.v_init, taken, parameters.threshold),
-                "synapses": charge + kept_away - (inputs.charge_of_spikes(part, batch) + current * n_steps),
+                "synapses": charge
+                + kept_away
+                - (inputs.charge_of_spikes(part, batch) + stepper.charge_of_images(images, start)),
             }
             if not note:
-                residuals[law] = _LAWS[law](counts, current, n_steps, v_end, parameters)
+                residuals[law] = _LAWS[law](counts, inputs.current(images), n_steps, v_end, parameters)
             for equation, residual in residuals.items():
                 largest[equation] = _largest(largest[equation], residual)
     rows = [_not_applicable(name, law, note)] if note else []
@@ -238,7 +240,7 @@ def _random_row(result: Result, parameters: Parameters, population: Population, 
     for part in result.parts():
         counts = np.asarray(part.spike_counts[population.name], np.float64).reshape(len(part.images), -1)
         for image in range(len(counts)):
-            current = stepper.inputs.current(part.images[image : image + 1])[0]
+            current = stepper.current(part.images[image : image + 1])[0]
             drawn = draws.spikes(result.settings, part.first_image + image, start, current)
             counted = counts[image] if len(drawn) == len(counts[image]) else counts[image].sum(keepdims=True)
             largest = _largest(largest, (counted - drawn) * parameters.threshold)
@@ -254,7 +256,7 @@ def _spikes_row(
     """Return the row of Eq. (4): with constant input of all images, else of those that were replayed."""
     n_images, residual, n_checked, how = len(result.images), outcome.residual, outcome.images, []
     neuron = stepper.neuron
-    is_constant = neuron.hears == "charge" and not stepper.inputs.sources
+    is_constant = neuron.hears == "charge" and not stepper.changes
     if is_constant:
         n_checked = n_images
         how.append(f"{neuron.law} solved for N" if neuron.solvable else "stepped")

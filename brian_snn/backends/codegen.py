@@ -50,6 +50,7 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
     output = layers[-1]
     return _template("main_loop.cpp").render(
         layers=layers,
+        frames=any(layer.sees_frames for layer in topology.layers),
         readout=[(name, output["size"], kind) for name, kind in output["outputs"] if name in output["readout"]],
         network=objects.network.name,
         dt=array(objects.clock, "dt"),
@@ -84,6 +85,7 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         "position": position,
         "size": layer.size,
         "sees_image": layer.sees_image,
+        "sees_frames": layer.sees_frames,
         "zeroed": zeroed,
         "n_spikes": name("n_spikes"),
         "v": name("v"),

@@ -68,8 +68,11 @@ class _ImageLoop:
         self._constants, self._inputs = constants, inputs
 
     def before_step(self) -> None:
-        """Put every neuron back to its start where an image begins."""
+        """Put every neuron back to its start where an image begins, and show the frame of the step."""
         image, step = divmod(int(self._clock.timestep[:].item()), self._plan.steps)
+        for position, layer, group in self._layers:
+            if layer.sees_frames:
+                group.current = self._inputs.currents[position][image, step]
         if step:
             return
         for position, layer, group in self._layers:
@@ -79,7 +82,7 @@ class _ImageLoop:
             if layer.has_membrane:
                 group.v = self._constants.v_init
                 group.clamp_steps = image * self._plan.steps + self._constants.clamp_steps[position]
-            if layer.sees_image:
+            if layer.sees_image and not layer.sees_frames:
                 group.current = self._inputs.currents[position][image]
             if "stream" in group.variables:
                 group.stream = self._inputs.noise[position][image]

@@ -18,7 +18,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("images to show"))
     add_any_range(parser)
-    add_settings(parser)
+    add_settings(parser, steps=None)
     add_workers(parser, default=1)
     add_knobs(parser, Recording, ("record_spikes", "record_potentials", "checkpoints"))
     add_knobs(parser, Execution, ("shard_size",))
@@ -38,11 +38,12 @@ def run(arguments: Namespace) -> int:
     from brian_snn.analysis.summary import accuracy_rows, activity_rows
     from brian_snn.cli.console import Stages, new_console, table
     from brian_snn.datasets import first_images, load_images
+    from brian_snn.events import has_steps
     from brian_snn.frontends.table import is_model_file
     from brian_snn.network.output import answer_of
     from brian_snn.running.executors import connect
 
-    console, settings = new_console(), settings_from(arguments)
+    console = new_console()
     folder = arguments.output
     _check_output(folder, arguments.force)
     if is_model_file(arguments.network):
@@ -51,7 +52,12 @@ def run(arguments: Namespace) -> int:
             f"{arguments.network} --data IMAGES -o network.npz`."
         )
     network = brian_snn.load_network(arguments.network)
-    data = first_images(load_images(arguments.data, network.input_shape, answer=answer_of(network)), arguments.images)
+    loaded = load_images(arguments.data, network.input_shape, answer=answer_of(network), frames=True)
+    data = first_images(loaded, arguments.images)
+    if has_steps(data.images, network.input_shape):
+        arguments.steps = data.images.shape[1] if arguments.steps is None else arguments.steps
+        arguments.input_coding = "frames"
+    settings = settings_from(arguments)
     executor = connect(arguments.scheduler) if arguments.scheduler else None
     options = {name: getattr(arguments, name) for name in ("resume", "any_range", "workers", "shard_size")}
     options |= vars(record_from(Recording, arguments))

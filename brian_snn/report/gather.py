@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
     result, description = load_result(folder), read_description(folder)
     labels = _labels(folder, result)
     sample = _sample(result, model)
-    trained = trained_answers(result.network, result.images) if answer_of(result.network).names_classes else None
+    trained = trained_answers(result.network, result.still_images) if answer_of(result.network).names_classes else None
     return Run(folder, description, result, labels, trained, verify(result, replay), sample)
 
 
@@ -125,19 +126,20 @@ def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:
 
 def _sample(result: Result, model: Path | None) -> Sample:
     """Return as many images as may be held in memory, evenly spread, with their activations."""
-    fits = max(1, _SAMPLE_NUMBERS // sum(p.size for p in result.network.populations))
+    numbers_an_image = max(sum(p.size for p in result.network.populations), prod(result.images.shape[1:]))
+    fits = max(1, _SAMPLE_NUMBERS // numbers_an_image)
     n_images = len(result.images)
     numbers = np.linspace(0, n_images - 1, min(fits, n_images)).round().astype(np.int32)
     chosen = choose_images(result, numbers.tolist())
     network = result.network
-    own = {name: values * network[name].scale for name, values in forward(network, chosen.images).items()}
+    own = {name: values * network[name].scale for name, values in forward(network, chosen.still_images[:]).items()}
     if model is None:
         origin = (
             "The activations are those of the converted network itself: its own forward pass without spikes, in "
             "float64. Give the trained model with --model to compare with it."
         )
         return Sample(chosen, numbers, own, "network without spikes", origin)
-    activations, framework = _trained_activations(model, network, chosen.images), front_end_of_file(model).name
+    activations, framework = _trained_activations(model, network, chosen.still_images[:]), front_end_of_file(model).name
     difference = _largest_difference(model, own, activations, _TOLERANCE + _GRID_STEPS * network.grid)
     origin = (
         f"The activations are those that {framework} computes with {model.name}. They differ from those of the "

@@ -15,7 +15,7 @@ from brian_snn.network.network import Network
 from brian_snn.results.arrays import ARRAYS_BY_NAME, as_fields, join_arrays
 from brian_snn.results.result import Result
 from brian_snn.results.shards import ShardFile, StoredArrays, array_names, checking, damaged
-from brian_snn.results.store import DESCRIPTION, read_description, read_inputs, shard_files
+from brian_snn.results.store import DESCRIPTION, IMAGES, read_description, read_inputs, shard_files
 from brian_snn.results.stored_arrays import Expected, HeldArrays
 from brian_snn.settings import Settings
 
@@ -35,6 +35,9 @@ def load_result(folder: str | Path) -> Result:
     description = read_description(folder)
     network, images = read_inputs(folder, description)
     settings = _settings(folder / DESCRIPTION, description)
+    expected = (settings.steps,) * (settings.input_coding == "frames") + network.input_shape
+    if images.shape[1:] != expected:
+        raise damaged(folder / IMAGES, f"its images have shape {images.shape[1:]}; {expected} was expected")
     files = shard_files(folder, description, len(images))
     n_missing = sum(not file.path.is_file() for file in files)
     if n_missing and "recording" in description:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.events import MeanFrames
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
@@ -43,7 +44,7 @@ class Result:
     settings : Settings
         How it was simulated.
     images : (n_images, *input_shape) array
-        As given.
+        As given; frames ``(n_images, steps, *input_shape)``.
     spike_counts : dict of (n_images, *shape) int array
         Spikes N of each neuron in the population's window.
     potentials : dict of (n_images, *shape) float array
@@ -165,6 +166,14 @@ class Result:
         if step <= self.window_start(source):
             return np.zeros_like(self.spike_counts[source])
         return self.spike_counts[source] if step == self.settings.steps else self.early_counts[source, step]
+
+    @property
+    def still_images(self) -> NDArray[np.generic]:
+        """What the rates stand for, ``(n_images, *input_shape)``: the images as given, or the mean over frames."""
+        if self.settings.input_coding != "frames":
+            return self.images
+        # Worked out for the images that are asked for.
+        return cast(NDArray[np.generic], MeanFrames(self.images))
 
     def rates(self, name: str) -> Quantity:
         """Return the firing rates of a population over its window, ``(n_images, *shape)`` in Hz."""

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.datasets import check_image_array
-from brian_snn.errors import OptionError, SettingError
+from brian_snn.errors import DataError, OptionError, SettingError
+from brian_snn.events import has_steps
 from brian_snn.network.network import Network
 from brian_snn.neurons.poisson import require_rates
 from brian_snn.pixel_range import require_calibrated_range
@@ -56,7 +57,9 @@ def simulate(
     network : Network
         From `brian_snn.convert` or `brian_snn.load_network`.
     images : (n_images, *network.input_shape) array
-        As the model takes them; a memory map is read piece by piece.
+        As the model takes them; a memory map is read piece by piece. With an axis of steps behind the first,
+        ``(n_images, steps, *network.input_shape)``, or as `brian_snn.Events`, the input changes: a layer that sees the
+        image integrates V_thr (W x(t) + b) in step t. Then `steps` is that of the images, and `input_coding` "frames".
     settings : Settings, optional
         How to simulate; by default as `Settings()` says.
     output : path, optional
@@ -96,7 +99,8 @@ def simulate(
     CompilerError, SimulationError, OutputError
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
-    settings, recording, execution = _records(settings, {"executor": executor, "progress": progress, **options})
+    options = _with_frames(network, images, settings, {"executor": executor, "progress": progress, **options})
+    settings, recording, execution = _records(settings, options)
     prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace, labels)
@@ -121,10 +125,39 @@ def stream(
     results : iterator of Result
         Each of the images of the next shard.
     """
-    settings, recording, execution = _records(settings, options)
+    settings, recording, execution = _records(settings, _with_frames(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings, recording, any_range)
     return _in_order(prepared, execution)
+
+
+def _with_frames(
+    network: Network, images: ArrayLike, settings: Settings | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the options with what follows from images that have an axis of steps.
+
+    Raises
+    ------
+    SettingError
+        If the settings say another number of steps, or another coding of the input.
+    """
+    shape, given = np.shape(images), vars(settings) if isinstance(settings, Settings) else {}
+    coding = options.get("input_coding", given.get("input_coding", "current"))
+    if not has_steps(images, network.input_shape):
+        if coding == "frames":
+            raise DataError(
+                f"images have shape {shape}; with input_coding='frames' (n_images, steps, "
+                f"{', '.join(map(str, network.input_shape))}) was expected."
+            )
+        return options
+    if coding == "poisson":
+        raise SettingError(
+            "input_coding is 'poisson', but the images have an axis of steps: they say what each brings."
+        )
+    steps = options.get("steps", given.get("steps", shape[1]))
+    if steps != shape[1]:
+        raise SettingError(f"steps is {steps!r}; the images have {shape[1]} steps, and all of them are shown.")
+    return {**options, "steps": shape[1], "input_coding": "frames"}
 
 
 def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
@@ -168,9 +201,11 @@ def _prepare(
 ) -> _Prepared:
     """Check the images and prepare all that they have in common."""
     start = time.perf_counter()
-    checked, found = check_image_array(images, network.input_shape, "images")
+    moves = settings.input_coding == "frames"
+    checked, found = check_image_array(images, (settings.steps,) * moves + network.input_shape, "images")
     require_rates(checked, settings)
-    if not any_range:
+    # A frame may be far from what the images were that it is a moment of.
+    if not (any_range or moves):
         require_calibrated_range(found, network.calibration_range)
     job = make_job(network, settings, recording)
     return _Prepared(job, checked, {"prepare": time.perf_counter() - start})

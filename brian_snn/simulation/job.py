@@ -7,6 +7,7 @@ after the other, side by side, or on other machines, in any order. What comes ou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,9 @@ def _image_bytes(job: Job) -> int:
         layer.size * (drawn + _FLOAT_BYTES * layer.record_potentials + _SPIKE_BYTES * layer.record_spikes)
         for layer, drawn in zip(job.layout.layers, noise, strict=True)
     )
+    if job.settings.input_coding == "frames":
+        seen = sum(layer.size for layer in job.layout.layers if layer.sees_frames)
+        a_step += _FLOAT_BYTES * (seen + prod(job.network.input_shape))
     return record_dtype(job.layout, job.plan).itemsize + job.settings.steps * a_step
 
 
@@ -134,7 +138,7 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     Parameters
     ----------
     images : (n_images, *input_shape) array
-        The images of the shard.
+        The images of the shard; frames (n_images, steps, *input_shape).
     first : int
         Number of the first of them in the whole simulation.
 
@@ -144,16 +148,17 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
         If a potential could pass the range in which float64 is exact; names the population.
     """
     pixels = np.asarray(images, np.float64)
-    currents = input_currents(job.parameters, pixels)
+    still = pixels.reshape(-1, *job.network.input_shape)
+    currents = input_currents(job.parameters, still)
     check_range(job.parameters, job.drives, currents, job.settings)
     for population in job.network.populations:
         if population.codes_pixels:
             # As rates over r_max; the threshold is the business of those who receive the spikes.
-            currents[population.name] = on_grid(pixels, job.network.grid)
+            currents[population.name] = on_grid(still, job.network.grid)
+    # One an image, or one a frame.
+    lead = pixels.shape[: pixels.ndim - len(job.network.input_shape)]
     by_position = {
-        k: currents[p.name].reshape(len(images), -1)
-        for k, p in enumerate(job.network.populations)
-        if p.name in currents
+        k: currents[p.name].reshape(*lead, p.size) for k, p in enumerate(job.network.populations) if p.name in currents
     }
     return RunInputs(first, len(images), by_position, _random_inputs(job, range(first, first + len(images))))
 

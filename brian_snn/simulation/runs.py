@@ -46,7 +46,8 @@ class RunInputs:
         Number of the first image in the whole simulation.
     n_images : int
     currents : dict of (n_images, size) float array
-        Current of the layers that see the image, by position; of one that codes pixels, its rates over r_max.
+        Current of the layers that see the image, by position; of one that codes pixels, its rates over r_max. Of
+        frames (n_images, steps, size).
     noise : dict of (n_images, n) float array
         Random input of a layer, by position: what its neuron draws (`brian_snn.neurons.record.Draws`).
     """

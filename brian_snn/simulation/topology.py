@@ -26,7 +26,10 @@ from brian_snn.settings import FloatType, Schedule, Settings
 
 @dataclass(frozen=True)
 class Layer:
-    """One `NeuronGroup`: its size, its model, what it records, and the type of its potentials and charges."""
+    """One `NeuronGroup`: its size, its model, what it records, and the type of its potentials and charges.
+
+    What a layer sees of the image is a constant current, or with frames one a step.
+    """
 
     size: int
     model: NeuronModel
@@ -35,6 +38,7 @@ class Layer:
     record_spikes: bool
     record_potentials: bool
     float_type: FloatType = "float64"
+    sees_frames: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +96,17 @@ def topology(
     layers = []
     for population in network.populations:
         model = neuron_of(network, population, settings).model
+        sees_image = any(p.source == INPUT for p in network.into(population.name))
         layers.append(
             Layer(
                 size=population.size,
                 model=model,
                 has_membrane="v" in model.outputs,
-                sees_image=any(p.source == INPUT for p in network.into(population.name)),
+                sees_image=sees_image,
                 record_spikes=population.name in record_spikes,
                 record_potentials=population.name in record_potentials,
                 float_type=float_type(population, settings),
+                sees_frames=sees_image and settings.input_coding == "frames",
             )
         )
     _require_recordable(network, layers, record_spikes, record_potentials)

@@ -68,7 +68,7 @@ process ends with its input.
             {% if layer.v %}
             std::fill({{layer.v}}, {{layer.v}} + {{layer.size}}, {{layer.v_start}}[0]);
             {% endif %}
-            {% if layer.sees_image %}
+            {% if layer.sees_image and not layer.sees_frames %}
             currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
             {% endif %}
@@ -88,9 +88,20 @@ process ends with its input.
             long step = 0;
             for (long s = 0; s <= n_stops; s++) {
                 const long next = s < n_stops ? stops[s] : steps;
-                if (next > step) {{network}}.run((next - step) * dt, NULL, 10.0);
-                if (Network::_globally_stopped) std::exit(130);
-                step = next;
+                while (step < next) {
+                    {% if frames %}
+                    {% for layer in layers if layer.sees_frames %}
+                    currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
+                    if (!currents_{{layer.position}}) stop_with("cannot read the frames");
+                    {% endfor %}
+                    const long until = step + 1;
+                    {% else %}
+                    const long until = next;
+                    {% endif %}
+                    {{network}}.run((until - step) * dt, NULL, 10.0);
+                    if (Network::_globally_stopped) std::exit(130);
+                    step = until;
+                }
                 if (s == n_stops) break;
                 {% for layer in layers if layer.n_spikes %}
                 {

@@ -17,6 +17,10 @@ LISTED = {
     "test_variants.py::test_compiled_run_equals_the_loop": "synapses",
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
     "test_dynamics.py::test_float32_is_replayed_in_float64": "",
+    "test_frames.py::test_compiled_frames_are_those_of_the_process": "synapses",
+    # Kills and pieces of the campaign; test_run_folder.py has some of each.
+    "campaign/test_sweep_kills.py::test_a_moment_of_a_sweep": "",
+    "campaign/test_determinism.py::test_some_pieces": "",
     "test_shared.py::test_compiled_kernels_spike_as_synapses_do": "",
     "end_to_end/test_against_oracle.py::test_compiled_models_spike_as_the_oracle_does": "plain",
     "end_to_end/test_against_oracle.py::test_hand_picked_models_spike_as_the_oracle_does": "plain",

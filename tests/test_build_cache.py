@@ -42,10 +42,24 @@ def test_another_weight_is_the_same_topology_and_another_shape_is_not():
     assert len({LAYOUT.digest(), spiking, zero}) == 3
 
 
+@pytest.fixture(scope="module")
+def tiny_builds(tmp_path_factory):
+    """Return what two calls get in a new cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRIAN_SNN_CACHE", str(tmp_path_factory.mktemp("tiny")))
+        return get_build(LAYOUT), get_build(LAYOUT)
+
+
+@pytest.fixture
+def built(cache, tiny_builds):
+    """Return the folder of a build of the smallest network in a cache of its own."""
+    cache.mkdir(0o700)
+    return shutil.copytree(tiny_builds[0].folder, cache / tiny_builds[0].folder.name)
+
+
 @pytest.mark.slow
-def test_a_build_is_made_once(cache):
-    assert get_build(LAYOUT).is_new
-    assert not get_build(LAYOUT).is_new
+def test_a_build_is_made_once(tiny_builds):
+    assert [build.is_new for build in tiny_builds] == [True, False]
 
 
 def largest_array(folder):
@@ -136,19 +150,18 @@ def test_a_build_of_an_older_format_is_made_again(cache):
 
 
 @pytest.mark.slow
-def test_builds_are_listed_and_cleared(cache):
-    folder = get_build(LAYOUT).folder
+def test_builds_are_listed_and_cleared(cache, built):
     left = f"{'0123' * 8}.4567.partial"
     (cache / left).mkdir()
     (cache / left / "main.cpp").write_text("half a fi")
     listed = {build.folder.name: build for build in list_builds()}
-    assert set(listed) == {folder.name, left}
-    assert (listed[folder.name].complete, listed[folder.name].layers, listed[folder.name].neurons) == (True, 1, 1)
+    assert set(listed) == {built.name, left}
+    assert (listed[built.name].complete, listed[built.name].layers, listed[built.name].neurons) == (True, 1, 1)
     assert not listed[left].complete
-    assert listed[folder.name].size_bytes == sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    assert listed[built.name].size_bytes == sum(f.stat().st_size for f in built.rglob("*") if f.is_file())
     with filelock.FileLock(cache / f"{'0123' * 8}.lock"):
         deleted, busy = clear_builds()
-    assert [build.folder for build in deleted] == [folder]
+    assert [build.folder for build in deleted] == [built]
     assert [build.folder.name for build in busy] == [left]
     assert sorted(path.name for path in cache.iterdir()) == sorted([left, f"{'0123' * 8}.lock"])
 
@@ -311,18 +324,17 @@ def test_a_simulation_runs_with_a_relative_cache(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_build_in_a_cache_that_cannot_be_written_is_used(cache, monkeypatch):
+def test_a_build_in_a_cache_that_cannot_be_written_is_used(built, monkeypatch):
     def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    built = get_build(LAYOUT)
     monkeypatch.setattr(build_cache.os, "utime", refuse)
-    assert get_build(LAYOUT) == Build(built.folder, False)
+    assert get_build(LAYOUT) == Build(built, False)
     # Nobody can open a folder for writing, not even root, to whom nothing else is forbidden.
-    lock = built.folder.with_name(built.folder.name + ".lock")
-    lock.unlink()
+    lock = built.with_name(built.name + ".lock")
+    lock.unlink(missing_ok=True)
     lock.mkdir()
-    assert get_build(LAYOUT) == Build(built.folder, False)
-    (built.folder / "main").unlink()
+    assert get_build(LAYOUT) == Build(built, False)
+    (built / "main").unlink()
     with pytest.raises(OutputError, match="cannot build in"):
         get_build(LAYOUT)

@@ -237,14 +237,14 @@ def test_a_cluster_without_workers_is_an_error_that_says_so(
 ):
     monkeypatch.setattr(cluster, "_PATIENCE_S", 0.1)
     with distributed.Client(empty_cluster) as client, pytest.raises(SimulationError, match="no worker has joined"):
-        simulate(network, images, steps=STEPS, executor=client.get_executor(), output=output and tmp_path / output)
+        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor(), output=output and tmp_path / output)
 
 
 def test_a_closed_client_is_an_error_that_says_so(empty_cluster, network, images):
     client = distributed.Client(empty_cluster)
     client.close()
     with pytest.raises(SimulationError, match="client is not connected"):
-        simulate(network, images, steps=STEPS, executor=client.get_executor())
+        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor())
 
 
 @pytest.mark.slow
@@ -254,6 +254,7 @@ def test_a_client_that_is_closed_meanwhile_is_an_error_that_says_so(client, netw
             network,
             images,
             steps=STEPS,
+            reset="zero",
             executor=other.get_executor(),
             shard_size=1,
             progress=lambda *_: other.close(),
@@ -271,6 +272,7 @@ def test_only_what_the_client_raises_is_a_lost_connection(client, network, image
             network,
             images,
             steps=STEPS,
+            reset="zero",
             executor=client.get_executor(),
             progress=fail,
             output=tmp_path / "run",
@@ -285,7 +287,7 @@ def test_an_error_in_what_is_made_of_the_numbers_is_no_lost_connection(client, n
 
     monkeypatch.setattr(cluster, "shard_result", fail)
     with pytest.raises(OSError, match="^ours$"):
-        simulate(network, images, steps=STEPS, executor=client.get_executor())
+        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor())
 
 
 def test_anything_but_an_executor_is_refused(network, images):

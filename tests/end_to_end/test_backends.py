@@ -70,16 +70,18 @@ def test_recorded_potentials_end_in_the_potentials(pair):
 
 
 def test_two_workers_give_what_one_gives(network, images):
-    one, two = (brian_snn.simulate(network, images, workers=workers, **RUN, **RECORDED) for workers in (1, 2))
+    one, two = (
+        brian_snn.simulate(network, images, reset="zero", workers=workers, **RUN, **RECORDED) for workers in (1, 2)
+    )
     for field in ("spike_counts", "potentials", "charge", "spike_trains", "potential_traces"):
         pairs = {name: (values, getattr(two, field)[name]) for name, values in getattr(one, field).items()}
         assert [(field, name) for name, (a, b) in pairs.items() if not np.array_equal(a, b)] == []
 
 
 def test_one_binary_serves_other_images_steps_and_thresholds(network, images, build_cache):
-    brian_snn.simulate(network, images[:1], **RUN, **RECORDED)
+    brian_snn.simulate(network, images[:1], reset="zero", **RUN, **RECORDED)
     before = sorted(path.name for path in build_cache.iterdir())
-    other = {"steps": 13, "threshold": 0.5, "v_init": 0.0, "clamp": 0}
+    other = {"steps": 13, "threshold": 0.5, "v_init": 0.0, "clamp": 0, "reset": "zero"}
     compiled = brian_snn.simulate(network, images[1:], **other, **RECORDED)
     assert sorted(path.name for path in build_cache.iterdir()) == before
     in_process = brian_snn.simulate(network, images[1:], backend="runtime", **other)
@@ -87,8 +89,9 @@ def test_one_binary_serves_other_images_steps_and_thresholds(network, images, bu
 
 
 def test_an_image_does_not_depend_on_the_images_before_it(network, images):
-    together = brian_snn.simulate(network, images, **RUN, **RECORDED)
-    alone = brian_snn.simulate(network, images[2:], **RUN, **RECORDED)
+    together, alone = (
+        brian_snn.simulate(network, shown, reset="zero", **RUN, **RECORDED) for shown in (images, images[2:])
+    )
     for name in together.potentials:
         assert np.array_equal(together.potentials[name][2], alone.potentials[name][0])
         assert np.array_equal(together.spike_counts[name][2], alone.spike_counts[name][0])

@@ -26,6 +26,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError, SettingError
 from brian_snn.events import Events, has_steps
 from brian_snn.image_files import Array, Role, is_idx, read_arrays, read_events
+from brian_snn.inputs import Inputs, as_one
 from brian_snn.pixel_range import Range, finite_range
 
 #: From labels, the number of images and their source to class numbers, or None where labels make no sense.
@@ -59,6 +60,7 @@ def load_images(
     divide_by: float | None = None,
     answer: Answer | None = None,
     frames: bool = False,
+    inputs: Inputs = (),
 ) -> Dataset:
     """Read images, and labels if there are any, from a file or a folder.
 
@@ -84,6 +86,8 @@ def load_images(
     frames : bool
         Whether images may have an axis of steps behind the first, or be the events of an ``.npz`` with the arrays
         ``events``, ``shape`` and perhaps ``values``: what `brian_snn.Events` takes.
+    inputs : tuple of (name, shape)
+        Of a model with several (`Network.inputs`): the file is an ``.npz`` with an array for each, by its name.
 
     Returns
     -------
@@ -104,7 +108,8 @@ def load_images(
     fit = class_numbers if answer is None else answer.labels
     if frames and (found := read_events(path)) is not None:
         return _events(path, found, input_shape, fit)
-    pixels, labels, source = read_arrays(path, role)
+    pixels, labels, source = read_arrays(path, role, tuple(name for name, _ in inputs))
+    pixels = as_one(pixels, inputs, f"images of {source}")
     if divide_by is None:
         divide_by = 255.0 if is_idx(path) and pixels.dtype == np.uint8 else 1.0
     what = f"images of {source}"

@@ -41,8 +41,10 @@ _MOST_AXES = 32
 _FEWER = "write fewer images to a file, or do not compress it (numpy.savez, numpy.save)"
 
 
-def read_arrays(path: Path, role: Role) -> tuple[Array, Array | None, str]:
+def read_arrays(path: Path, role: Role, inputs: tuple[str, ...] = ()) -> tuple[Any, Array | None, str]:
     """Return pixels as stored, labels as stored or None, and the source's name.
+
+    With the names of several `inputs` pixels are a dict of the arrays of an ``.npz`` that are called so.
 
     Raises
     ------
@@ -54,6 +56,8 @@ def read_arrays(path: Path, role: Role) -> tuple[Array, Array | None, str]:
     if path.is_dir():
         return _read_folder(path, role)
     check_plain_file(path, str(path), DataError)
+    if inputs:
+        return _read_inputs(path, inputs)
     if path.suffix.lower() in (".npz", ".npy"):
         return _read_numpy(path, role)
     if is_idx(path):
@@ -84,6 +88,19 @@ def _read_numpy(path: Path, role: Role) -> tuple[Array, Array | None, str]:
     label_key = None if key == "x_norm" else _first_key(keys, _LABEL_KEYS)
     labels = None if label_key is None else _read_member(path, label_key)
     return _read_member(path, key), labels, f"{path}[{key}]"
+
+
+def _read_inputs(path: Path, inputs: tuple[str, ...]) -> tuple[dict[str, Array], Array | None, str]:
+    """Read an .npz with an array for each input of a model, and perhaps labels."""
+    keys = _member_keys(path) if path.suffix.lower() == ".npz" else None
+    if keys is None or not set(inputs) <= set(keys):
+        found = "no .npz" if keys is None else f"an .npz with {keys[:20]}"
+        raise DataError(
+            f"{path}: is {found}; the model has several inputs, so an .npz with the arrays {list(inputs)} was expected."
+        )
+    label_key = _first_key([key for key in keys if key not in inputs], _LABEL_KEYS)
+    labels = None if label_key is None else _read_member(path, label_key)
+    return {name: _read_member(path, name) for name in inputs}, labels, str(path)
 
 
 def read_events(path: Path) -> dict[str, Array] | None:

@@ -237,7 +237,14 @@ def test_a_cluster_without_workers_is_an_error_that_says_so(
 ):
     monkeypatch.setattr(cluster, "_PATIENCE_S", 0.1)
     with distributed.Client(empty_cluster) as client, pytest.raises(SimulationError, match="no worker has joined"):
-        simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor(), output=output and tmp_path / output)
+        simulate(
+            network,
+            images,
+            steps=STEPS,
+            reset="zero",
+            executor=client.get_executor(),
+            output=output and tmp_path / output,
+        )
 
 
 def test_a_closed_client_is_an_error_that_says_so(empty_cluster, network, images):

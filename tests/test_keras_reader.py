@@ -130,12 +130,6 @@ def test_weights_that_are_not_finite_are_refused(value):
         read_model(model)
 
 
-def two_inputs(keras):
-    """Return a model with two inputs."""
-    a, b = keras.Input((3,)), keras.Input((3,))
-    return keras.Model([a, b], keras.layers.Add()([a, b]), name="twofold")
-
-
 def two_outputs(keras):
     """Return a model with two outputs."""
     a = keras.Input((3,))
@@ -163,7 +157,6 @@ def subclassed(keras):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (two_inputs, r"model 'twofold': it has 2 inputs; only one"),
         (two_outputs, r"model 'twofold': it has 2 outputs \('left', 'right'\); choose one .*`until`"),
         (no_fixed_size, r"model 'loose': its input has shape \(None, None, 3\); build .* fixed input shape"),
         (subclassed, r"model 'own' \(Own\): only functional and Sequential"),

@@ -105,7 +105,7 @@ def _workload(console: Console, arguments: Namespace) -> tuple[str, Network, Flo
     else:
         name, network = shown(arguments.network.name), load_network(arguments.network)
     if arguments.data is not None:
-        data = load_images(arguments.data, network.input_shape, answer=answer_of(network))
+        data = load_images(arguments.data, network.input_shape, answer=answer_of(network), inputs=network.inputs)
     if arguments.any_range:
         # What is not known is not compared.
         network = replace(network, calibration_range=None)

@@ -52,7 +52,8 @@ def run(arguments: Namespace) -> int:
             f"{arguments.network} --data IMAGES -o network.npz`."
         )
     network = brian_snn.load_network(arguments.network)
-    loaded = load_images(arguments.data, network.input_shape, answer=answer_of(network), frames=True)
+    answer = answer_of(network)
+    loaded = load_images(arguments.data, network.input_shape, answer=answer, frames=True, inputs=network.inputs)
     data = first_images(loaded, arguments.images)
     if has_steps(data.images, network.input_shape):
         arguments.steps = data.images.shape[1] if arguments.steps is None else arguments.steps

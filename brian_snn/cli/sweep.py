@@ -39,6 +39,7 @@ from brian_snn.escaping import csv_safe
 from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
 from brian_snn.frontends.table import load_model, scores_of
+from brian_snn.inputs import Inputs
 from brian_snn.knobs import from_plain, is_time
 from brian_snn.network.output import answer_of
 from brian_snn.reading import check_tree, parsed_json, read_text
@@ -238,16 +239,17 @@ class _Models:
         self.network = cache(lambda name, **how: convert(self.model(name), sweep.calibration, **how))
         self.data, self.accuracy = cache(self._data), cache(self._accuracy)
 
-    def _data(self, shape: tuple[int, ...], answer: Answer) -> Dataset:
+    def _data(self, shape: tuple[int, ...], inputs: Inputs, answer: Answer) -> Dataset:
         """Return images of a shape, and labels if the output of a network means classes."""
-        data = first_images(load_images(self.sweep.data, shape, answer=answer), self.sweep.images)
+        loaded = load_images(self.sweep.data, shape, answer=answer, inputs=inputs)
+        data = first_images(loaded, self.sweep.images)
         if data.labels is None and answer.names_classes:
             raise DataError(f"{self.sweep.data}: it has no labels; a sweep needs them for the accuracy.")
         return data
 
-    def _accuracy(self, name: str, shape: tuple[int, ...], answer: Answer) -> float | None:
+    def _accuracy(self, name: str, shape: tuple[int, ...], inputs: Inputs, answer: Answer) -> float | None:
         """Return the accuracy of a trained model, None if its output means numbers."""
-        data = self.data(shape, answer)
+        data = self.data(shape, inputs, answer)
         if data.labels is None:
             return None
         scores = scores_of(self.model(name), data.images)
@@ -261,13 +263,14 @@ def _simulated(
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
     network = models.network(point["model"], **{option: point[option] for option in _CONVERSION})
     answer = answer_of(network)
-    data = models.data(network.input_shape, answer)
+    shown = (network.input_shape, network.inputs)
+    data = models.data(*shown, answer)
     settings = Settings.from_numbers({number: point[number] for number in Settings().numbers()})
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate(network, data.images, settings, output=running, **options, **bars.callbacks)
     bars.finish(result.timings_s)
-    row = point | {"ann_accuracy": models.accuracy(point["model"], network.input_shape, answer)}
+    row = point | {"ann_accuracy": models.accuracy(point["model"], *shown, answer)}
     row |= _measured(result, data, models.sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
     discard(running)

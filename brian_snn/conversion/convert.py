@@ -19,6 +19,7 @@ stage                      takes                                            give
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +33,8 @@ from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, require_finite, round_to_grid
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
-from brian_snn.frontends.table import FrontEnd, convertible, front_end_of, load_model
+from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
+from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
 from brian_snn.settings import Conversion
 from brian_snn.version import __version__
@@ -57,9 +59,10 @@ def convert(
     ----------
     model : object, str or Path
         A model of a framework in `brian_snn.frontends.table`, or the file of one.
-    calibration_images : (n_images, *input_shape) array_like, str or Path
+    calibration_images : (n_images, *input_shape) array_like, dict of them, str or Path
         Images like those that the model was trained on, or a file or folder of them that
-        `brian_snn.datasets.load_images` reads. Where the model takes images of any size, theirs is that of the network.
+        `brian_snn.datasets.load_images` reads; of a model with several inputs a dict of arrays by their names, or an
+        ``.npz`` of them. Where the model takes images of any size, theirs is that of the network.
     percentile : float
         Of the positive activations that becomes lambda, in per cent.
     normalisation : str
@@ -95,26 +98,31 @@ def convert(
         model = load_model(path)
     front_end = front_end_of(model)
     if front_end.of_shape is not None:
-        model = front_end.of_shape(model, lambda: _shape_of(calibration_images))
+        model = front_end.of_shape(model, lambda: _shapes_of(calibration_images))
     graph = convertible(front_end.read(model), conversion.until)
     with np.errstate(over="ignore", invalid="ignore"):
         folded = fold(graph, conversion.average_pooling)
     require_finite(folded, "when its linear layers are folded into one")
     if isinstance(calibration_images, str | Path):
-        images = load_images(Path(calibration_images), folded.input_shape, role="calibration").images
+        images = load_images(Path(calibration_images), folded.input_shape, "calibration", inputs=folded.inputs).images
     else:
-        images = check_images(calibration_images, folded.input_shape, "calibration images")
+        together = as_one(calibration_images, folded.inputs, "calibration images")
+        images = check_images(together, folded.input_shape, "calibration images")
     network = normalise(folded, images, conversion.percentile, conversion.normalisation)
     check_against_reference(model, network, images)
     provenance = _provenance(graph.name, front_end, path, conversion)
     return replace(round_to_grid(network, conversion.grid), provenance=provenance)
 
 
-def _shape_of(images: ArrayLike | str | Path) -> tuple[int, ...]:
-    """Return the shape of one calibration image."""
+def _shapes_of(images: Any) -> Shapes:
+    """Return the shape of one calibration image, of several inputs by their names."""
     if isinstance(images, str | Path):
-        return load_images(Path(images), role="calibration").images.shape[1:]
-    return check_images(images, None, "calibration images").shape[1:]
+        return [load_images(Path(images), role="calibration").images.shape[1:]]
+    if isinstance(images, Mapping):
+        return {name: np.shape(array)[1:] for name, array in images.items()}
+    if isinstance(images, list | tuple) and len({np.shape(array) for array in images}) > 1:
+        return [np.shape(array)[1:] for array in images]
+    return [check_images(images, None, "calibration images").shape[1:]]
 
 
 def _provenance(name: str, front_end: FrontEnd, path: Path | None, conversion: Conversion) -> dict[str, str]:

@@ -188,7 +188,7 @@ def _network(graph: LayerGraph, drafts: list[Draft]) -> Network:
             )
         )
         projections += [_projection(term, draft) for term in draft.terms]
-    return Network(tuple(populations), tuple(projections), graph.input_shape)
+    return Network(tuple(populations), tuple(projections), graph.input_shape, inputs=graph.inputs)
 
 
 def _projection(term: LinearTerm, draft: Draft) -> Projection:

@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brian_snn.errors import ModelError
+from brian_snn.inputs import Inputs
 from brian_snn.network.records import LayerPath
 
 
@@ -77,7 +78,7 @@ class LayerNode:
 
 @dataclass(frozen=True, eq=False)
 class LayerGraph:
-    """A model with one input.
+    """A model, which takes one image; those of several inputs are one vector (`brian_snn.inputs`).
 
     Parameters
     ----------
@@ -90,12 +91,15 @@ class LayerGraph:
         lead to its ReLU. None for a whole model.
     outputs : tuple of int
         Positions of the nodes that are outputs, where there are several; none stands for the last one.
+    inputs : tuple of (name, shape)
+        Those of a model with several, each a crop of the first node and a reshape.
     """
 
     name: str
     nodes: tuple[LayerNode, ...]
     until: int | None = None
     outputs: tuple[int, ...] = ()
+    inputs: Inputs = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ Each is a line of `FRONT_ENDS`, and its module has a record `FRONT_END`. It is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,9 @@ from brian_snn.frontends.sizes import check_sizes
 from brian_snn.frontends.until import cut
 from brian_snn.network.network import Network
 from brian_snn.network.records import Projection
+
+#: Of one image, for each input of a model.
+Shapes = Sequence[tuple[int, ...]] | Mapping[str, tuple[int, ...]]
 
 #: From (n_images, *shape of the source) to (n_images, size of the target).
 Map = Callable[[NDArray[Any]], FloatArray]
@@ -46,8 +49,8 @@ class FrontEnd:
     scores : callable
         From (model, images) to the model's own outputs.
     of_shape : callable, optional
-        From (model, callable that returns the shape of an image) to a model that takes images of that shape alone,
-        where it takes others too.
+        From (model, callable that returns the shape of an image, for each input in order or by name) to a model that
+        takes images of those shapes alone, where it takes others too.
     projection_map : callable, optional
         From (projection, size of the target) to the linear map as a layer of the framework computes it, for `verify`;
         None where there is none that shares no code with ours.
@@ -61,7 +64,7 @@ class FrontEnd:
     read: Callable[[Any], LayerGraph]
     references: Callable[[Any, Network, Iterable[NDArray[np.generic]], str | None], Iterator[dict[str, FloatArray]]]
     scores: Callable[[Any, NDArray[np.generic]], FloatArray]
-    of_shape: Callable[[Any, Callable[[], tuple[int, ...]]], Any] | None = None
+    of_shape: Callable[[Any, Callable[[], Shapes]], Any] | None = None
     projection_map: Callable[[Projection, int], Map] | None = None
     weights_of: Callable[[Path], Path] | None = None
 

@@ -58,12 +58,11 @@ def cut(graph: LayerGraph, until: str) -> LayerGraph:
     complete = not _COMPLETE.isdisjoint(calls[target].operations)
     if calls[target].last in (graph.outputs or (len(graph.nodes) - 1,)) and not complete:
         kept = _leading_to(graph, calls[target].last)
-        return LayerGraph(graph.name, tuple(_moved(graph.nodes[i], kept) for i in kept))
+        return replace(graph, nodes=tuple(_moved(graph.nodes[i], kept) for i in kept), outputs=())
     last = target if complete else _next_relu(calls, target)
     kept = _leading_to(graph, calls[last].last)
-    return LayerGraph(
-        graph.name, tuple(_moved(graph.nodes[i], kept) for i in kept), until=kept.index(calls[target].last)
-    )
+    nodes = tuple(_moved(graph.nodes[i], kept) for i in kept)
+    return replace(graph, nodes=nodes, outputs=(), until=kept.index(calls[target].last))
 
 
 def _calls(graph: LayerGraph) -> list[_Call]:

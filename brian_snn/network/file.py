@@ -115,6 +115,7 @@ def _network(structure: dict[str, Any], archive: Archive) -> Network:
         _entry(structure, "provenance", dict),
         "unknown" if structure["version"] == 1 else _entry(structure, "output_activation", str),
         _tuples(structure.get("calibration_range")),
+        tuple(structure.get("inputs", ())) if isinstance(structure.get("inputs", []), list) else structure["inputs"],
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
+from brian_snn.inputs import as_one
 from brian_snn.network.maps import apply_map, gather_inputs, scatter_outputs
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population, Projection
@@ -71,7 +72,7 @@ def checked_images(network: Network, images: NDArray[np.generic], what: str = "i
     DataError
         If they are not numbers, of another shape than the network's input, or not finite.
     """
-    array = np.asarray(images)
+    array = np.asarray(as_one(images, network.inputs, what))
     if array.dtype.kind not in "buif":
         raise DataError(f"{what} are of type {array.dtype}; pixels must be real numbers.")
     if array.ndim == 0 or array.shape[1:] != network.input_shape:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import ModelError
+from brian_snn.inputs import Inputs
 from brian_snn.network.encoding import Arrays, digest, encode, write
 from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Population, Projection, _set
-from brian_snn.network.validity import MOST_ELEMENTS, check_texts, one_of, real, shape_of, shown, two
+from brian_snn.network.validity import MOST_ELEMENTS, check_text, check_texts, one_of, real, shape_of, shown, two
 from brian_snn.summaries import as_html, as_text
 
 
@@ -39,6 +40,8 @@ class Network:
         is of the format before this field.
     calibration_range : (float, float), or None
         Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
+    inputs : tuple of (name, shape)
+        Those of a model with several, which the image has one behind the other (`brian_snn.inputs`).
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Network:
     provenance: dict[str, str] = field(default_factory=dict)
     output_activation: str = "linear"
     calibration_range: tuple[float, float] | None = None
+    inputs: Inputs = ()
 
     def __post_init__(self) -> None:
         """Check what the parts are to each other."""
@@ -80,8 +84,25 @@ class Network:
             _set(self, calibration_range=(low, high))
         if not isinstance(self.provenance, dict):
             raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
+        _set(self, inputs=self._checked_inputs())
         check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
         check_network(self)
+
+    def _checked_inputs(self) -> Inputs:
+        """Return names and shapes of several inputs, which together are the image."""
+        if not isinstance(self.inputs, tuple | list):
+            raise ModelError(f"inputs are {shown(self.inputs)}; pairs of a name and a shape were expected")
+        for pair in self.inputs:
+            two(pair, "an input")
+            check_text(pair[0], "the name of an input")
+        inputs = tuple((name, shape_of(shape, f"input {shown(name)}")) for name, shape in self.inputs)
+        if inputs and (len({name for name, _ in inputs}) < len(inputs) or len(inputs) < 2):
+            raise ModelError(
+                f"inputs are called {shown([name for name, _ in inputs])}; two or more names were expected"
+            )
+        if inputs and self.input_shape != (sum(math.prod(shape) for _, shape in inputs),):
+            raise ModelError(f"the image has shape {self.input_shape}, and not that of the inputs one behind the other")
+        return inputs
 
     def __repr__(self) -> str:
         """Return a summary of a few lines."""
@@ -95,7 +116,8 @@ class Network:
     def _title(self) -> str:
         """The size of the network."""
         neurons = sum(population.size for population in self.populations)
-        return f"Network of {len(self.populations)} populations and {neurons:,} neurons for images {self.input_shape}"
+        images = ", ".join(f"{name} {shape}" for name, shape in self.inputs) or f"images {self.input_shape}"
+        return f"Network of {len(self.populations)} populations and {neurons:,} neurons for {images}"
 
     @property
     def _rows(self) -> list[tuple[str, ...]]:
@@ -143,7 +165,9 @@ class Network:
     def _encoded(self) -> Arrays:
         """Return the network as the arrays of its file."""
         names = ("output_activation", "calibration_range", "input_shape", "percentile", "normalisation", "grid")
-        fields = {name: getattr(self, name) for name in (*names, "provenance")}
+        # Only where there are several: the files and hashes of all others stay what they were.
+        several = ("inputs",) * bool(self.inputs)
+        fields = {name: getattr(self, name) for name in (*names, *several, "provenance")}
         return encode(self.populations, self.projections, fields)
 
     def into(self, name: str) -> tuple[Projection, ...]:

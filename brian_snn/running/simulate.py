@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from brian_snn.datasets import check_image_array
 from brian_snn.errors import DataError, OptionError, SettingError
 from brian_snn.events import has_steps
+from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
 from brian_snn.neurons.poisson import require_rates
 from brian_snn.pixel_range import require_calibrated_range
@@ -56,10 +57,11 @@ def simulate(
     ----------
     network : Network
         From `brian_snn.convert` or `brian_snn.load_network`.
-    images : (n_images, *network.input_shape) array
-        As the model takes them; a memory map is read piece by piece. With an axis of steps behind the first,
-        ``(n_images, steps, *network.input_shape)``, or as `brian_snn.Events`, the input changes: a layer that sees the
-        image integrates V_thr (W x(t) + b) in step t. Then `steps` is that of the images, and `input_coding` "frames".
+    images : (n_images, *network.input_shape) array, or dict of arrays
+        As the model takes them, of one with several inputs by their names; a memory map is read piece by piece. With an
+        axis of steps behind the first, ``(n_images, steps, *network.input_shape)``, or as `brian_snn.Events`, the input
+        changes: a layer that sees the image integrates V_thr (W x(t) + b) in step t. Then `steps` is that of the
+        images, and `input_coding` "frames".
     settings : Settings, optional
         How to simulate; by default as `Settings()` says.
     output : path, optional
@@ -99,6 +101,7 @@ def simulate(
     CompilerError, SimulationError, OutputError
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
+    images = as_one(images, network.inputs)
     options = _with_frames(network, images, settings, {"executor": executor, "progress": progress, **options})
     settings, recording, execution = _records(settings, options)
     prepared = _prepare(network, images, settings, recording, any_range)
@@ -125,6 +128,7 @@ def stream(
     results : iterator of Result
         Each of the images of the next shard.
     """
+    images = as_one(images, network.inputs)
     settings, recording, execution = _records(settings, _with_frames(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings, recording, any_range)

@@ -8,17 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.frontends.keras.files import load_model
+from brian_snn.frontends.keras.files import import_keras, load_model
 from brian_snn.frontends.keras.maps import keras_projection
 from brian_snn.frontends.keras.open_shapes import of_shape
 from brian_snn.frontends.keras.reader import read_layers
 from brian_snn.frontends.keras.reference import reference_batches
+from brian_snn.frontends.keras.walk import inputs_of
 from brian_snn.frontends.table import FrontEnd
+from brian_snn.inputs import by_input
 
 
 def _scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
     """Return the model's own outputs."""
-    return np.asarray(model.predict(np.asarray(images), batch_size=500, verbose=0), np.float64)
+    inputs, given = inputs_of(model), np.asarray(images)
+    if len(inputs) > 1:
+        given = import_keras().tree.pack_sequence_as(model._inputs_struct, list(by_input(given, inputs).values()))
+    return np.asarray(model.predict(given, batch_size=500, verbose=0), np.float64)
 
 
 FRONT_END = FrontEnd(

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import import_keras
+from brian_snn.frontends.keras.walk import input_names
+
+Shape = tuple[int, ...]
 
 
-def of_shape(model: Any, shape_of_image: Callable[[], tuple[int, ...]]) -> Any:
+def of_shape(model: Any, shapes_of_images: Callable[[], Sequence[Shape] | Mapping[str, Shape]]) -> Any:
     """Return a model with an open input shape, such as (None, None, 3), for images of a shape; any other as it is.
 
     Parameters
     ----------
     model : keras.Model
         It is not changed.
-    shape_of_image : callable
-        Returns the shape of one image; called where it matters.
+    shapes_of_images : callable
+        Returns the shape of one image of each input, in their order or by their names; called where it matters.
 
     Raises
     ------
     ModelError
         If images of this shape do not go through the model.
     """
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or None not in inputs[0].shape[1:]:
+    tensors = getattr(model, "inputs", None) or []
+    if not any(None in tensor.shape[1:] for tensor in tensors):
         return model
-    given, shape = tuple(inputs[0].shape[1:]), shape_of_image()
-    fits = len(given) == len(shape) and all(known in (None, length) for known, length in zip(given, shape, strict=True))
-    if not fits:
-        raise ModelError(f"model {model.name!r}: it takes images of shape {given}, and these have shape {shape}.")
+    shapes = shapes_of_images()
+    if isinstance(shapes, Mapping):
+        shapes = [shapes.get(name, ()) for name in input_names(model)]
+    if len(shapes) != len(tensors):
+        raise ModelError(f"model {model.name!r}: it has {len(tensors)} inputs, and images of {len(shapes)} were given.")
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        given = tuple(tensor.shape[1:])
+        if len(given) != len(shape) or any(k not in (None, n) for k, n in zip(given, shape, strict=True)):
+            raise ModelError(f"model {model.name!r}: it takes images of shape {given}, and these have shape {shape}.")
+    return _fixed(model, tensors, shapes)
+
+
+def _fixed(model: Any, tensors: Sequence[Any], shapes: Sequence[Shape]) -> Any:
+    """Return a model built anew for inputs of some shapes."""
     keras = import_keras()
+    # One input keeps the name that Keras gives it, as layers of the model may have its old one.
+    names = [tensor.name for tensor in tensors] if len(tensors) > 1 else [None]
+    fixed = [keras.Input(shape, dtype=t.dtype, name=n) for t, shape, n in zip(tensors, shapes, names, strict=True)]
     try:
-        fixed = keras.models.clone_model(model, input_tensors=keras.Input(shape, dtype=inputs[0].dtype))
+        cloned = keras.models.clone_model(model, input_tensors=fixed if len(fixed) > 1 else fixed[0])
     # Whatever a layer says of images that are too small for it, or of another number of weights.
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise ModelError(f"model {model.name!r}: images of shape {shape} do not go through it ({reason}).") from error
-    fixed.set_weights(model.get_weights())
-    return fixed
+        shown = ", ".join(map(str, shapes))
+        raise ModelError(f"model {model.name!r}: images of shape {shown} do not go through it ({reason}).") from error
+    cloned.set_weights(model.get_weights())
+    return cloned

@@ -11,7 +11,7 @@ from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import import_keras
 from brian_snn.frontends.keras.layers import read_layer
 from brian_snn.frontends.keras.values import Operations
-from brian_snn.frontends.keras.walk import Step, walk
+from brian_snn.frontends.keras.walk import Part, Step, inputs_of, walk
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.frontends.table import convertible
 
@@ -22,7 +22,7 @@ def read_layers(model: Any) -> LayerGraph:
     Parameters
     ----------
     model : keras.Model
-        Functional or Sequential, with one input; nested models are laid open. It is not changed.
+        Functional or Sequential; nested models are laid open. It is not changed.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def read_layers(model: Any) -> LayerGraph:
                 LayerNode(step.layer.name, kind, step.path, "unreadable", {}, inputs, step.output_shape, error)
             )
         last_node.append(len(nodes) - 1)
-    return LayerGraph(model.name, tuple(nodes), outputs=tuple(last_node[i] for i in outputs))
+    several = inputs_of(model) if len(model.inputs) > 1 else ()
+    return LayerGraph(model.name, tuple(nodes), outputs=tuple(last_node[i] for i in outputs), inputs=several)
 
 
 def read_model(model: Any, until: str | None = None) -> LayerGraph:
@@ -71,6 +72,8 @@ def read_model(model: Any, until: str | None = None) -> LayerGraph:
 
 def _operations(steps: list[Step], step: Step) -> Operations:
     """Return what one call of a layer does; `steps` holds its inputs."""
+    if isinstance(step.layer, Part):
+        return step.layer.operations()
     label = f"layer {str(step.path)!r} ({type(step.layer).__name__})"
     return read_layer(step.layer, [steps[i].output_shape for i in step.inputs], label)
 

@@ -42,7 +42,7 @@ def reference_batches(
     """
     keras = import_keras()
     wanted = {path for population in network.populations for path in population.reference}
-    steps, _ = walk(of_shape(model, lambda: network.input_shape))
+    steps, _ = walk(of_shape(model, lambda: [shape for _, shape in network.inputs] or [network.input_shape]))
     steps = ending_in(steps, {i for i, step in enumerate(steps) if step.path in wanted})
     layers = [None if step.layer is None else _inference_copy(step.layer, dtype) for step in steps]
     _open_readout(keras, steps, layers, dtype)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.functions import as_layer
 from brian_snn.frontends.keras.hints import unsupported
 from brian_snn.frontends.keras.layers import READERS
+from brian_snn.inputs import Inputs, places
 from brian_snn.network.records import LayerPath
 
 Shape = tuple[int, ...]
@@ -23,7 +25,7 @@ class Step:
 
     Parameters
     ----------
-    layer : keras.Operation, or None
+    layer : keras.Operation, Part, or None
         None for the image.
     path : LayerPath
         Unlike that of any other step.
@@ -37,6 +39,27 @@ class Step:
     path: LayerPath
     inputs: tuple[int, ...]
     output_shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one of several inputs is of the vector that all of them are; called like an operation of Keras."""
+
+    name: str
+    place: slice
+    shape: Shape
+    size: int
+
+    def __call__(self, images: Any) -> Any:
+        """Return the images of this input."""
+        import keras
+
+        return keras.ops.reshape(images[:, self.place], (-1, *self.shape))
+
+    def operations(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the neutral operations that it stands for."""
+        margins = ((self.place.start, self.size - self.place.stop),)
+        return [("crop", {"margins": margins, "output_shape": (prod(self.shape),)}), ("reshape", {})]
 
 
 @dataclass(eq=False)
@@ -67,7 +90,7 @@ def walk(model: Any) -> tuple[list[Step], tuple[int, ...]]:
     Parameters
     ----------
     model : keras.Model
-        Functional or Sequential, built, with one input.
+        Functional or Sequential, built.
 
     Raises
     ------
@@ -86,13 +109,42 @@ def walk(model: Any) -> tuple[list[Step], tuple[int, ...]]:
         )
     if not model.built or not model.inputs:
         raise ModelError(f"model {model.name!r}: it has no input shape yet; build it with keras.Input(shape).")
-    if len(model.inputs) != 1:
-        raise ModelError(f"model {model.name!r}: it has {len(model.inputs)} inputs; only one can be converted.")
-    image = Step(None, LayerPath(()), (), _fixed(model.inputs[0].shape[1:], f"model {model.name!r}: its input"))
-    state = _Walk([image])
-    outputs = _walk_model(state, model, [0], ())
+    inputs = inputs_of(model)
+    shape = inputs[0][1] if len(inputs) == 1 else (sum(prod(shape) for _, shape in inputs),)
+    state = _Walk([Step(None, LayerPath(()), (), shape)])
+    if len(inputs) > 1:
+        parts = (Part(name, place, own, shape[0]) for name, own, place in places(inputs))
+        state.steps += [Step(part, LayerPath((part.name,)), (0,), part.shape) for part in parts]
+    outputs = _walk_model(state, model, list(range(len(state.steps)))[-len(inputs) :], ())
     kept = _leading_to(state.steps, set(outputs))
     return [_moved(state.steps[i], kept) for i in kept], tuple(kept.index(i) for i in outputs)
+
+
+def inputs_of(model: Any) -> Inputs:
+    """Return the names and shapes of the inputs of a model, one or more.
+
+    Raises
+    ------
+    ModelError
+        If a shape is not fixed.
+    """
+    names = input_names(model)
+    which = [f" {name!r}" if len(names) > 1 else "" for name in names]
+    shapes = [
+        _fixed(tensor.shape[1:], f"model {model.name!r}: its input{shown}")
+        for tensor, shown in zip(model.inputs, which, strict=True)
+    ]
+    return tuple(zip(names, shapes, strict=True))
+
+
+def input_names(model: Any) -> list[str]:
+    """Return what the inputs of a model are called: the keys of a dict that it takes, else the names of its layers."""
+    import keras
+
+    given = getattr(model, "_inputs_struct", None)
+    if isinstance(given, dict) and not any(isinstance(value, dict | list | tuple) for value in given.values()):
+        return [str(path[0]) for path, _ in keras.tree.flatten_with_path(given)]
+    return [str(tensor.name) for tensor in model.inputs]
 
 
 def ending_in(steps: list[Step], outputs: set[int]) -> list[Step]:

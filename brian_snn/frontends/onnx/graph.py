@@ -1,7 +1,7 @@
 """What an ONNX model is made of: its input and output, its nodes in order, its constants.
 
 A model may come from a stranger, so nothing is taken for granted: names that are defined twice or never, sizes that the
-numbers do not fit, several inputs. Each is an error in one line.
+numbers do not fit, no input. Each is an error in one line.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import ModelError
 from brian_snn.escaping import shown
+from brian_snn.frontends.onnx.joined import images_of, joined
 from brian_snn.frontends.onnx.library import import_onnx
 from brian_snn.frontends.onnx.tensors import Shape
+from brian_snn.inputs import Inputs
 from brian_snn.network.records import LayerPath
 
 #: Domains of the operators that ONNX itself defines.
 STANDARD = ("", "ai.onnx")
 
-#: Nodes of a graph, and axes of a tensor.
-_MOST_NODES, _MOST_AXES = 100_000, 12
+#: Nodes of a graph, its inputs, and axes of a tensor.
+_MOST_NODES, _MOST_INPUTS, _MOST_AXES = 100_000, 64, 12
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """An ONNX model with one input and one output.
+    """An ONNX model with one output, and with one input or its inputs joined to one.
 
     Parameters
     ----------
+    model : onnx.ModelProto
+        Of one input.
+    inputs : tuple of (name, shape)
+        Those that were joined; none of a model that has one.
     name : str
         Of the graph.
     nodes : tuple of NodeProto
@@ -49,6 +55,8 @@ class Graph:
         Version of the operators.
     """
 
+    model: Any
+    inputs: Inputs
     name: str
     nodes: tuple[Any, ...]
     paths: tuple[LayerPath, ...]
@@ -72,14 +80,15 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
     Raises
     ------
     ModelError
-        If it is no sound model with one input and one output.
+        If it is no sound model with one output.
     """
     check_texts(model, what)
-    graph = model.graph
-    if len(graph.node) > _MOST_NODES:
-        raise ModelError(f"{what}: it has {len(graph.node):,} nodes; {_MOST_NODES:,} at most are read.")
-    if graph.sparse_initializer:
+    if len(model.graph.node) > _MOST_NODES:
+        raise ModelError(f"{what}: it has {len(model.graph.node):,} nodes; {_MOST_NODES:,} at most are read.")
+    if model.graph.sparse_initializer:
         raise ModelError(f"{what}: it stores weights as sparse tensors; save them as plain ones.")
+    inputs, model = _joined(model, what)
+    graph = model.graph
     constants: dict[str, Any] = {}
     for tensor in graph.initializer:
         if tensor.name in constants:
@@ -92,6 +101,8 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
     nodes = leading_to(graph.node, {output})
     paths = tuple(_paths(nodes))
     return Graph(
+        model,
+        inputs,
         graph.name or "model",
         tuple(nodes),
         paths,
@@ -101,6 +112,22 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
         _shape(source, what),
         _opset(model, what),
     )
+
+
+def _joined(model: Any, what: str) -> tuple[Inputs, Any]:
+    """Return the inputs of a model, if it has several, and a model with one."""
+    values = images_of(model)
+    if len(values) < 2:
+        return (), model
+    if len({value.name for value in values}) < len(values):
+        raise ModelError(f"{what}: two of its inputs have the same name; every tensor has one source.")
+    if len(values) > _MOST_INPUTS:
+        raise ModelError(f"{what}: it has {len(values)} inputs; up to {_MOST_INPUTS} are read.")
+    inputs = tuple((value.name, _shape(value, what)[1:]) for value in values)
+    batches = {value.type.tensor_type.shape.dim[0].dim_value for value in values}
+    if len(batches) > 1:
+        raise ModelError(f"{what}: its inputs take different numbers of images; export it with that number left open.")
+    return inputs, joined(model, inputs, max(0, batches.pop()), _opset(model, what), what)
 
 
 def check_texts(model: Any, what: str) -> None:

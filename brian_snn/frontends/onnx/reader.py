@@ -69,7 +69,7 @@ def read_layers(model: Any) -> LayerGraph:
     Parameters
     ----------
     model : onnx.ModelProto
-        With one input and one output. It is not changed.
+        With one output. It is not changed.
 
     Returns
     -------
@@ -95,7 +95,8 @@ def read(model: Any) -> Reading:
         _read_node(state, node, path)
     if graph.output in state.constants or not graph.nodes:
         raise ModelError(f"the model's output {shown(graph.output)!r} does not depend on the image.")
-    return Reading(graph, LayerGraph(graph.name, tuple(state.nodes)), state.tensors, state.made_by)
+    layers = LayerGraph(graph.name, tuple(state.nodes), inputs=graph.inputs)
+    return Reading(graph, layers, state.tensors, state.made_by)
 
 
 def _read_node(state: _State, node: Any, path: LayerPath) -> None:

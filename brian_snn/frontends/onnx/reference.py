@@ -51,6 +51,7 @@ def reference_batches(
         By population name, in the units of the model: after the ReLU, for the readout before its activation.
     """
     reading = read(model)
+    model = reading.source.model
     wanted = list(dict.fromkeys(p.reference for p in network.populations if p.reference))
     changed, names, orders = _with_outputs(model, reading, wanted)
     run = _runner(changed, reading, names, orders, dtype)
@@ -65,7 +66,7 @@ def scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
     name = reading.source.output
     if name not in reading.tensors:
         reading.layers.require_readable()
-    (values,) = _runner(model, reading, [name], [reading.tensors[name].order], None)(images)
+    (values,) = _runner(reading.source.model, reading, [name], [reading.tensors[name].order], None)(images)
     return values
 
 

@@ -196,7 +196,7 @@ def check_image_array(
     if isinstance(images, Events):
         frames = cast(Array, images)
         _check_shape(frames.shape, input_shape, what)
-        return frames, finite_range(frames, what)
+        return frames, images.value_range
     try:
         array = np.asanyarray(images)
     except ValueError as error:

@@ -21,6 +21,10 @@ from brian_snn.errors import DataError
 Index = int | np.integer | slice | NDArray[Any]
 
 
+#: Of the shape of events, whatever their number: frames are made for one image at a time.
+_MOST_AXES, _MOST_IMAGES, _MOST_NUMBERS = 16, 2**24, 2**31
+
+
 class Events:
     """Events as frames, one a step: they are kept as a list, and made dense for the images that are asked for.
 
@@ -45,7 +49,6 @@ class Events:
         given = None if values is None else _values(values, len(table))
         order = np.argsort(table[:, 0], kind="stable")
         self._rows, self._values = table[order], None if given is None else given[order]
-        self._starts = np.searchsorted(self._rows[:, 0], np.arange(self.shape[0] + 1))
         self.dtype = np.dtype(np.float64 if given is not None else np.min_scalar_type(self._most_at_once()))
 
     def __len__(self) -> int:
@@ -57,7 +60,7 @@ class Events:
         numbers = np.arange(len(self))[index]
         dense = np.zeros((numbers.size, prod(self.shape[1:])), self.dtype)
         for row, number in zip(dense, numbers.ravel(), strict=True):
-            here = slice(self._starts[number], self._starts[number + 1])
+            here = slice(*np.searchsorted(self._rows[:, 0], (number, number + 1)))
             np.add.at(row, self._places(here), self.dtype.type(1) if self._values is None else self._values[here])
         return dense.reshape(*numbers.shape, *self.shape[1:])
 
@@ -68,6 +71,13 @@ class Events:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the frames of all images."""
         return np.asarray(self[:], dtype)
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Numbers between which all frames lie, 0 among them; wider where events meet in one place."""
+        given = np.ones(1) if self._values is None else self._values
+        most = self._most_at_once()
+        return min(0.0, most * float(given.min(initial=0.0))), max(0.0, most * float(given.max(initial=0.0)))
 
     @property
     def ndim(self) -> int:
@@ -92,8 +102,13 @@ def _shape(shape: Any) -> tuple[int, ...]:
         lengths = tuple(int(length) for length in shape)
     except (TypeError, ValueError):
         lengths = ()
-    if len(lengths) < 3 or min(lengths) < 1:
+    if not 3 <= len(lengths) <= _MOST_AXES or min(lengths) < 1:
         raise DataError(f"shape of the events is {shape!r:.200}; (n_images, steps, *shape of the input) was expected.")
+    if lengths[0] > _MOST_IMAGES or prod(lengths[1:]) > _MOST_NUMBERS:
+        raise DataError(
+            f"shape of the events is {shape!r:.200}; up to {_MOST_IMAGES:,} images of up to {_MOST_NUMBERS:,} numbers "
+            "in all their steps are read."
+        )
     return lengths
 
 

@@ -153,6 +153,10 @@ def test_events_spike_as_their_frames(network, tmp_path):
         ([[0, 1]], (1, 2, 3), None, "(n_events, 3)"),
         ([[0, 1, 0]], (1, 2), None, "(n_images, steps, *shape of the input)"),
         ([[0, 1, 0]], (1, 2, 3), [np.nan], "finite"),
+        ([[0, 1, 0]], (2**40, 2, 3), None, "up to 16,777,216 images"),
+        ([[0, 1, 0]], (1, 2**40, 3), None, "2,147,483,648 numbers"),
+        ([[0, 1, 0]], (1, 2, 3, *[1] * 20), None, "(n_images, steps"),
+        ([[0, 1, 0]], "many", None, "(n_images, steps"),
         ([[0, 1, 0]], (1, 2, 3), [1.0, 2.0], "one an event"),
     ],
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from brian_snn.analysis.verify import verify
     from brian_snn.conversion.convert import convert
+    from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
     from brian_snn.events import Events
     from brian_snn.network.file import load_network
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.simulate import simulate, stream
-    from brian_snn.settings import Conversion, Execution, Recording, Settings
+    from brian_snn.settings import Execution, Recording, Settings
 
 __all__ = [
     "BrianSnnError",
@@ -53,7 +54,7 @@ __all__ = [
 _HOMES = {
     "BrianSnnError": "errors",
     "Geometry": "network.records",
-    "Conversion": "settings",
+    "Conversion": "conversion_settings",
     "Events": "events",
     "Execution": "settings",
     "Membrane": "neurons.membrane",

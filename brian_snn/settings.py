@@ -1,6 +1,6 @@
-"""How a network is made and simulated: frozen records of knobs, checked where they are made.
+"""How a network is simulated: frozen records of knobs, checked where they are made.
 
-`brian_snn.convert`, `simulate` and `stream` take their fields by name; command line, sweep and report are made of them.
+`brian_snn.simulate` and `stream` take their fields by name; command line, sweep and report are made of them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ MaxPool = Literal["exact", "gate"]
 InputCoding = Literal["current", "poisson", "frames"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
-Normalisation = Literal["layer", "channel"]
-AveragePooling = Literal["spiking", "linear"]
 
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
@@ -38,46 +36,6 @@ MOST_STEPS = 2**31 - 1
 
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
-
-
-@knobs.described
-@dataclass(frozen=True)
-class Conversion:
-    """How a model becomes a network.
-
-    Raises
-    ------
-    SettingError
-        If a value is outside its range; the message names it.
-    """
-
-    percentile: float = knobs.real(
-        99.9,
-        "percentile of the positive activations that becomes lambda, the activation coded by the highest rate",
-        "P",
-    )
-    normalisation: Normalisation = knobs.choice("layer", Normalisation, "one lambda per layer or channel")
-    grid: float = knobs.real(
-        2.0**-24, "power of two; weights are multiples of it. So are biases and currents, and sums are exact.", "G"
-    )
-    until: str | None = knobs.name(
-        "convert only what this layer and its ReLU need; the whole model by default. It is ``outer/inner`` for a layer "
-        "of a nested model. The batch norm and the ReLU that follow it belong to it. Its neurons, which spike, are the "
-        "output; what comes after it may be of any kind.",
-        "LAYER",
-    )
-
-    average_pooling: AveragePooling = knobs.choice("spiking", AveragePooling, "averages spike, or are a linear map")
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        knobs.check_knobs(self)
-        if not 0 < self.percentile <= 100:
-            raise SettingError(f"percentile is {self.percentile!r}; it must be above 0 and at most 100.")
-        if not 0 < self.grid <= 1 or math.frexp(self.grid)[0] != 0.5:
-            raise SettingError(
-                f"grid is {self.grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24."
-            )
 
 
 @knobs.described

@@ -130,14 +130,6 @@ def test_weights_that_are_not_finite_are_refused(value):
         read_model(model)
 
 
-def two_outputs(keras):
-    """Return a model with two outputs."""
-    a = keras.Input((3,))
-    return keras.Model(
-        a, [keras.layers.Dense(2, name="left")(a), keras.layers.Dense(2, name="right")(a)], name="twofold"
-    )
-
-
 def no_fixed_size(keras):
     """Return a model for images of any size."""
     a = keras.Input((None, None, 3))
@@ -157,7 +149,6 @@ def subclassed(keras):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (two_outputs, r"model 'twofold': it has 2 outputs \('left', 'right'\); choose one .*`until`"),
         (no_fixed_size, r"model 'loose': its input has shape \(None, None, 3\); build .* fixed input shape"),
         (subclassed, r"model 'own' \(Own\): only functional and Sequential"),
         (lambda keras: keras.Sequential([keras.layers.Dense(2)], name="open"), r"model 'open': it has no input shape"),

@@ -56,7 +56,7 @@ def test_what_is_no_plain_file(tmp_path):
 )
 def test_what_is_no_model(tmp_path, content):
     (tmp_path / "model.onnx").write_bytes(content)
-    refused(tmp_path / "model.onnx", "damaged or no ONNX file|it has 0 inputs")
+    refused(tmp_path / "model.onnx", "damaged or no ONNX file|no input for images")
 
 
 def test_groups_that_lie_deep_in_one_another(tmp_path):
@@ -198,7 +198,7 @@ def add_input(model):
 
 
 def add_output(model):
-    model.graph.output.append(helper.make_tensor_value_info("gemm_0_out", TensorProto.FLOAT, ["n", 5]))
+    model.graph.output.append(helper.make_tensor_value_info("gemm_2_out", TensorProto.FLOAT, ["n", 5]))
 
 
 def input_of(*shape, kind=TensorProto.FLOAT):
@@ -235,7 +235,7 @@ def twice(model):
         (circle, "which nothing before it makes"),
         (rename, "'gemm_0_out' is made twice"),
         (add_input, "two of its inputs have the same name"),
-        (add_output, r"it has 2 outputs \('gemm_2_out', 'gemm_0_out'\)"),
+        (add_output, "it has 2 outputs; one was expected, or several of different names"),
         (lambda m: m.graph.output.pop(), "it has 0 outputs"),
         (lambda m: m.graph.ClearField("node"), "nothing makes its output"),
         (lambda m: m.ClearField("opset_import"), "which version of the operators"),

@@ -180,10 +180,10 @@ def test_one_of_several_outputs_is_a_readout(until, output, names):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_of_several_outputs_one_is_chosen():
+def test_all_of_several_outputs_are_read_out_unless_one_is_chosen():
     model = two_heads()
-    with pytest.raises(ModelError, match=r"it has 3 outputs \('classes', 'number', 'hidden'\); choose one"):
-        convert(model, images_for(model, 2))
+    heads = convert(model, images_for(model, 2)).heads
+    assert [name for name, _ in heads] == ["classes", "number", "hidden_output"]
 
 
 @pytest.mark.parametrize(("until", "activation"), [("leaky", k.LeakyReLU), ("linear", None)])

@@ -47,11 +47,15 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
         return str(device.get_array_name(owner.variables[name]))
 
     layers = [_layer_context(position, layer, objects, device) for position, layer in enumerate(topology.layers)]
-    output = layers[-1]
     return _template("main_loop.cpp").render(
         layers=layers,
         frames=any(layer.sees_frames for layer in topology.layers),
-        readout=[(name, output["size"], kind) for name, kind in output["outputs"] if name in output["readout"]],
+        readout=[
+            (name, layers[k]["size"], kind)
+            for k in topology.outputs
+            for name, kind in layers[k]["outputs"]
+            if name in layers[k]["readout"]
+        ],
         network=objects.network.name,
         dt=array(objects.clock, "dt"),
         timestep=array(objects.clock, "timestep"),

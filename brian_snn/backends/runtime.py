@@ -64,6 +64,7 @@ class _ImageLoop:
     ) -> None:
         self.records = np.zeros(inputs.n_images, record_dtype(topology, plan))
         self._layers = list(zip(range(len(topology.layers)), topology.layers, objects.groups, strict=True))
+        self._n_outputs = topology.n_outputs
         self._clock, self._plan, self._on_image = objects.clock, plan, on_image
         self._constants, self._inputs = constants, inputs
 
@@ -108,10 +109,10 @@ class _ImageLoop:
                 record[f"stop{number}_total_{position}"] = np.sum(group.n_spikes[:], dtype=np.int64)
             if position in stop.snapshots:
                 record[f"stop{number}_counts_{position}"] = group.n_spikes[:]
-        _, last, group = self._layers[-1]
-        for name in ("n_spikes", "v"):
-            if name in last.model.outputs:
-                record[f"stop{number}_output_{name}"] = np.asarray(getattr(group, name)[:])
+        for position, layer, group in self._layers[-self._n_outputs :]:
+            for name in ("n_spikes", "v"):
+                if name in layer.model.outputs:
+                    record[f"stop{number}_output_{position}_{name}"] = np.asarray(getattr(group, name)[:])
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, add_output
+from brian_snn.conversion_settings import Conversion
 from brian_snn.frontends.table import suffixes
 from brian_snn.setting_options import add_knobs, record_from
-from brian_snn.settings import Conversion
 
 
 def add_options(parser: ArgumentParser) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brian_snn.cli.options import FAILED, add_output
+from brian_snn.conversion_settings import Conversion
 from brian_snn.errors import SettingError
 from brian_snn.setting_options import add_knobs
-from brian_snn.settings import Conversion, Execution, Settings
+from brian_snn.settings import Execution, Settings
 
 if TYPE_CHECKING:
     from brian_snn.studies.study import Measured, Study

@@ -33,6 +33,7 @@ from brian_snn.checks import whole_number
 from brian_snn.cli.console import Stages, new_console, table
 from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
+from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import Dataset, first_images, load_images
 from brian_snn.errors import DataError, Interrupted, OutputError, SettingError
 from brian_snn.escaping import csv_safe
@@ -47,7 +48,7 @@ from brian_snn.results.folder import discard
 from brian_snn.results.result import Result
 from brian_snn.running.executors import connect
 from brian_snn.running.simulate import simulate
-from brian_snn.settings import Conversion, Settings
+from brian_snn.settings import Settings
 
 #: Options of the conversion that may vary.
 _CONVERSION = ("percentile", "normalisation", "grid", "average_pooling")

@@ -19,7 +19,7 @@ stage                      takes                                            give
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,12 +31,12 @@ from numpy.typing import ArrayLike
 from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import normalise, require_finite, round_to_grid
+from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
 from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
-from brian_snn.settings import Conversion
 from brian_snn.version import __version__
 
 
@@ -48,6 +48,7 @@ def convert(
     grid: float = 2**-24,
     until: str | None = None,
     average_pooling: str = "spiking",
+    outputs: Sequence[str] = (),
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -77,6 +78,10 @@ def convert(
         ``spiking``: an average is a population of its own, as in the paper; ``linear``: it is composed into the next
         linear layer, as converters of PyTorch models do, with fewer neurons and more synapses.
 
+    outputs : sequence of str
+        Layers to read out, each by neurons of its own that integrate; by default all outputs of the model. Of several
+        `Result.heads` has the logits of each.
+
     Returns
     -------
     network : Network
@@ -92,14 +97,14 @@ def convert(
     SettingError
         If percentile, normalisation or grid is outside its range.
     """
-    conversion = Conversion(percentile, normalisation, grid, until, average_pooling)  # type: ignore[arg-type]
+    conversion = Conversion(percentile, normalisation, grid, until, outputs, average_pooling)  # type: ignore[arg-type]
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
     front_end = front_end_of(model)
     if front_end.of_shape is not None:
         model = front_end.of_shape(model, lambda: _shapes_of(calibration_images))
-    graph = convertible(front_end.read(model), conversion.until)
+    graph = convertible(front_end.read(model), conversion.until, conversion.outputs)
     with np.errstate(over="ignore", invalid="ignore"):
         folded = fold(graph, conversion.average_pooling)
     require_finite(folded, "when its linear layers are folded into one")
@@ -133,6 +138,7 @@ def _provenance(name: str, front_end: FrontEnd, path: Path | None, conversion: C
     if weights is not None and weights.is_file():
         source["weights_sha256"] = _hash(weights)
     part = {} if conversion.until is None else {"until": conversion.until}
+    part |= {"outputs": ", ".join(map(shown, conversion.outputs))} if conversion.outputs else {}
     part |= {} if conversion.average_pooling == "spiking" else {"average_pooling": conversion.average_pooling}
     return {"model": shown(name), **part, **source, **versions}
 

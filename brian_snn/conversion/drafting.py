@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,8 @@ class Folding:
     drafts: dict[str, Draft] = field(default_factory=dict)
     #: Nodes that an earlier one has done the work of.
     done: set[int] = field(default_factory=set)
-    #: What the output goes through, which is left off.
-    output_activation: str = "linear"
+    #: Activations at the end of the model, which are left off, by the node.
+    activations: dict[int, str] = field(default_factory=dict)
 
     def inputs(self, position: int) -> list[Value]:
         """Return the values that a node reads."""
@@ -121,12 +122,19 @@ def finish(folding: Folding) -> Network:
     """Return the network that ends in the last node, or where the graph says; what does not reach it is left out.
 
     The output comes last. A concatenation at which to stop has no neurons of its own: there are several outputs then.
+    Of a model with several each has a readout.
     """
-    activation = folding.output_activation if folding.graph.until is None else "hidden"
-    if folding.graph.until is None:
-        outputs = [_output_draft(folding, folding.values[-1], folding.graph.nodes[-1])]
-    else:
+    ends = folding.graph.outputs or (len(folding.values) - 1,)
+    heads: tuple[tuple[str, str], ...] = ()
+    activation = "hidden" if folding.graph.until is not None else _activation_of(folding, ends[-1])
+    if folding.graph.until is not None:
         outputs = _drafts_of(folding, folding.graph.until)
+    elif len(ends) == 1:
+        outputs = [_output_draft(folding, folding.values[ends[0]], folding.graph.nodes[ends[0]])]
+    else:
+        outputs = [_readout(folding, folding.values[i], folding.graph.nodes[i]) for i in ends]
+        kinds = [_activation_of(folding, i) for i in ends]
+        heads = tuple((draft.name, kind) for draft, kind in zip(outputs, kinds, strict=True))
     alive: set[str | None] = {draft.name for draft in outputs}
     for draft in reversed(folding.drafts.values()):
         if draft.name in alive:
@@ -135,7 +143,18 @@ def finish(folding: Folding) -> Network:
     if dead:
         logger.info("left out, as they do not reach the output: %s", ", ".join(dead))
     order = [draft for draft in folding.drafts.values() if draft.name in alive and draft not in outputs]
-    return replace(_network(folding.graph, order + outputs), output_activation=activation)
+    ends_in = {"output_activation": activation, "heads": heads}
+    return _network(folding.graph, order + outputs, ends_in)
+
+
+def _activation_of(folding: Folding, position: int) -> str:
+    """Return the activation that an output of the model goes through at its end, which was left off."""
+    while position not in folding.activations:
+        inputs = folding.graph.nodes[position].inputs
+        if len(inputs) != 1:
+            return "linear"
+        (position,) = inputs
+    return folding.activations[position]
 
 
 def _drafts_of(folding: Folding, position: int) -> list[Draft]:
@@ -165,7 +184,13 @@ def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
             if averages and draft.ceiling is None:
                 draft.kind = "readout"
             return draft
-    name = folding.unique_name(value.name, node.name)
+    return _readout(folding, value, node)
+
+
+def _readout(folding: Folding, value: Value, node: LayerNode) -> Draft:
+    """Return neurons that integrate a value; what has neurons already gets a name that is not theirs."""
+    own = f"{node.name}_output"
+    name = folding.unique_name(value.name, node.name, own) if value.name is not None else folding.unique_name(own)
     terms = population_terms(value)
     if not terms:
         raise ModelError(f"{node.label}: the model's output does not depend on the image.")
@@ -174,8 +199,8 @@ def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
     return draft
 
 
-def _network(graph: LayerGraph, drafts: list[Draft]) -> Network:
-    """Turn drafts in topological order into the frozen records."""
+def _network(graph: LayerGraph, drafts: list[Draft], ends_in: dict[str, Any]) -> Network:
+    """Turn drafts in topological order into the frozen records, with what the network says of its outputs."""
     depth: dict[str | None, int] = {INPUT: 0}
     populations, projections = [], []
     for draft in drafts:
@@ -188,7 +213,7 @@ def _network(graph: LayerGraph, drafts: list[Draft]) -> Network:
             )
         )
         projections += [_projection(term, draft) for term in draft.terms]
-    return Network(tuple(populations), tuple(projections), graph.input_shape, inputs=graph.inputs)
+    return Network(tuple(populations), tuple(projections), graph.input_shape, inputs=graph.inputs, **ends_in)
 
 
 def _projection(term: LinearTerm, draft: Draft) -> Projection:

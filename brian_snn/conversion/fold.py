@@ -32,12 +32,12 @@ from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
 from brian_snn.conversion.signed import as_difference, fold_leaky
 from brian_snn.conversion.upsampling import fold_upsample
+from brian_snn.conversion_settings import AveragePooling
 from brian_snn.errors import ModelError, no_rate_coded_form
 from brian_snn.frontends.layer_graph import LayerGraph, LayerNode
 from brian_snn.network.maps import apply_map
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Geometry, GeometryKind
-from brian_snn.settings import AveragePooling
 
 
 def fold(graph: LayerGraph, average_pooling: AveragePooling = "spiking") -> Network:
@@ -100,13 +100,13 @@ def _fold_identity(folding: Folding, position: int) -> Value:
 def _fold_output_activation(folding: Folding, position: int) -> Value:
     """Leave out an activation at the end, and note it: it says what the logits mean."""
     node = folding.graph.nodes[position]
-    if not all(_commute(node, later) for later in folding.graph.nodes[position + 1 :]):
+    if not all(_commute(node, folding.graph.nodes[later]) for later in folding.graph.readers(position)):
         if node.operation == "softmax":
             raise ModelError(
                 f"{node.label}: a softmax is converted at the end of a model only; replace it by a ReLU and retrain."
             )
         raise no_rate_coded_form(node.label, node.operation)
-    folding.output_activation = node.operation
+    folding.activations[position] = node.operation
     return folding.inputs(position)[0]
 
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.conversion.affine import scale_outputs
 from brian_snn.conversion.projecting import scale_inputs
+from brian_snn.conversion_settings import Conversion
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.network.forward import checked_images, iterate_forward
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
-from brian_snn.settings import Conversion
 
 Scale = float | FloatArray
 

@@ -110,6 +110,14 @@ class LayerGraph:
         """Return the positions of the nodes that read a node."""
         return [i for i, other in enumerate(self.nodes) if node in other.inputs]
 
+    def readers(self, node: int) -> list[int]:
+        """Return the positions of the nodes that depend on a node."""
+        found: set[int] = {node}
+        for i in range(node + 1, len(self.nodes)):
+            if found.intersection(self.nodes[i].inputs):
+                found.add(i)
+        return sorted(found - {node})
+
     def require_readable(self) -> None:
         """Raise the error of the first node that cannot be converted."""
         for node in self.nodes:

@@ -18,7 +18,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import ModelError
 from brian_snn.frontends.layer_graph import LayerGraph
 from brian_snn.frontends.sizes import check_sizes
-from brian_snn.frontends.until import cut
+from brian_snn.frontends.until import cut, ending_in
 from brian_snn.network.network import Network
 from brian_snn.network.records import Projection
 
@@ -173,22 +173,18 @@ def load_model(path: str | Path) -> Any:
     return front_end_of_file(Path(path)).load(Path(path))
 
 
-def convertible(graph: LayerGraph, until: str | None = None) -> LayerGraph:
-    """Return a graph, or what a layer of it needs, all of which can be converted.
+def convertible(graph: LayerGraph, until: str | None = None, outputs: Sequence[str] = ()) -> LayerGraph:
+    """Return a graph, or what a layer or some outputs of it need, all of which can be converted.
 
     Raises
     ------
     ModelError
-        If a layer cannot be converted or is too large, or there is no layer `until`; the message names it. If the
-        model has several outputs and `until` chooses none.
+        If a layer cannot be converted or is too large, or there is no layer of a name; the message names it.
     """
     if until is not None:
         graph = cut(graph, until)
-    elif len(graph.outputs) > 1:
-        names = ", ".join(repr(str(graph.nodes[i].path)) for i in graph.outputs)
-        raise ModelError(
-            f"model {graph.name!r}: it has {len(graph.outputs)} outputs ({names}); choose one by its name with `until`."
-        )
+    elif outputs:
+        graph = ending_in(graph, outputs)
     graph.require_readable()
     check_sizes(list(graph.nodes))
     return graph

@@ -1,8 +1,9 @@
-"""Cut a graph of layers at one of them: what `brian_snn.convert` does with ``until``."""
+"""Cut a graph of layers at one or some of them: what `brian_snn.convert` does with ``until`` and ``outputs``."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from brian_snn.errors import ModelError
@@ -65,6 +66,27 @@ def cut(graph: LayerGraph, until: str) -> LayerGraph:
     return replace(graph, nodes=nodes, outputs=(), until=kept.index(calls[target].last))
 
 
+def ending_in(graph: LayerGraph, outputs: Sequence[str]) -> LayerGraph:
+    """Return what some layers need, which become the outputs.
+
+    Raises
+    ------
+    ModelError
+        If there is no layer of a name, one is named twice, or cannot be converted.
+    """
+    calls = _calls(graph)
+    targets = [calls[_find(calls, name)] for name in outputs]
+    for target in targets:
+        if target.error is not None:
+            raise target.error
+    lasts = [target.last for target in targets]
+    if len(set(lasts)) < len(lasts):
+        raise ModelError(f"outputs are {', '.join(map(repr, outputs))}, of which two are the same layer.")
+    kept = _leading_to(graph, *lasts)
+    nodes = tuple(_moved(graph.nodes[i], kept) for i in kept)
+    return replace(graph, nodes=nodes, outputs=tuple(kept.index(i) for i in lasts))
+
+
 def _calls(graph: LayerGraph) -> list[_Call]:
     """Return the calls of layers in order: nodes of one path lie together, and each reads the one before it."""
     calls: list[_Call] = []
@@ -79,10 +101,10 @@ def _calls(graph: LayerGraph) -> list[_Call]:
     return calls
 
 
-def _leading_to(graph: LayerGraph, output: int) -> list[int]:
-    """Return the image and the nodes that lead to one of them, in order."""
-    needed = {output, 0}
-    for i in range(output, 0, -1):
+def _leading_to(graph: LayerGraph, *outputs: int) -> list[int]:
+    """Return the image and the nodes that lead to some of them, in order."""
+    needed = {*outputs, 0}
+    for i in range(max(outputs), 0, -1):
         if i in needed:
             needed.update(graph.nodes[i].inputs)
     return sorted(needed)

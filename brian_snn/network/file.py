@@ -115,7 +115,8 @@ def _network(structure: dict[str, Any], archive: Archive) -> Network:
         _entry(structure, "provenance", dict),
         "unknown" if structure["version"] == 1 else _entry(structure, "output_activation", str),
         _tuples(structure.get("calibration_range")),
-        tuple(structure.get("inputs", ())) if isinstance(structure.get("inputs", []), list) else structure["inputs"],
+        structure.get("inputs", ()),
+        _tuples(structure.get("heads", ())),
     )
 
 

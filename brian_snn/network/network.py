@@ -42,6 +42,9 @@ class Network:
         Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
     inputs : tuple of (name, shape)
         Those of a model with several, which the image has one behind the other (`brian_snn.inputs`).
+    heads : tuple of (name, activation)
+        Of a model with several outputs the populations that read them out, which come last, and what each is put
+        through, as in `output_activation`.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Network:
     output_activation: str = "linear"
     calibration_range: tuple[float, float] | None = None
     inputs: Inputs = ()
+    heads: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the parts are to each other."""
@@ -84,7 +88,7 @@ class Network:
             _set(self, calibration_range=(low, high))
         if not isinstance(self.provenance, dict):
             raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
-        _set(self, inputs=self._checked_inputs())
+        _set(self, inputs=self._checked_inputs(), heads=self._checked_heads())
         check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
         check_network(self)
 
@@ -103,6 +107,19 @@ class Network:
         if inputs and self.input_shape != (sum(math.prod(shape) for _, shape in inputs),):
             raise ModelError(f"the image has shape {self.input_shape}, and not that of the inputs one behind the other")
         return inputs
+
+    def _checked_heads(self) -> tuple[tuple[str, str], ...]:
+        """Return names and activations of several outputs, which are the last populations."""
+        if not isinstance(self.heads, tuple | list):
+            raise ModelError(f"heads are {shown(self.heads)}; pairs of a name and an activation were expected")
+        heads = tuple(two(head, "a head") for head in self.heads)
+        for name, activation in heads:
+            check_text(name, "the name of a head")
+            one_of(activation, ("linear", *OUTPUT_ACTIVATIONS), "the activation of a head is")
+        last = [(p.name, p.kind) for p in self.populations[len(self.populations) - len(heads) :]]
+        if len(heads) == 1 or (heads and last != [(name, "readout") for name, _ in heads]):
+            raise ModelError(f"heads are {shown([name for name, _ in heads])}, which are not the last populations")
+        return heads
 
     def __repr__(self) -> str:
         """Return a summary of a few lines."""
@@ -134,7 +151,8 @@ class Network:
         """What it was made with, and what its output means."""
         grid = f"2**{math.frexp(self.grid)[1] - 1}" if self.grid else "none"
         percentile = f"percentile {self.percentile:g} by {self.normalisation}, " if self.percentile else ""
-        return [f"{percentile}grid {grid}, output before {self.output_activation}"]
+        outputs = ", ".join(f"{name} before {kind}" for name, kind in self.heads)
+        return [f"{percentile}grid {grid}, {outputs or f'output before {self.output_activation}'}"]
 
     def __getitem__(self, name: str) -> Population:
         """Return the population of that name; KeyError lists the names there are."""
@@ -147,6 +165,11 @@ class Network:
     def output(self) -> Population:
         """The last population, whose potentials or rates are the logits."""
         return self.populations[-1]
+
+    @property
+    def outputs(self) -> tuple[Population, ...]:
+        """All populations that read out the model, the last one or its heads."""
+        return self.populations[len(self.populations) - max(1, len(self.heads)) :]
 
     def save(self, path: str | Path) -> None:
         """Write the network to an ``.npz`` file; `brian_snn.load_network` reads it back, without TensorFlow.
@@ -166,7 +189,7 @@ class Network:
         """Return the network as the arrays of its file."""
         names = ("output_activation", "calibration_range", "input_shape", "percentile", "normalisation", "grid")
         # Only where there are several: the files and hashes of all others stay what they were.
-        several = ("inputs",) * bool(self.inputs)
+        several = ("inputs",) * bool(self.inputs) + ("heads",) * bool(self.heads)
         fields = {name: getattr(self, name) for name in (*names, *several, "provenance")}
         return encode(self.populations, self.projections, fields)
 
@@ -249,8 +272,8 @@ def _check_ends(projection: Projection, target: Population, n_source: int) -> No
 
 def _check_place(population: Population, arriving: Sequence[Projection], network: Network) -> None:
     """Raise unless a population may stand where it is: a readout at the end, and others where they have inputs."""
-    if population.kind == "readout" and population is not network.populations[-1]:
-        raise ModelError(f"{population.label}: it is a readout, which sends no spikes, and not the last population")
+    if population.kind == "readout" and population not in network.outputs:
+        raise ModelError(f"{population.label}: it is a readout, which sends no spikes, and not an output")
     if population.kind == "max_pool" and not arriving:
         raise ModelError(f"{population.label}: no projection leads to it; a maximum is taken of some spikes")
     if population.kind == "poisson" and not (len(arriving) == 1 and _is_image(arriving[0], population, network)):

@@ -17,6 +17,14 @@ def answer_of(network: Network) -> Answer:
     one channel, is a number.
     """
     kind, shape = network.output_activation, network.output.shape
+    if network.heads:
+        # Each of several outputs has answers of its own: `Result.heads`.
+        return Answer("numbers", (sum(population.size for population in network.outputs),))
+    return answer_to(kind, shape)
+
+
+def answer_to(kind: str, shape: tuple[int, ...]) -> Answer:
+    """Return what an output means that is put through an activation."""
     if kind == "hidden" or (kind != "sigmoid" and shape[-1] == 1):
         return Answer("numbers", shape)
     return Answer("yes_no" if kind == "sigmoid" else "classes", shape)
@@ -32,7 +40,11 @@ def activate(network: Network, logits: FloatArray) -> FloatArray:
     DataError
         If the network was loaded from a file that does not say which activation that is.
     """
-    kind = network.output_activation
+    return activated(network.output_activation, logits)
+
+
+def activated(kind: str, logits: FloatArray) -> FloatArray:
+    """Apply an activation to logits, (n_images, *output shape); the errors are those of `activate`."""
     if kind == "unknown":
         raise DataError(
             "the network's file is of an older format, which does not say what activation its logits go through; "

@@ -70,7 +70,9 @@ def require_competition(network: Network, settings: Settings) -> None:
     output, activation = network.output, network.output_activation
     if settings.readout != "softmax" or output.kind != "readout":
         return
-    if activation in ("sigmoid", "tanh"):
+    if network.heads:
+        what = f"has {len(network.heads)} outputs, and a neuron of one would compete with those of the others"
+    elif activation in ("sigmoid", "tanh"):
         what = f"ends in a {activation}, each unit on its own"
     elif output.size == 1:
         what = "has one unit, which would win every time"

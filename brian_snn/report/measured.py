@@ -19,7 +19,7 @@ from brian_snn.plotting.correlation import plot_values
 from brian_snn.plotting.gallery import checkpoint_times_ms
 from brian_snn.plotting.style import count_label
 from brian_snn.report.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
-from brian_snn.report.gather import Run
+from brian_snn.report.gather import Run, Sample
 
 # A matrix of more classes cannot be read; the mistakes are listed instead.
 _MATRIX_CLASSES = 25
@@ -88,8 +88,15 @@ def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Map
 
 def _numbers(run: Run) -> tuple[Block, ...]:
     """Return the values of the output against those of the trained network, which stand in the place of an accuracy."""
-    output, sample = run.result.network.output, run.sample
-    expected, values = sample.activations[output.name].ravel(), sample.result.logits.ravel()
+    sample = run.sample
+    blocks = [_values_of(sample, name, head.logits) for name, head in sample.result.heads.items()]
+    return tuple(block for each in blocks for block in each)
+
+
+def _values_of(sample: Sample, name: str, logits: FloatArray) -> tuple[Block, ...]:
+    """Return the values of one output."""
+    output = sample.result.network[name]
+    expected, values = sample.activations[name].ravel(), logits.ravel()
     errors = values - expected
     summary = {
         "images": len(sample.numbers),
@@ -99,8 +106,10 @@ def _numbers(run: Run) -> tuple[Block, ...]:
         "largest error": float(np.abs(errors).max()),
         "Pearson r": pearson(expected, values),
     }
+    several = sample.result.network.heads
+    means = "is one of several outputs" if several else "stands for numbers, not for classes"
     text = (
-        f"The output, of shape {output.shape}, stands for numbers, not for classes: there is no accuracy. Its logits, "
+        f"The output {name}, of shape {output.shape}, {means}: there is no accuracy. Its logits, "
         f"what the spiking network measured, are compared with those of the {sample.ann}."
     )
     figure = plot_values(expected, values, f"{output.name}: logits")

@@ -16,6 +16,7 @@ from brian2 import Quantity, second
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray, IntArray
+from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
@@ -25,6 +26,7 @@ from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, 
 from brian_snn.network.synapses import total_fan_out
 from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, as_fields, join_arrays
 from brian_snn.results.folder import write_result
+from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
 from brian_snn.settings import Settings
 from brian_snn.summaries import as_html, as_text
@@ -61,7 +63,7 @@ class Result:
     checkpoints : (n_checkpoints,) int array
         The steps at which `count_history` and `output_history` were taken.
     output_history : (n_checkpoints, n_images, *output shape) float array
-        Estimated logits after that many steps.
+        Estimated logits after that many steps; those of several outputs one behind the other.
     count_history : dict of (n_checkpoints, n_images, *shape) int array
         Spike counts since the start of the run, for the populations asked for.
     total_counts : dict of (n_checkpoints, n_images) int array
@@ -186,8 +188,14 @@ class Result:
         """The estimated output of the ANN before its last activation, ``(n_images, *output shape)``.
 
         Mean charge per step of a readout, or the rate over r_max of a spiking output, in the ANN's units.
+
+        Raises
+        ------
+        DataError
+            If the network has several outputs, each of which is in `heads`.
         """
-        return self._logits(from_spikes=has_spikes(self.network.output, self.settings))
+        self._require_one_output()
+        return self._logits(self.network.output, from_spikes=has_spikes(self.network.output, self.settings))
 
     @property
     def outputs(self) -> FloatArray:
@@ -198,13 +206,33 @@ class Result:
         Raises
         ------
         DataError
-            If the network's file is of an older format, which does not say what activation that is.
+            If the network's file is of an older format, which does not say what activation that is, or if the network
+            has several outputs, each of which is in `heads`.
         """
-        return activate(self.network, self._logits(from_spikes=crosses_threshold(self.network.output, self.settings)))
+        self._require_one_output()
+        output = self.network.output
+        return activate(self.network, self._logits(output, from_spikes=crosses_threshold(output, self.settings)))
 
-    def _logits(self, from_spikes: bool) -> FloatArray:
-        """Return the logits by the output's spikes or by its potentials."""
-        output, threshold = self.network.output, float(on_grid(self.settings.threshold, self.network.grid))
+    @property
+    def heads(self) -> dict[str, Head]:
+        """The outputs by the names of their populations, also of a network with one."""
+        one = ((self.network.output.name, self.network.output_activation),)
+        found = {}
+        for name, kind in self.network.heads or one:
+            output = self.network[name]
+            logits = self._logits(output, from_spikes=has_spikes(output, self.settings))
+            found[name] = head_of(kind, logits, self.potentials[name])
+        return found
+
+    def _require_one_output(self) -> None:
+        """Raise where there are several outputs."""
+        if self.network.heads:
+            names = ", ".join(repr(name) for name, _ in self.network.heads)
+            raise DataError(f"the network has the outputs {names}; result.heads[name].logits is what one of them says.")
+
+    def _logits(self, output: Population, from_spikes: bool) -> FloatArray:
+        """Return the logits by an output's spikes or by its potentials."""
+        threshold = float(on_grid(self.settings.threshold, self.network.grid))
         v_init = float(on_grid(self.settings.v_init, self.network.grid))
         spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]
@@ -310,23 +338,3 @@ def _history(part: Result) -> FloatArray:
     """Return the output at the checkpoints of a part that has some."""
     assert part.output_history is not None, "all parts of a result have the same recordings"
     return part.output_history
-
-
-def estimate_logits(
-    output: Population,
-    settings: Settings,
-    v_init: float,
-    threshold: float,
-    step: int,
-    spike_counts: NDArray[np.generic] | None,
-    potentials: NDArray[np.generic] | None,
-) -> FloatArray:
-    """Return the ANN's output as estimated after `step` steps, of the shape of the counts or potentials."""
-    measured = spike_counts if spike_counts is not None else potentials
-    assert measured is not None, "an output neither spikes nor integrates"
-    n_steps = step - window_start(output, settings)
-    if n_steps <= 0:
-        return np.zeros(np.shape(measured))
-    if spike_counts is not None:
-        return np.asarray(spike_counts, np.float64) / n_steps * output.scale
-    return (np.asarray(potentials, np.float64) - v_init) / (threshold * n_steps)

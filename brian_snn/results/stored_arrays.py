@@ -100,7 +100,9 @@ class Expected:
 
     def check_history(self, history: NDArray[Any]) -> None:
         """Raise ValueError unless the output at the checkpoints fits."""
-        _require(history, _REAL, (self.n_checkpoints, self.n_images, *self.network.output.shape))
+        outputs = self.network.outputs
+        shape = outputs[0].shape if len(outputs) == 1 else (sum(output.size for output in outputs),)
+        _require(history, _REAL, (self.n_checkpoints, self.n_images, *shape))
 
 
 def _require(array: NDArray[Any], kind: tuple[str, str], shape: tuple[int, ...]) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray, side_by_side
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
 from brian_snn.neurons.table import BOOKS
-from brian_snn.results.result import estimate_logits
+from brian_snn.results.heads import estimate_logits
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.topology import Layer, Topology
 
@@ -74,11 +75,11 @@ def record_dtype(topology: Topology, plan: Plan) -> np.dtype[Any]:
     fields: list[tuple[str, str, tuple[int, ...]]] = []
     for number, stop in enumerate(plan.stops):
         fields += [(f"stop{number}_total_{k}", "<i8", ()) for k, layer in layers if layer.model.threshold]
-        last = layers[-1][1]
         fields += [
-            (f"stop{number}_output_{name}", _kind(last, name), (last.size,))
+            (f"stop{number}_output_{k}_{name}", _kind(topology.layers[k], name), (topology.layers[k].size,))
+            for k in topology.outputs
             for name in ("n_spikes", "v")
-            if name in last.model.outputs
+            if name in topology.layers[k].model.outputs
         ]
         fields += [(f"stop{number}_counts_{k}", "<i4", (topology.layers[k].size,)) for k in stop.snapshots]
     fields += [
@@ -103,8 +104,7 @@ def collect(
     """Return the fields of a `Result` that come from the records."""
     read = _Records(records, network, plan)
     checkpoints = recording.checkpoints
-    start = (parameters.v_init, parameters.threshold)
-    logits = [estimate_logits(network.output, settings, *start, step, *read.output_at(step)) for step in checkpoints]
+    logits = [side_by_side(read.logits_at(step, settings, parameters)) for step in checkpoints]
     return {
         "spike_counts": read.zeros(np.int32) | read.final("n_spikes"),
         "potentials": read.zeros() | read.final("v"),
@@ -146,10 +146,19 @@ class _Records:
         """Return the spike counts of a population up to a step."""
         return self._of(name, f"stop{self._stops[step]}_counts_{self._positions[name]}").copy()
 
-    def output_at(self, step: int) -> list[NDArray[Any] | None]:
-        """Return the spike counts and the potentials of the output after a step, None for what it has not."""
-        names = [f"stop{self._stops[step]}_output_{variable}" for variable in ("n_spikes", "v")]
-        return [self._of(self._network.output.name, name) if name in self._names else None for name in names]
+    def logits_at(self, step: int, settings: Settings, parameters: Parameters) -> list[FloatArray]:
+        """Return the logits of every output after a step."""
+        start = (parameters.v_init, parameters.threshold)
+        return [
+            estimate_logits(output, settings, *start, step, *self.output_at(output.name, step))
+            for output in self._network.outputs
+        ]
+
+    def output_at(self, output: str, step: int) -> list[NDArray[Any] | None]:
+        """Return the spike counts and the potentials of an output after a step, None for what it has not."""
+        start = f"stop{self._stops[step]}_output_{self._positions[output]}"
+        names = [f"{start}_{variable}" for variable in ("n_spikes", "v")]
+        return [self._of(output, name) if name in self._names else None for name in names]
 
     def totals_at(self, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Return the spikes of all neurons of a population together up to some steps, (n_steps, n_images)."""

@@ -63,11 +63,17 @@ class Link:
 
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """Layers in topological order and the links between them."""
+    """Layers in topological order and the links between them; the last ones are the outputs."""
 
     layers: tuple[Layer, ...]
     links: tuple[Link, ...]
     schedule: Schedule
+    n_outputs: int = 1
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Positions of the outputs."""
+        return tuple(range(len(self.layers) - self.n_outputs, len(self.layers)))
 
     def digest(self) -> str:
         """Return a hash of everything in the topology."""
@@ -78,7 +84,7 @@ class Topology:
             digest.update(json.dumps([link.index, link.source, link.target, link.shared, geometry]).encode())
             for index in (link.source_index, link.target_index):
                 digest.update(b"none" if index is None else index.tobytes())
-        digest.update(self.schedule.encode())
+        digest.update(f"{self.schedule} {self.n_outputs}".encode())
         return digest.hexdigest()
 
 
@@ -127,7 +133,7 @@ def topology(
         for index, p in enumerate(network.projections)
         if p.source != INPUT
     )
-    return Topology(tuple(layers), links, settings.schedule)
+    return Topology(tuple(layers), links, settings.schedule, len(network.outputs))
 
 
 def _require_recordable(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.arrays import FloatArray
+from brian_snn.arrays import FloatArray, side_by_side
 from brian_snn.frontends.keras.files import import_keras, load_model
 from brian_snn.frontends.keras.maps import keras_projection
 from brian_snn.frontends.keras.open_shapes import of_shape
@@ -19,11 +19,13 @@ from brian_snn.inputs import by_input
 
 
 def _scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
-    """Return the model's own outputs."""
+    """Return the model's own outputs; several as one vector."""
     inputs, given = inputs_of(model), np.asarray(images)
     if len(inputs) > 1:
         given = import_keras().tree.pack_sequence_as(model._inputs_struct, list(by_input(given, inputs).values()))
-    return np.asarray(model.predict(given, batch_size=500, verbose=0), np.float64)
+    keras = import_keras()
+    outputs = keras.tree.flatten(model.predict(given, batch_size=500, verbose=0))
+    return side_by_side([np.asarray(values, np.float64) for values in outputs])
 
 
 FRONT_END = FrontEnd(

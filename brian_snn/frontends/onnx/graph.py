@@ -31,7 +31,7 @@ _MOST_NODES, _MOST_INPUTS, _MOST_AXES = 100_000, 64, 12
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """An ONNX model with one output, and with one input or its inputs joined to one.
+    """An ONNX model, with one input or its inputs joined to one.
 
     Parameters
     ----------
@@ -47,8 +47,10 @@ class Graph:
         Of the nodes: names, and their number where several have one name.
     constants : dict of TensorProto
         By name: what is stored as weights.
-    input, output : str
-        Names of the tensors.
+    input : str
+        Name of the tensor.
+    outputs : tuple of str
+        Names of the tensors, one or more.
     shape : tuple of int
         Of the input, with the batch axis.
     opset : int
@@ -62,7 +64,7 @@ class Graph:
     paths: tuple[LayerPath, ...]
     constants: dict[str, Any]
     input: str
-    output: str
+    outputs: tuple[str, ...]
     shape: Shape
     opset: int
 
@@ -80,7 +82,7 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
     Raises
     ------
     ModelError
-        If it is no sound model with one output.
+        If it is no sound model.
     """
     check_texts(model, what)
     if len(model.graph.node) > _MOST_NODES:
@@ -95,10 +97,15 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
             raise ModelError(f"{what}: it holds the weights {shown(tensor.name)!r} twice.")
         check_tensor(tensor, what)
         constants[tensor.name] = tensor
-    source = _only([value for value in graph.input if value.name not in constants], "input", what)
-    output = _only(list(graph.output), "output", what).name
-    _check_names(graph, {source.name, *constants}, output, what)
-    nodes = leading_to(graph.node, {output})
+    sources = [value for value in graph.input if value.name not in constants]
+    if not sources:
+        raise ModelError(f"{what}: it has no input for images.")
+    (source,) = sources
+    outputs = tuple(value.name for value in graph.output)
+    if not outputs or len(set(outputs)) < len(outputs):
+        raise ModelError(f"{what}: it has {len(outputs)} outputs; one was expected, or several of different names.")
+    _check_names(graph, {source.name, *constants}, outputs, what)
+    nodes = leading_to(graph.node, set(outputs))
     paths = tuple(_paths(nodes))
     return Graph(
         model,
@@ -108,7 +115,7 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
         paths,
         constants,
         source.name,
-        output,
+        outputs,
         _shape(source, what),
         _opset(model, what),
     )
@@ -161,15 +168,7 @@ def stored_tensors(model: Any) -> Iterator[Any]:
             yield from attribute.tensors
 
 
-def _only(values: list[Any], kind: str, what: str) -> Any:
-    """Return the one input or output."""
-    if len(values) != 1:
-        names = ", ".join(repr(shown(value.name)) for value in values[:8])
-        raise ModelError(f"{what}: it has {len(values)} {kind}s ({names}); a model with one is converted.")
-    return values[0]
-
-
-def _check_names(graph: Any, known: set[str], output: str, what: str) -> None:
+def _check_names(graph: Any, known: set[str], outputs: Sequence[str], what: str) -> None:
     """Raise unless every tensor is made once, before it is read."""
     for node in graph.node:
         for name in node.input:
@@ -182,8 +181,9 @@ def _check_names(graph: Any, known: set[str], output: str, what: str) -> None:
             if name in known:
                 raise ModelError(f"{what}: the tensor {shown(name)!r} is made twice; every tensor has one source.")
         known.update(name for name in node.output if name)
-    if output not in known:
-        raise ModelError(f"{what}: nothing makes its output {shown(output)!r}.")
+    for output in outputs:
+        if output not in known:
+            raise ModelError(f"{what}: nothing makes its output {shown(output)!r}.")
 
 
 def leading_to(nodes: Sequence[Any], names: set[str]) -> list[Any]:

@@ -69,7 +69,7 @@ def read_layers(model: Any) -> LayerGraph:
     Parameters
     ----------
     model : onnx.ModelProto
-        With one output. It is not changed.
+        It is not changed.
 
     Returns
     -------
@@ -93,10 +93,17 @@ def read(model: Any) -> Reading:
     state = _State(graph, [image], tensors)
     for node, path in zip(graph.nodes, graph.paths, strict=True):
         _read_node(state, node, path)
-    if graph.output in state.constants or not graph.nodes:
-        raise ModelError(f"the model's output {shown(graph.output)!r} does not depend on the image.")
-    layers = LayerGraph(graph.name, tuple(state.nodes), inputs=graph.inputs)
+    for output in graph.outputs:
+        if output in state.constants or not graph.nodes:
+            raise ModelError(f"the model's output {shown(output)!r} does not depend on the image.")
+    ends = tuple(_node_of(state, output) for output in graph.outputs)
+    layers = LayerGraph(graph.name, tuple(state.nodes), outputs=ends, inputs=graph.inputs)
     return Reading(graph, layers, state.tensors, state.made_by)
+
+
+def _node_of(state: _State, name: str) -> int:
+    """Return the position of the node that makes a tensor."""
+    return state.unreadable[name] if name in state.unreadable else state.tensors[name].node
 
 
 def _read_node(state: _State, node: Any, path: LayerPath) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.arrays import FloatArray
+from brian_snn.arrays import FloatArray, side_by_side
 from brian_snn.errors import ModelError
 from brian_snn.frontends.onnx.evaluator import evaluator
 from brian_snn.frontends.onnx.graph import leading_to
@@ -61,13 +61,13 @@ def reference_batches(
 
 
 def scores(model: Any, images: NDArray[np.generic]) -> FloatArray:
-    """Return the model's own outputs, with the channels last where it has some."""
+    """Return the model's own outputs, with the channels last where it has some; several as one vector."""
     reading = read(model)
-    name = reading.source.output
-    if name not in reading.tensors:
+    names = reading.source.outputs
+    if not set(names) <= set(reading.tensors):
         reading.layers.require_readable()
-    (values,) = _runner(reading.source.model, reading, [name], [reading.tensors[name].order], None)(images)
-    return values
+    orders = [reading.tensors[name].order for name in names]
+    return side_by_side(_runner(reading.source.model, reading, names, orders, None)(images))
 
 
 # --- the model with other outputs -----------------------------------------------------------------------------------

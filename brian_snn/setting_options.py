@@ -44,7 +44,7 @@ def add_knobs(parser: Any, record: type[Any], only: Sequence[str] | None = None,
 
 def _left_to_the_data(knob: Field[Any]) -> str:
     """Return what the help says of a default that holds where the data do not say otherwise."""
-    return f" (default: {plain_default(knob)}, or what the data say)"
+    return f" (default: {plain_default(knob)}, or what network or data say)"
 
 
 def option_name(knob: Field[Any]) -> str:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "network": {"ground"},
     "frontends": {"ground", "network"},
     "conversion": _BELOW_CONVERSION,
+    "exchange": _BELOW_CONVERSION | {"conversion"},
     "neurons": {"ground", "network"},
     "results": {"ground", "network", "neurons"},
     "simulation": {"ground", "network", "neurons", "results"},
@@ -30,14 +31,14 @@ MAY_IMPORT = {
     "plotting": _BELOW_ANALYSIS | {"analysis"},
     "studies": _BELOW_STUDIES,
     "report": _BELOW_STUDIES,
-    "cli": _BELOW_STUDIES | {"studies", "report"},
+    "cli": _BELOW_STUDIES | {"studies", "report", "exchange"},
 }
 
 #: Libraries, and where they may be imported. Brian2's units may be imported anywhere.
 HOMES = {
     "keras": ("frontends/keras",),
     "tensorflow": ("frontends/keras",),
-    "h5py": ("frontends/keras",),
+    "h5py": ("frontends/keras", "exchange", "hdf5.py"),
     "onnx": ("frontends/onnx",),
     "onnxruntime": ("frontends/onnx",),
     "brian2": ("backends", "quiet_brian.py"),

@@ -146,6 +146,8 @@ class _PotentialLead:
 
     def __init__(self, result: Result, use_bounds: bool) -> None:
         network, output = result.network, result.network.output
+        if output.leak:
+            raise SettingError("the output leaks; no step makes an answer certain.")
         self._result, self._history, self._rivals = result, _history(result), answer_of(network).rivals
         self._parameters = scaled_parameters(network, result.settings)
         self._weights = {source: self._rivals(weights) for source, weights in _dense_weights(result).items()}

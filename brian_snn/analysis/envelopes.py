@@ -112,6 +112,8 @@ def envelopes(
     """
     require_covered(settings)
     parameters = scaled_parameters(network, settings)
+    if any(population.leak for population in network.populations):
+        raise SettingError("bounds are not proved of neurons that have a leak of their own.")
     currents = input_currents(parameters, images)
     found: dict[str, Envelope] = {}
     for population in network.populations:

@@ -196,10 +196,11 @@ def _membrane_terms(
     """Return the terms that the module's table derives from q, V(T), e, Y (`drive`) and a (`target`)."""
     parameters = measured.parameters
     full = parameters.threshold * measured.result.window_steps(name)
-    if measured.integrates_only(name):
-        return {"grid": drive / full - target}
-    v_end, charge = measured.flat("potentials", name, batch), measured.arrived(name, batch)
     books = measured.neuron(name).books
+    if measured.integrates_only(name):
+        kept = {book.term: -measured.flat(book.name, name, batch) / full for book in books}
+        return {"grid": drive / full - target, **kept}
+    v_end, charge = measured.flat("potentials", name, batch), measured.arrived(name, batch)
     below, above = np.minimum(charge, 0.0), np.maximum(charge - full, 0.0)
     # What is more than one spike a step can express ends in V(T), or in a book.
     excess = {book.term: above if book.takes_excess else 0.0 for book in books}

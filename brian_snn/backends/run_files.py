@@ -27,7 +27,7 @@ def write_parameters(folder: Path, topology: Topology, constants: RunConstants) 
 
     for position, layer in enumerate(topology.layers):
         group = f"population_{position}"
-        arguments += [f"{group}.{name}={constants.named[name]!r}" for name in layer.model.constants]
+        arguments += [f"{group}.{name}={constants.named[position][name]!r}" for name in layer.model.constants]
         if layer.has_membrane:
             arguments.append(f"{group}.v_thr={constants.threshold!r}")
             arguments.append(f"{group}.v_start={constants.v_init!r}")

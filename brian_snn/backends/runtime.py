@@ -137,7 +137,7 @@ def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunCon
     """Set what is the same for every image."""
     for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
         for name in layer.model.constants:
-            setattr(group, name, constants.named[name])
+            setattr(group, name, constants.named[position][name])
         if layer.has_membrane:
             group.v_thr, group.v_start = constants.threshold, constants.v_init
             if not layer.sees_image:

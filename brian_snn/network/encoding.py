@@ -77,7 +77,9 @@ def _population_record(population: Population, k: int, arrays: Arrays) -> dict[s
     arrays[f"bias_{k}"] = population.bias
     arrays[f"scale_{k}"] = np.asarray(population.scale, dtype=np.float64)
     fields = ("name", "kind", "shape", "depth", "ceiling", "reference")
-    return {field: getattr(population, field) for field in fields}
+    # Only where there is one: the files and hashes of all others stay what they were.
+    leak = {"leak": population.leak} if population.leak else {}
+    return {field: getattr(population, field) for field in fields} | leak
 
 
 def _projection_record(projection: Projection, k: int, arrays: Arrays) -> dict[str, Any]:

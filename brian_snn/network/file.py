@@ -117,6 +117,7 @@ def _network(structure: dict[str, Any], archive: Archive) -> Network:
         _tuples(structure.get("calibration_range")),
         structure.get("inputs", ()),
         _tuples(structure.get("heads", ())),
+        structure.get("simulation", {}),
     )
 
 
@@ -141,6 +142,7 @@ def _population(record: dict[str, Any], k: int, archive: Archive) -> Population:
         scale if scale.ndim else float(scale),
         record.get("ceiling"),
         tuple(_layer_path(path) for path in _entry(record, "reference", list)),
+        record.get("leak", 0.0),
     )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.errors import ModelError
+from brian_snn.errors import ModelError, SettingError
 from brian_snn.inputs import Inputs
 from brian_snn.network.encoding import Arrays, digest, encode, write
 from brian_snn.network.records import INPUT, OUTPUT_ACTIVATIONS, Population, Projection, _set
 from brian_snn.network.validity import MOST_ELEMENTS, check_text, check_texts, one_of, real, shape_of, shown, two
+from brian_snn.settings import Settings
 from brian_snn.summaries import as_html, as_text
 
 
@@ -42,6 +43,9 @@ class Network:
         Smallest and largest pixel of the calibration images; None if there were none, or if they are not known.
     inputs : tuple of (name, shape)
         Those of a model with several, which the image has one behind the other (`brian_snn.inputs`).
+    simulation : dict
+        Settings that whoever made it asks for, by their names in `Settings.numbers`: what `brian_snn.simulate` takes
+        where it is told nothing else.
     heads : tuple of (name, activation)
         Of a model with several outputs the populations that read them out, which come last, and what each is put
         through, as in `output_activation`.
@@ -64,6 +68,7 @@ class Network:
     calibration_range: tuple[float, float] | None = None
     inputs: Inputs = ()
     heads: tuple[tuple[str, str], ...] = ()
+    simulation: dict[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what the parts are to each other."""
@@ -89,6 +94,12 @@ class Network:
         if not isinstance(self.provenance, dict):
             raise ModelError(f"provenance is {shown(self.provenance)}; a dict of text was expected")
         _set(self, inputs=self._checked_inputs(), heads=self._checked_heads())
+        if not isinstance(self.simulation, dict):
+            raise ModelError(f"simulation is {shown(self.simulation)}; a dict of settings was expected")
+        try:
+            Settings.from_numbers(self.simulation)
+        except SettingError as error:
+            raise ModelError(f"simulation asks for settings that there are not: {error}") from error
         check_texts((*self.provenance, *self.provenance.values()), "an entry of provenance")
         check_network(self)
 
@@ -188,8 +199,8 @@ class Network:
     def _encoded(self) -> Arrays:
         """Return the network as the arrays of its file."""
         names = ("output_activation", "calibration_range", "input_shape", "percentile", "normalisation", "grid")
-        # Only where there are several: the files and hashes of all others stay what they were.
-        several = ("inputs",) * bool(self.inputs) + ("heads",) * bool(self.heads)
+        # Only where there are some: the files and hashes of all others stay what they were.
+        several = tuple(name for name in ("inputs", "heads", "simulation") if getattr(self, name))
         fields = {name: getattr(self, name) for name in (*names, *several, "provenance")}
         return encode(self.populations, self.projections, fields)
 

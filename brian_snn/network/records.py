@@ -146,6 +146,9 @@ class Population:
     reference : tuple of LayerPath
         The layer whose output, after a ReLU, is this population's activation; none if there is none. A second one
         is a norm through which that output is put, where a max pooling between the two has changed its place.
+    leak : float
+        1 - beta, the part of V that leaks away in a step, of neurons that have a leak of their own; 0 for those that
+        have that of the settings.
 
     Raises
     ------
@@ -161,6 +164,7 @@ class Population:
     scale: float | FloatArray = 1.0
     ceiling: float | None = None
     reference: tuple[LayerPath, ...] = ()
+    leak: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
@@ -179,6 +183,9 @@ class Population:
             _set(self, ceiling=real(self.ceiling, f"{where}: its ceiling"))
             if not 0 < self.ceiling < math.inf:
                 raise ModelError(f"{where}: its ceiling is {self.ceiling!r}; a positive number was expected")
+        _set(self, leak=real(self.leak, f"{where}: its leak"))
+        if not 0 <= self.leak <= 1 or (self.leak and self.kind not in ("spiking", "readout")):
+            raise ModelError(f"{where}: its leak is {self.leak!r}; a part of V from 0 to 1 was expected")
         if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
             raise ModelError(f"{where}: its reference is {shown(self.reference)}; a tuple of LayerPath was expected")
         for path in self.reference:

@@ -58,7 +58,7 @@ _CHARGES = ("v", "current", "charge", "drive", "v_thr", "v_start", "surplus", "l
 _ZEROED = ("n_spikes", "charge", "surplus", "leaked", "missed", "drive", "ready_at")
 
 
-def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bool) -> Neuron:
+def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bool, leak: float = 0.0) -> Neuron:
     """Return the neuron of a layer with a membrane.
 
     Parameters
@@ -71,10 +71,14 @@ def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bo
         False for a readout, which integrates only.
     receives_spikes : bool
         False where all input is a constant current.
+    leak : float
+        1 - beta of a population that has a leak of its own; 0 for that of the settings, which a readout has not.
     """
-    leaks, rests = fires and math.isfinite(float(settings.tau_m)), fires and settings.refractory_steps > 0
+    part = leak_in_a_step(settings, fires, leak)
+    leaks, rests = part > 0, fires and settings.refractory_steps > 0
     books = (*[SURPLUS] * (fires and settings.reset == "zero"), *[LEAKED] * leaks, *[MISSED] * rests)
-    constants = {"leak_rate": leak_rate(settings, grid), "grid": grid} if leaks else {}
+    # Times V it is the leak in multiples of the grid.
+    constants = {"leak_rate": part / grid, "grid": grid} if leaks else {}
     return Neuron(
         model=_model(settings, books, fires, receives_spikes),
         hears="charge",
@@ -88,9 +92,11 @@ def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bo
     )
 
 
-def leak_rate(settings: Settings, grid: float) -> float:
-    """Return 1 - exp(-dt / tau_m) over the grid: times V it is the leak in multiples of the grid."""
-    return -math.expm1(-float(settings.dt) / float(settings.tau_m)) / grid
+def leak_in_a_step(settings: Settings, fires: bool, own: float) -> float:
+    """Return 1 - beta: the population's own if it has one, else 1 - exp(-dt / tau_m) of a neuron that fires."""
+    if own or not fires:
+        return own
+    return -math.expm1(-float(settings.dt) / float(settings.tau_m))
 
 
 def _no_law(settings: Settings, grid: float, books: tuple[Book, ...]) -> str:
@@ -150,10 +156,9 @@ class IntegratorState:
         self._current, self._settings, self._threshold = scene.current, settings, scene.parameters.threshold
         self._start = window_start(population, settings)
         self._fires = crosses_threshold(population, settings)
-        self._leaks = self._fires and math.isfinite(float(settings.tau_m))
+        self._leak_rate = leak_in_a_step(settings, self._fires, population.leak) / scene.parameters.network.grid
         self._rests = self._fires and settings.refractory_steps > 0
         self._grid = scene.parameters.network.grid
-        self._leak_rate = leak_rate(settings, self._grid)
         self._ready = np.zeros(scene.current.shape, np.int64)
 
     def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
@@ -168,7 +173,7 @@ class IntegratorState:
             self._reset(spikes)
             return
         awake = step >= self._ready if self._rests else None
-        if self._leaks:
+        if self._leak_rate:
             loss = np.rint(self.v * self._leak_rate) * self._grid
             self.v -= loss if awake is None else loss * awake
         z = self._current + arrives

@@ -31,7 +31,7 @@ NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, P
         lambda p, s: p.kind == "readout" and s.readout == "softmax",
         lambda n, p, s: softmax_readout(s, n.grid, hears_spikes(n, p)),
     ),
-    (lambda *_: True, lambda n, p, s: integrator(s, n.grid, crosses_threshold(p, s), hears_spikes(n, p))),
+    (lambda *_: True, lambda n, p, s: integrator(s, n.grid, crosses_threshold(p, s), hears_spikes(n, p), p.leak)),
 ]
 
 

@@ -102,7 +102,7 @@ def simulate(
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
     images = as_one(images, network.inputs)
-    options = _with_frames(network, images, settings, {"executor": executor, "progress": progress, **options})
+    options = _with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
     settings, recording, execution = _records(settings, options)
     prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
@@ -129,22 +129,26 @@ def stream(
         Each of the images of the next shard.
     """
     images = as_one(images, network.inputs)
-    settings, recording, execution = _records(settings, _with_frames(network, images, settings, options))
+    settings, recording, execution = _records(settings, _with_defaults(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings, recording, any_range)
     return _in_order(prepared, execution)
 
 
-def _with_frames(
+def _with_defaults(
     network: Network, images: ArrayLike, settings: Settings | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the options with what follows from images that have an axis of steps.
+    """Return the options with what the network asks for, and what follows from images that have an axis of steps.
 
     Raises
     ------
     SettingError
         If the settings say another number of steps, or another coding of the input.
     """
+    if network.simulation and settings is None:
+        asked = Settings.from_numbers(network.simulation)
+        own = {name.removesuffix("_s"): getattr(asked, name.removesuffix("_s")) for name in network.simulation}
+        options = own | options
     shape, given = np.shape(images), vars(settings) if isinstance(settings, Settings) else {}
     coding = options.get("input_coding", given.get("input_coding", "current"))
     if not has_steps(images, network.input_shape):

@@ -84,7 +84,7 @@ class Job:
             threshold=parameters.threshold,
             v_init=parameters.v_init,
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
-            named={name: value for neuron in self.neurons for name, value in neuron.constants.items()},
+            named=tuple(neuron.constants for neuron in self.neurons),
             bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},
             weights={k: p.weights for k, p in enumerate(parameters.network.projections) if p.source != INPUT},
         )

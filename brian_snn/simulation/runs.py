@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,8 @@ class RunConstants:
     threshold, v_init : float
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
-    named : dict of float
-        Every run-time constant that a neuron model may name.
+    named : tuple of dict of float
+        Of each layer the run-time constants that its neuron model names.
     bias : dict of (size,) float array
         Constant current of the layers that do not see the image.
     weights : dict of float array, or None
@@ -31,7 +32,7 @@ class RunConstants:
     threshold: float
     v_init: float
     clamp_steps: tuple[int, ...]
-    named: dict[str, float]
+    named: tuple[Mapping[str, float], ...]
     bias: dict[int, FloatArray]
     weights: dict[int, FloatArray | None]
 

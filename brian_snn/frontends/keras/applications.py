@@ -11,7 +11,7 @@ from brian_snn.errors import ModelError, OutputError
 from brian_snn.files import temporary_folder
 from brian_snn.frontends.keras.files import import_keras, usual_defaults
 from brian_snn.frontends.keras.legacy import readable_weights
-from brian_snn.frontends.keras.weights import count_weights
+from brian_snn.hdf5 import count_numbers
 from brian_snn.reading import check_plain_file
 
 # Side of the photos that Inception-V3 takes.
@@ -93,7 +93,7 @@ def _build(weights: str | None, path: Path | None) -> Any:
             model = keras.applications.InceptionV3(weights=weights, include_top=False, input_shape=(_SIDE, _SIDE, 3))
             if path is not None:
                 # Keras opens other kinds of files too, and unpickles some of them.
-                count_weights(path, path.stat().st_size)
+                count_numbers(path, path.stat().st_size)
                 model.load_weights(readable_weights(path, folder))
     except (ModelError, OutputError):
         raise

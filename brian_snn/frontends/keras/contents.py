@@ -13,7 +13,7 @@ from typing import Any
 from brian_snn.errors import READ_ERRORS, ModelError
 from brian_snn.frontends.keras.config import MODELS
 from brian_snn.frontends.keras.legacy import attribute_text, written_with
-from brian_snn.frontends.keras.weights import count_weights
+from brian_snn.hdf5 import count_numbers
 from brian_snn.reading import MOST_TEXT, check_size, checked_members, parsed_json
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -98,7 +98,7 @@ def _of_archive(path: Path) -> Contents:
             version = str(metadata["keras_version"])
             weights = members[WEIGHTS]
             check_size(weights.file_size, weights.compress_size, "save the model again")
-            n_weights = count_weights(io.BytesIO(archive.read(weights)), weights.file_size)
+            n_weights = count_numbers(io.BytesIO(archive.read(weights)), weights.file_size)
     except (*READ_ERRORS, NotImplementedError) as error:
         raise ModelError(f"model {path}: the file is damaged or no .keras file ({first_line(error)}).") from error
     return Contents(path, ".keras", _checked(config, path), version, "", n_weights)
@@ -115,7 +115,7 @@ def _of_hdf5(path: Path) -> Contents:
     import h5py
 
     try:
-        n_weights = count_weights(path, path.stat().st_size)
+        n_weights = count_numbers(path, path.stat().st_size)
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")
             if text is not None and not isinstance(text, str | bytes):

@@ -62,7 +62,7 @@ def set_listed_weights(model: Part, file: Any, theano: bool) -> None:
     model : Part
         As `build` returns it.
     file : h5py.File
-        Open, looked through by `count_weights`.
+        Open, looked through by `count_numbers`.
     theano : bool
         Whether kernels are to be turned around.
 

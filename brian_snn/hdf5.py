@@ -1,8 +1,8 @@
-"""Look through the HDF5 file of a Keras model before Keras reads it.
+"""Look through an HDF5 file before anything of it is read.
 
 HDF5 can take the numbers of an array from any other file of the machine, by external storage, by external links and by
-virtual arrays; it can say that an array is large and store nothing of it; and a group can hold itself. Keras writes
-none of these, and its older versions follow all of them.
+virtual arrays; it can say that an array is large and store nothing of it; and a group can hold itself. Nobody who saves
+a model or a network writes any of these, and libraries follow all of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import IO, Any
 from brian_snn.reading import check_size
 
 _DEEPEST, _MOST_OBJECTS = 100, 200_000
-_REMEDY = "save the model again with model.save()"
+_REMEDY = "save it again"
 
 
-def count_weights(file: str | Path | IO[bytes], size: int) -> int:
+def count_numbers(file: str | Path | IO[bytes], size: int, texts: bool = False) -> int:
     """Return how many numbers an HDF5 file holds, after a look at all that is in it.
 
     Parameters
@@ -26,6 +26,8 @@ def count_weights(file: str | Path | IO[bytes], size: int) -> int:
         Opened for reading alone.
     size : int
         Its bytes.
+    texts : bool
+        Whether arrays of several texts may be in it.
 
     Raises
     ------
@@ -36,10 +38,10 @@ def count_weights(file: str | Path | IO[bytes], size: int) -> int:
     import h5py
 
     with h5py.File(file, "r") as opened:
-        return _count(opened, size)
+        return _count(opened, size, texts)
 
 
-def _count(root: Any, size: int) -> int:
+def _count(root: Any, size: int, texts: bool) -> int:
     """Walk through a file; raise ValueError at what must not be in it."""
     import h5py
 
@@ -52,7 +54,7 @@ def _count(root: Any, size: int) -> int:
             raise ValueError(f"it holds more than {_MOST_OBJECTS:,} objects, or some {_DEEPEST} deep in one another")
         n_bytes += _attribute_bytes(name, item)
         if isinstance(item, h5py.Dataset):
-            _check_dataset(name, item)
+            _check_dataset(name, item, texts)
             n_numbers += math.prod(item.shape or ())
             n_bytes += math.prod(item.shape or ()) * item.dtype.itemsize
         elif isinstance(item, h5py.Group):
@@ -77,12 +79,12 @@ def _member(group: Any, name: str, part: str) -> Any:
     return group[part]
 
 
-def _check_dataset(name: str, dataset: Any) -> None:
+def _check_dataset(name: str, dataset: Any, texts: bool) -> None:
     """Raise unless an array is of plain numbers or text that are in the file."""
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"the numbers of its {name!r} are in another file, which is never read; {_REMEDY}")
     _check_type(name, dataset.dtype)
-    if dataset.dtype.kind == "O" and math.prod(dataset.shape or ()) > 1:
+    if not texts and dataset.dtype.kind == "O" and math.prod(dataset.shape or ()) > 1:
         raise ValueError(f"its {name!r} is an array of texts; weights are numbers")
 
 

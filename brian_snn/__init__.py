@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
     from brian_snn.events import Events
+    from brian_snn.exchange.nir_read import read_nir
+    from brian_snn.exchange.nir_write import write_nir
     from brian_snn.network.file import load_network
     from brian_snn.network.network import Network
     from brian_snn.network.records import Geometry, Population, Projection
@@ -45,9 +47,11 @@ __all__ = [
     "convert",
     "load_network",
     "load_result",
+    "read_nir",
     "simulate",
     "stream",
     "verify",
+    "write_nir",
 ]
 
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
@@ -67,14 +71,27 @@ _HOMES = {
     "convert": "conversion.convert",
     "load_network": "network.file",
     "load_result": "results.load",
+    "read_nir": "exchange.nir_read",
     "simulate": "running.simulate",
     "stream": "running.simulate",
     "verify": "analysis.verify",
+    "write_nir": "exchange.nir_write",
 }
 
 # The packages, which are imported on first use too.
 _ROOMS = (
-    *("analysis", "backends", "conversion", "frontends", "network", "neurons", "plotting", "report", "results"),
+    *(
+        "analysis",
+        "backends",
+        "conversion",
+        "exchange",
+        "frontends",
+        "network",
+        "neurons",
+        "plotting",
+        "report",
+        "results",
+    ),
     *("running", "simulation", "studies"),
 )
 

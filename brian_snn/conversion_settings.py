@@ -34,8 +34,16 @@ class Conversion:
         "P",
     )
     normalisation: Normalisation = knobs.choice("layer", Normalisation, "one lambda per layer or channel")
-    grid: float = knobs.real(
-        2.0**-24, "power of two; weights are multiples of it. So are biases and currents, and sums are exact.", "G"
+    grid: float | Literal["auto"] = knobs.real_or(
+        "auto",
+        2.0**-24,
+        "power of two, or auto; weights are multiples of it. So are biases and currents, and sums are exact. ``auto`` "
+        "is the finest that the bound on V allows for `grid_steps`.",
+        "G",
+    )
+    grid_steps: int = knobs.whole(1000, 1, "steps for which grid auto leaves room")
+    weight_grid: float | None = knobs.real(
+        None, "power of two, not below the grid: weights and biases are multiples of it, currents of the grid", "G"
     )
     until: str | None = knobs.name(
         "convert only what this layer and its ReLU need; the whole model by default. It is ``outer/inner`` for a layer "
@@ -55,7 +63,12 @@ class Conversion:
             raise SettingError("until and outputs both say where the network ends; give one of them.")
         if not 0 < self.percentile <= 100:
             raise SettingError(f"percentile is {self.percentile!r}; it must be above 0 and at most 100.")
-        if not 0 < self.grid <= 1 or math.frexp(self.grid)[0] != 0.5:
+        for name, value in (("grid", self.grid), ("weight_grid", self.weight_grid)):
+            if isinstance(value, float) and (not 0 < value <= 1 or math.frexp(value)[0] != 0.5):
+                raise SettingError(
+                    f"{name} is {value!r}; it must be a power of two, above 0 and at most 1, such as 2**-24."
+                )
+        if isinstance(self.grid, float) and self.weight_grid is not None and self.weight_grid < self.grid:
             raise SettingError(
-                f"grid is {self.grid!r}; it must be a power of two, above 0 and at most 1, such as 2**-24."
+                f"weight_grid is {self.weight_grid!r}; it must be a multiple of the grid, {self.grid!r}."
             )

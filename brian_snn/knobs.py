@@ -30,9 +30,14 @@ def whole(default: int | None, least: int, text: str, unit: str = "N") -> Any:
     return field(default=default, metadata={"kind": "whole", "least": least, "text": text, "unit": unit})
 
 
-def real(default: float, text: str, unit: str) -> Any:
-    """Return a field that is a number."""
+def real(default: float | None, text: str, unit: str) -> Any:
+    """Return a field that is a number, or may be None where that is its default."""
     return field(default=default, metadata={"kind": "real", "text": text, "unit": unit})
+
+
+def real_or(word: str, default: float, text: str, unit: str) -> Any:
+    """Return a field that is a number or one word."""
+    return field(default=default, metadata={"kind": "real_or", "word": word, "text": text, "unit": unit})
 
 
 def duration(default_ms: float, text: str) -> Any:
@@ -95,6 +100,14 @@ def _real(knob: Field[Any], value: Any) -> float:
     return real_number(knob.name, value)
 
 
+def _real_or(knob: Field[Any], value: Any) -> float | str:
+    if isinstance(value, str) and value == knob.metadata["word"]:
+        return value
+    if isinstance(value, str):
+        raise SettingError(f"{knob.name} is {value!r}; it must be a number or {knob.metadata['word']!r}.")
+    return real_number(knob.name, value)
+
+
 def _time(knob: Field[Any], value: Any) -> Any:
     from brian2 import second
     from brian2.units.fundamentalunits import fail_for_dimension_mismatch
@@ -129,6 +142,7 @@ _CHECKS = {
     "choice": _choice,
     "whole": _whole,
     "real": _real,
+    "real_or": _real_or,
     "time": _time,
     "names": _names,
     "steps": _steps,
@@ -157,6 +171,7 @@ def _type(knob: Field[Any]) -> str:
         "choice": "str",
         "whole": "int",
         "real": "float",
+        "real_or": f"float or {knob.metadata.get('word')!r}",
         "time": "Quantity, time",
         "names": "sequence of str",
         "steps": "sequence of int",

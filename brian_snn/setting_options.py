@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -12,7 +12,22 @@ from brian_snn.settings import Settings
 
 _Record = TypeVar("_Record")
 
-_TYPES = {"whole": int, "steps": int, "real": float, "time": float}
+
+def _number_or_word(text: str) -> float | str:
+    """Return a number, or what is none, of which the record says whether it may be."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+_TYPES: dict[str, Callable[[str], object]] = {
+    "whole": int,
+    "steps": int,
+    "real": float,
+    "real_or": _number_or_word,
+    "time": float,
+}
 
 
 def add_settings(parser: ArgumentParser, only: Sequence[str] | None = None, **defaults: Any) -> None:

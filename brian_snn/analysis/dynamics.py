@@ -208,7 +208,7 @@ class _Replay:
         return self.steppers[name].run(shown, spikes, keep_potentials=name in self.part.potential_traces)
 
     def _off(self, numbers: NDArray[np.intp], population: Population, run: Run) -> FloatArray:
-        return _off(self.part, numbers, population, run, self.parameters.threshold)
+        return _off(self.part, numbers, population, run, self.parameters.of(population.name).threshold)
 
     def _judge(
         self,

@@ -164,7 +164,7 @@ class _PotentialLead:
         run = _steps_run(self._result, k)
         to_go = self._result.window_steps(self._result.network.output.name) - run
         # Estimated logits are (V - V(0)) / (V_thr n).
-        gathered = self._history[k] * (self._parameters.threshold * run)
+        gathered = self._history[k] * (self._parameters.of(self._result.network.output.name).threshold * run)
         rounding = 2 * _ROUNDING * np.abs(gathered).max(axis=1, keepdims=True)
         charges = self._rivals(gathered + to_go * self._current)
         leaders = self._rivals(self._history[k]).argmax(axis=2)

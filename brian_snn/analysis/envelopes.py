@@ -124,7 +124,7 @@ def envelopes(
         else:
             current = currents.get(name, parameters.network[name].bias[None]).reshape(-1, population.size)
             current = np.broadcast_to(current, (len(images), population.size))
-            charge, largest = layer.charge(found, current / parameters.threshold)
+            charge, largest = layer.charge(found, current / parameters.of(name).threshold)
             found[name] = layer.spikes(charge, largest, current) if has_spikes(population, settings) else charge
         yield population, found[name]
 
@@ -224,6 +224,7 @@ class _Layer:
 
     def __init__(self, parameters: Parameters, settings: Settings, population: Population) -> None:
         """Note windows and weights."""
+        parameters = parameters.of(population.name)
         self._population, self._settings, self._threshold = population, settings, parameters.threshold
         self._v_init = parameters.v_init / parameters.threshold
         self._start = window_start(population, settings)

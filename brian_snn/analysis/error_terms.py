@@ -128,7 +128,8 @@ def _drawing_splitter(measured: Measured, population: Population, draws: Draws) 
 
 def _splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
     """Return the splitter of a population that integrates."""
-    result, name, threshold = measured.result, population.name, measured.parameters.threshold
+    result, name = measured.result, population.name
+    threshold = measured.parameters.of(name).threshold
     n_steps = result.window_steps(name)
     maps = _maps_by_source(measured, population)
 
@@ -182,7 +183,7 @@ def _passes(measured: Measured, name: str, batch: slice, drive: FloatArray) -> F
     """Return g, the share of what arrives that passes, from q and Y (`drive`)."""
     if measured.integrates_only(name):
         return np.ones(drive.shape)
-    full = measured.parameters.threshold * measured.result.window_steps(name)
+    full = measured.parameters.of(name).threshold * measured.result.window_steps(name)
     charge = measured.arrived(name, batch)
     moved, passed = charge - drive, np.clip(charge, 0.0, full) - np.clip(drive, 0.0, full)
     inside = ((charge >= 0) & (charge <= full)).astype(np.float64)
@@ -194,7 +195,7 @@ def _membrane_terms(
     measured: Measured, name: str, batch: slice, target: FloatArray, drive: FloatArray
 ) -> dict[str, FloatArray]:
     """Return the terms that the module's table derives from q, V(T), e, Y (`drive`) and a (`target`)."""
-    parameters = measured.parameters
+    parameters = measured.parameters.of(name)
     full = parameters.threshold * measured.result.window_steps(name)
     books = measured.neuron(name).books
     if measured.integrates_only(name):

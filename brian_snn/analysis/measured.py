@@ -55,7 +55,7 @@ class Measured:
             return np.zeros(self.flat("spike_counts", name, batch).shape)
         if self.integrates_only(name):
             gain = self.flat("potentials", name, batch) - self.parameters.v_init
-            return gain / (self.parameters.threshold * n_steps)
+            return gain / (self.parameters.of(name).threshold * n_steps)
         return self.flat("spike_counts", name, batch) / n_steps
 
     def error(self, name: str, batch: slice) -> FloatArray:

@@ -130,7 +130,8 @@ class Stepper:
         shape = (self._settings.steps, *current.shape)
         spikes = np.zeros(shape, bool)
         potentials = np.empty(shape) if keep_potentials else None
-        state = self.neuron.state(Scene(self._parameters, self._settings, self._population, current, shown.numbers))
+        own = self._parameters.of(self._population.name)
+        state = self.neuron.state(Scene(own, self._settings, self._population, current, shown.numbers))
         for step, arrives in enumerate(self._arriving(sources, current.shape)):
             if self.sees_frames:
                 arrives = arrives + self.inputs.current(shown.images[:, step])

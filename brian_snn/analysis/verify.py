@@ -154,6 +154,7 @@ def _require_shapes(result: Result) -> None:
 
 def _membrane_rows(result: Result, parameters: Parameters, population: Population, stepper: Stepper) -> list[_Row]:
     """Return the rows of the rate law, the charge balance and the synapses."""
+    parameters = parameters.of(population.name)
     name, n_steps, inputs, neuron = (
         population.name,
         result.window_steps(population.name),
@@ -236,7 +237,7 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
 
 def _random_row(result: Result, parameters: Parameters, population: Population, stepper: Stepper, draws: Draws) -> _Row:
     """Return the row of a population whose spikes are drawn: its counts against the draws of its seed, made anew."""
-    largest, start = 0.0, result.window_start(population.name)
+    largest, start, parameters = 0.0, result.window_start(population.name), parameters.of(population.name)
     for part in result.parts():
         counts = np.asarray(part.spike_counts[population.name], np.float64).reshape(len(part.images), -1)
         for image in range(len(counts)):
@@ -255,6 +256,7 @@ def _spikes_row(
 ) -> _Row:
     """Return the row of Eq. (4): with constant input of all images, else of those that were replayed."""
     n_images, residual, n_checked, how = len(result.images), outcome.residual, outcome.images, []
+    parameters = parameters.of(population.name)
     neuron = stepper.neuron
     is_constant = neuron.hears == "charge" and not stepper.changes
     if is_constant:
@@ -328,7 +330,7 @@ def _comparison(result: Result, population: Population, activation: FloatArray) 
 def _rates_hz(result: Result, population: Population) -> FloatArray:
     """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
     if not crosses_threshold(population, result.settings):
-        parameters = scaled_parameters(result.network, result.settings)
+        parameters = scaled_parameters(result.network, result.settings).of(population.name)
         charge = result.potentials[population.name] - parameters.v_init
         return charge / (
             parameters.threshold * max(1, result.window_steps(population.name)) * float(result.settings.dt)

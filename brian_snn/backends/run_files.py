@@ -29,7 +29,7 @@ def write_parameters(folder: Path, topology: Topology, constants: RunConstants) 
         group = f"population_{position}"
         arguments += [f"{group}.{name}={constants.named[position][name]!r}" for name in layer.model.constants]
         if layer.has_membrane:
-            arguments.append(f"{group}.v_thr={constants.threshold!r}")
+            arguments.append(f"{group}.v_thr={constants.thresholds[position]!r}")
             arguments.append(f"{group}.v_start={constants.v_init!r}")
             arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
             if not layer.sees_image:

@@ -139,7 +139,7 @@ def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunCon
         for name in layer.model.constants:
             setattr(group, name, constants.named[position][name])
         if layer.has_membrane:
-            group.v_thr, group.v_start = constants.threshold, constants.v_init
+            group.v_thr, group.v_start = constants.thresholds[position], constants.v_init
             if not layer.sees_image:
                 group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):

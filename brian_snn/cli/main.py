@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from brian_snn.cli import cache, convert, figure, report, simulate, verify
+from brian_snn.cli import cache, convert, export_nir, figure, import_nir, report, simulate, verify
 from brian_snn.cli.errors import explanation
 from brian_snn.cli.options import BAD_INPUT, add_bench_options, add_demo_options, add_sweep_options
 from brian_snn.errors import SettingError
@@ -50,21 +50,24 @@ class _Parser(ArgumentParser):
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its name and that of its module, what it does, and its options."""
+    """One command: its name, which is that of its module if that has no other, what it does, and its options."""
 
     name: str
     summary: str
     add_options: Callable[[ArgumentParser], None]
+    module: str = ""
 
     def run(self, arguments: Namespace) -> int:
         """Import its module, run it and return the exit code."""
-        return int(import_module(f"brian_snn.cli.{self.name}").run(arguments))
+        return int(import_module(f"brian_snn.cli.{self.module or self.name}").run(arguments))
 
 
 COMMANDS = (
     Command("demo", "Convert, simulate and verify a digit classifier that ships with the package.", add_demo_options),
     Command("convert", "Convert a trained model to a spiking network.", convert.add_options),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", simulate.add_options),
+    Command("import", "Read a network of another simulator from a NIR file.", import_nir.add_options, "import_nir"),
+    Command("export", "Write a network as a NIR file, for other simulators.", export_nir.add_options, "export_nir"),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", verify.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options),
     Command("sweep", "Simulate a grid of settings and models into one table.", add_sweep_options),

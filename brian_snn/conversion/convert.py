@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike
 
 from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.normalise import normalise, require_finite, round_to_grid
+from brian_snn.conversion.normalise import finest_grid, normalise, require_finite, round_to_grid
 from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
@@ -45,10 +45,12 @@ def convert(
     calibration_images: ArrayLike | str | Path,
     percentile: float = 99.9,
     normalisation: str = "layer",
-    grid: float = 2**-24,
+    grid: float | str = 2**-24,
     until: str | None = None,
     average_pooling: str = "spiking",
     outputs: Sequence[str] = (),
+    grid_steps: int = 1000,
+    weight_grid: float | None = None,
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -68,8 +70,9 @@ def convert(
         Of the positive activations that becomes lambda, in per cent.
     normalisation : str
         ``layer``: one lambda per population; ``channel``: one per channel.
-    grid : float
-        Weights, biases and currents become multiples of this power of two.
+    grid : float or "auto"
+        Weights, biases and currents become multiples of this power of two; ``auto``: the finest that the bound on V
+        allows for `grid_steps`.
     until : str, optional
         Convert only what this layer of the model needs (``outer/inner`` for a layer of a nested model). The batch norm
         and the ReLU that follow it belong to it. Its neurons, which spike, are the output; what comes after it may be
@@ -81,6 +84,10 @@ def convert(
     outputs : sequence of str
         Layers to read out, each by neurons of its own that integrate; by default all outputs of the model. Of several
         `Result.heads` has the logits of each.
+    grid_steps : int
+        Steps for which a grid of ``auto`` leaves room.
+    weight_grid : float, optional
+        A coarser power of two for weights and biases; then currents alone are as fine as the grid.
 
     Returns
     -------
@@ -97,7 +104,8 @@ def convert(
     SettingError
         If percentile, normalisation or grid is outside its range.
     """
-    conversion = Conversion(percentile, normalisation, grid, until, outputs, average_pooling)  # type: ignore[arg-type]
+    how = (percentile, normalisation, grid, grid_steps, weight_grid, until, outputs, average_pooling)
+    conversion = Conversion(*how)  # type: ignore[arg-type]
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
@@ -116,7 +124,10 @@ def convert(
     network = normalise(folded, images, conversion.percentile, conversion.normalisation)
     check_against_reference(model, network, images)
     provenance = _provenance(graph.name, front_end, path, conversion)
-    return replace(round_to_grid(network, conversion.grid), provenance=provenance)
+    fine = conversion.grid
+    if isinstance(fine, str):
+        fine = finest_grid(network, conversion.grid_steps, float(np.abs(images).max()))
+    return replace(round_to_grid(network, fine, conversion.weight_grid), provenance=provenance)
 
 
 def _shapes_of(images: Any) -> Shapes:

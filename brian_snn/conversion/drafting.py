@@ -32,6 +32,8 @@ class Draft:
     upper: float | None
     reference: tuple[LayerPath, ...]
     made_by: int
+    leak: float = 0.0
+    threshold: float = 1.0
 
 
 @dataclass(eq=False)
@@ -179,6 +181,8 @@ def _output_draft(folding: Folding, value: Value, node: LayerNode) -> Draft:
     """Return the output population: the last one itself where it can be, else a readout of the value."""
     if value.is_whole_population:
         draft = folding.drafts[value.views[0].sender]
+        if draft.shape == value.shape and draft.kind == "readout":
+            return draft
         if draft.shape == value.shape and draft.kind == "spiking":
             averages = draft.terms and all(term.geometry.kind == "average_pool" for term in draft.terms)
             if averages and draft.ceiling is None:
@@ -207,11 +211,8 @@ def _network(graph: LayerGraph, drafts: list[Draft], ends_in: dict[str, Any]) ->
         below = max((depth[term.source] for term in draft.terms), default=0)
         depth[draft.name] = below + (draft.kind != "max_pool")
         bias = np.zeros(draft.shape) if draft.bias is None else np.ascontiguousarray(draft.bias, dtype=np.float64)
-        populations.append(
-            Population(
-                draft.name, draft.kind, draft.shape, bias, depth[draft.name], 1.0, draft.ceiling, draft.reference
-            )
-        )
+        made = (draft.name, draft.kind, draft.shape, bias, depth[draft.name], 1.0, draft.ceiling, draft.reference)
+        populations.append(Population(*made, leak=draft.leak, threshold=draft.threshold))
         projections += [_projection(term, draft) for term in draft.terms]
     return Network(tuple(populations), tuple(projections), graph.input_shape, inputs=graph.inputs, **ends_in)
 

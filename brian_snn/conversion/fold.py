@@ -27,7 +27,7 @@ from brian_snn.conversion.affine import (
     whole_population,
 )
 from brian_snn.conversion.composing import compose_dense, compose_window
-from brian_snn.conversion.drafting import Folding, finish, rectify
+from brian_snn.conversion.drafting import Draft, Folding, finish, population_terms, rectify
 from brian_snn.conversion.pooling import fold_average_pool, fold_max_pool
 from brian_snn.conversion.projecting import project_dense, project_window, window_geometry
 from brian_snn.conversion.signed import as_difference, fold_leaky
@@ -121,6 +121,14 @@ def _commute(activation: LayerNode, later: LayerNode) -> bool:
 
 def _fold_relu(folding: Folding, position: int) -> Value:
     return rectify(folding, position, folding.inputs(position)[0], folding.graph.nodes[position].parameters["ceiling"])
+
+
+def _fold_neurons(folding: Folding, position: int) -> Value:
+    """Fold neurons that are there whatever reaches them: no two are one, as two ReLUs in a row are."""
+    node, (value,) = folding.graph.nodes[position], folding.inputs(position)
+    terms, name = population_terms(value), folding.unique_name(node.name)
+    made = (name, node.parameters["kind"], value.shape, terms, value.bias, None, None, (), position)
+    return folding.add(Draft(*made, leak=node.parameters["leak"], threshold=node.parameters["threshold"]))
 
 
 # --- linear maps ----------------------------------------------------------------------------------------------------
@@ -279,6 +287,7 @@ _OPERATIONS: dict[str, Callable[[Folding, int], Value]] = {
     "identity": _fold_identity,
     **dict.fromkeys(OUTPUT_ACTIVATIONS, _fold_output_activation),
     "relu": _fold_relu,
+    "neurons": _fold_neurons,
     "leaky": fold_leaky,
     "dense": _fold_dense,
     "conv2d": _fold_convolution,

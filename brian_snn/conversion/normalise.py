@@ -20,7 +20,9 @@ from brian_snn.conversion.projecting import scale_inputs
 from brian_snn.conversion_settings import Conversion
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.network.forward import checked_images, iterate_forward
+from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
+from brian_snn.network.parameters import largest_drive
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
 
@@ -175,7 +177,7 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     return replace(projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label))
 
 
-def round_to_grid(network: Network, grid: float) -> Network:
+def round_to_grid(network: Network, grid: float, weight_grid: float | None = None) -> Network:
     """Round every weight and bias to a multiple of a power of two, on which sums are exact.
 
     Parameters
@@ -184,6 +186,8 @@ def round_to_grid(network: Network, grid: float) -> Network:
         Normalised.
     grid : float
         A power of two, at most 1, such as ``2**-24``.
+    weight_grid : float, optional
+        A coarser one for weights and biases; then currents alone are as fine as the grid.
 
     Returns
     -------
@@ -197,13 +201,43 @@ def round_to_grid(network: Network, grid: float) -> Network:
     ModelError
         If a weight or bias is so many grids that float64 does not hold it.
     """
-    Conversion(grid=grid)
-    with np.errstate(over="ignore"):
-        populations = tuple(replace(p, bias=np.round(p.bias / grid) * grid) for p in network.populations)
-        projections = tuple(
-            p if p.weights is None else replace(p, weights=np.round(p.weights / grid) * grid)
-            for p in network.projections
-        )
+    Conversion(grid=grid, weight_grid=weight_grid)
+    coarse = weight_grid or grid
+    populations = tuple(replace(p, bias=on_grid(p.bias, coarse)) for p in network.populations)
+    projections = tuple(
+        p if p.weights is None else replace(p, weights=on_grid(p.weights, coarse)) for p in network.projections
+    )
     rounded = replace(network, populations=populations, projections=projections, grid=float(grid))
     require_finite(rounded, f"as multiples of the grid {grid!r}")
     return rounded
+
+
+#: Bits that a bound leaves free: for a threshold and V(0) of several times 1, and inputs larger than were told.
+_FREE_BITS = 3
+
+
+def finest_grid(network: Network, steps: int, largest_input: float) -> float:
+    """Return the finest power of two on which every sum is exact in float64 for so many steps.
+
+    Parameters
+    ----------
+    network : Network
+        Normalised, with a threshold of 1.
+    steps : int
+        Of the longest simulation.
+    largest_input : float
+        The largest absolute value of a pixel, or of what an input brings in a step.
+    """
+    drives = dict.fromkeys((population.name for population in network.populations), 1.0)
+    for population in network.populations:
+        drives[population.name] += steps * float(np.abs(population.bias).max(initial=0.0))
+    for projection in network.projections:
+        if projection.weights is not None:
+            reach = largest_input if projection.source is INPUT else 1.0
+            drives[projection.target] += steps * reach * largest_drive(projection, projection.weights)
+    bits = math.ceil(math.log2(max(drives.values()))) if math.isfinite(max(drives.values())) else 1100
+    return 2.0 ** min(0, max(bits + _FREE_BITS - 53, _FINEST))
+
+
+#: Far finer than float32 weights are, and far from where float64 ends.
+_FINEST = -100

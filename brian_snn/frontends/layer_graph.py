@@ -11,6 +11,8 @@ conv2d          kernel, bias, strides, padding ("same", "valid", or places befor
 depthwise       kernel, bias, strides, padding, dilation
 affine          gain, shift: arrays that broadcast to the input's shape
 relu            ceiling (None if there is none)
+neurons         kind ("spiking" or "readout"), leak (1 - beta), threshold: those of a spiking network, whatever
+                reaches them
 leaky           slope below zero: a number, or an array that broadcasts to the input's shape
 softmax         and log_softmax, sigmoid, tanh: at the end of a model
 max_pool        pool_size (None for all rows and columns), strides, padding

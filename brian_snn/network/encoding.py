@@ -76,10 +76,11 @@ def _as_array(structure: dict[str, Any]) -> Any:
 def _population_record(population: Population, k: int, arrays: Arrays) -> dict[str, Any]:
     arrays[f"bias_{k}"] = population.bias
     arrays[f"scale_{k}"] = np.asarray(population.scale, dtype=np.float64)
-    fields = ("name", "kind", "shape", "depth", "ceiling", "reference")
-    # Only where there is one: the files and hashes of all others stay what they were.
-    leak = {"leak": population.leak} if population.leak else {}
-    return {field: getattr(population, field) for field in fields} | leak
+    fields: tuple[str, ...] = ("name", "kind", "shape", "depth", "ceiling", "reference")
+    # Only where they are its own: the files and hashes of all others stay what they were.
+    own = {"leak": 0.0, "threshold": 1.0}
+    fields += tuple(field for field, usual in own.items() if getattr(population, field) != usual)
+    return {field: getattr(population, field) for field in fields}
 
 
 def _projection_record(projection: Projection, k: int, arrays: Arrays) -> dict[str, Any]:

@@ -143,6 +143,7 @@ def _population(record: dict[str, Any], k: int, archive: Archive) -> Population:
         record.get("ceiling"),
         tuple(_layer_path(path) for path in _entry(record, "reference", list)),
         record.get("leak", 0.0),
+        record.get("threshold", 1.0),
     )
 
 

@@ -104,7 +104,7 @@ def _activate(population: Population, totals: FloatArray) -> FloatArray:
     totals = np.where(np.isfinite(totals), totals, np.nan)
     if population.kind == "max_pool":
         return totals
-    currents = totals + population.bias
+    currents = (totals + population.bias) / population.threshold
     if population.kind == "readout":
         return currents
     ceiling = None if population.ceiling is None else population.ceiling / np.asarray(population.scale)

@@ -33,12 +33,19 @@ class Parameters:
     network : Network
         The network with weights and biases as charges and currents: times V_thr.
     threshold, v_init : float
-        V_thr and V(0).
+        V_thr and V(0); of a population that has a threshold of its own `of` it.
     """
 
     network: Network
     threshold: float
     v_init: float
+
+    def of(self, name: str) -> Parameters:
+        """Return the parameters with V_thr of a population."""
+        own = self.network[name].threshold
+        if own == 1:
+            return self
+        return replace(self, threshold=float(on_grid(self.threshold * own, self.network.grid)))
 
 
 def scaled_parameters(network: Network, settings: Settings) -> Parameters:
@@ -108,7 +115,7 @@ def largest_drives(parameters: Parameters) -> dict[str, float]:
     drives = dict.fromkeys((population.name for population in parameters.network.populations), 0.0)
     for projection in parameters.network.projections:
         if projection.source != INPUT and projection.weights is not None:
-            drives[projection.target] += _largest_drive(projection, projection.weights)
+            drives[projection.target] += largest_drive(projection, projection.weights)
     return drives
 
 
@@ -161,7 +168,7 @@ def _advice(kind: str, bound: float) -> str:
     return f"Convert with a grid of 2**{exponent} or coarser, simulate fewer steps, or use float64."
 
 
-def _largest_drive(projection: Projection, weights: FloatArray) -> float:
+def largest_drive(projection: Projection, weights: FloatArray) -> float:
     """Return the largest charge that one neuron can receive in a step: the row sums of |W|."""
     ones = np.ones((1, *projection.geometry.input_shape))
     with np.errstate(over="ignore"):

@@ -149,6 +149,8 @@ class Population:
     leak : float
         1 - beta, the part of V that leaks away in a step, of neurons that have a leak of their own; 0 for those that
         have that of the settings.
+    threshold : float
+        In units of V_thr of the settings, of neurons that have one of their own; weights and bias are in them too.
 
     Raises
     ------
@@ -165,6 +167,7 @@ class Population:
     ceiling: float | None = None
     reference: tuple[LayerPath, ...] = ()
     leak: float = 0.0
+    threshold: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
@@ -186,6 +189,9 @@ class Population:
         _set(self, leak=real(self.leak, f"{where}: its leak"))
         if not 0 <= self.leak <= 1 or (self.leak and self.kind not in ("spiking", "readout")):
             raise ModelError(f"{where}: its leak is {self.leak!r}; a part of V from 0 to 1 was expected")
+        _set(self, threshold=real(self.threshold, f"{where}: its threshold"))
+        if not self.threshold > 0 or (self.threshold != 1 and self.kind not in ("spiking", "readout")):
+            raise ModelError(f"{where}: its threshold is {self.threshold!r}; a positive number was expected")
         if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
             raise ModelError(f"{where}: its reference is {shown(self.reference)}; a tuple of LayerPath was expected")
         for path in self.reference:

@@ -71,7 +71,7 @@ def _rate_law(result: Result) -> RateLaw:
     """
     equation, residual = _LAWS[result.settings.reset]
     name = _constant_input_layer(result)
-    parameters = scaled_parameters(result.network, result.settings)
+    parameters = scaled_parameters(result.network, result.settings).of(name)
     current = input_currents(parameters, result.images)[name].ravel()
     # S9 needs z > 0; without it the neuron is silent.
     applies = current > 0 if equation == "S9" else np.ones(current.size, bool)

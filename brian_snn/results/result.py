@@ -232,7 +232,7 @@ class Result:
 
     def _logits(self, output: Population, from_spikes: bool) -> FloatArray:
         """Return the logits by an output's spikes or by its potentials."""
-        threshold = float(on_grid(self.settings.threshold, self.network.grid))
+        threshold = float(on_grid(self.settings.threshold * output.threshold, self.network.grid))
         v_init = float(on_grid(self.settings.v_init, self.network.grid))
         spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]

@@ -81,7 +81,7 @@ class Job:
         network, parameters = self.network, self.parameters
         populations = list(enumerate(network.populations))
         return RunConstants(
-            threshold=parameters.threshold,
+            thresholds=tuple(parameters.of(p.name).threshold for _, p in populations),
             v_init=parameters.v_init,
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
             named=tuple(neuron.constants for neuron in self.neurons),
@@ -165,9 +165,11 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
 
 def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
     """Return the random input of each layer that has one, by position, for the images of these numbers."""
-    settings, scale = job.settings, (job.parameters.threshold, job.network.grid)
+    settings, grid = job.settings, job.network.grid
     return {
-        position: neuron.draws.noise(settings, images, population.size, *scale)
+        position: neuron.draws.noise(
+            settings, images, population.size, job.parameters.of(population.name).threshold, grid
+        )
         for position, (population, neuron) in enumerate(zip(job.network.populations, job.neurons, strict=True))
         if neuron.draws is not None
     }

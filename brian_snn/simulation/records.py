@@ -148,9 +148,11 @@ class _Records:
 
     def logits_at(self, step: int, settings: Settings, parameters: Parameters) -> list[FloatArray]:
         """Return the logits of every output after a step."""
-        start = (parameters.v_init, parameters.threshold)
         return [
-            estimate_logits(output, settings, *start, step, *self.output_at(output.name, step))
+            estimate_logits(
+                *(output, settings, parameters.v_init, parameters.of(output.name).threshold, step),
+                *self.output_at(output.name, step),
+            )
             for output in self._network.outputs
         ]
 

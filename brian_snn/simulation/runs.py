@@ -18,7 +18,9 @@ class RunConstants:
 
     Parameters
     ----------
-    threshold, v_init : float
+    thresholds : tuple of float
+        V_thr of each layer.
+    v_init : float
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
     named : tuple of dict of float
@@ -29,7 +31,7 @@ class RunConstants:
         Weights by projection index.
     """
 
-    threshold: float
+    thresholds: tuple[float, ...]
     v_init: float
     clamp_steps: tuple[int, ...]
     named: tuple[Mapping[str, float], ...]

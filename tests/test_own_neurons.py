@@ -1,4 +1,4 @@
-"""Neurons with a leak of their own, and networks that ask for settings: against the plain loop, and in files."""
+"""Neurons with a leak and a threshold of their own, and networks that ask for settings: against the plain loop."""
 
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from brian_snn.network.forward import forward
 from tests.small_network import GRID, Loop, differences, loop_result, small_images, small_network
 
 LEAKS = {"conv": 0.125, "mixed": 1 / 3, "out": 0.01}
+THRESHOLDS = {"conv": 1.25, "average": 0.75, "out": 3.0}
 IN_PROCESS = {"backend": "runtime"}
 
 
@@ -26,9 +27,11 @@ class LeakyLoop(Loop):
     def __init__(self, network, images, settings):
         super().__init__(network, images, settings)
         self.leaked = {name: np.zeros_like(v) for name, v in self.v.items() if name in LEAKS}
+        self.of_settings = self.threshold
 
     def advance(self, population, step):
         name = population.name
+        self.threshold = self.of_settings * THRESHOLDS.get(name, 1.0)
         if name in LEAKS and step > self.start(population):
             loss = np.rint(self.v[name] * (LEAKS[name] / GRID)) * GRID
             self.v[name] = self.v[name] - loss
@@ -36,10 +39,16 @@ class LeakyLoop(Loop):
         super().advance(population, step)
 
 
+def with_own(population):
+    """Return a population with its own leak and threshold."""
+    name = population.name
+    return replace(population, leak=LEAKS.get(name, 0.0), threshold=THRESHOLDS.get(name, 1.0))
+
+
 @pytest.fixture(scope="module")
 def network():
     plain = small_network()
-    return replace(plain, populations=tuple(replace(p, leak=LEAKS.get(p.name, 0.0)) for p in plain.populations))
+    return replace(plain, populations=tuple(with_own(p) for p in plain.populations))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_the_account_of_the_error_has_a_term_for_it(network):
     result = simulate(network, small_images(), steps=30, **IN_PROCESS)
     own = {name: values * network[name].scale for name, values in forward(network, small_images()).items()}
     for name in LEAKS:
-        measured = result.potentials[name] if name == "out" else result.spike_counts[name]
+        measured = result.potentials[name] / 3 if name == "out" else result.spike_counts[name]
         terms = error_terms(result, own, name)
         assert terms["leak"].any()
         np.testing.assert_allclose(sum(terms.values()), measured / 30 - own[name] / network[name].scale, atol=1e-12)
@@ -85,6 +94,12 @@ def test_the_account_of_the_error_has_a_term_for_it(network):
 def test_no_bound_is_proved_of_them(network):
     with pytest.raises(SettingError, match="leak of their own"):
         bounds(simulate(network, small_images(), steps=5, **IN_PROCESS))
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, float("inf"), "low"])
+def test_a_threshold_is_positive(network, threshold):
+    with pytest.raises(ModelError, match="its threshold"):
+        replace(network["conv"], threshold=threshold)
 
 
 @pytest.mark.parametrize("leak", [-0.1, 1.5, float("nan"), "much"])
@@ -98,7 +113,8 @@ def test_files_keep_leaks_and_what_is_asked_for(network, tmp_path):
     asking.save(tmp_path / "net.npz")
     again = load_network(tmp_path / "net.npz")
     assert again.digest() == asking.digest() != network.digest()
-    assert [p.leak for p in again.populations] == [p.leak for p in network.populations]
+    kept = [(p.leak, p.threshold) for p in again.populations]
+    assert kept == [(p.leak, p.threshold) for p in network.populations]
     assert again.simulation == {"reset": "zero", "dt_s": 1e-4}
 
 

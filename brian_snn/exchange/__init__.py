@@ -1,0 +1,1 @@
+"""Spiking networks of other simulators: NIR in and out."""

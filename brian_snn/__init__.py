@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from brian_snn.network.network import Network
     from brian_snn.network.records import Geometry, Population, Projection
     from brian_snn.neurons.membrane import Membrane
+    from brian_snn.referee.check import Judgement, check
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.simulate import simulate, stream
@@ -37,6 +38,7 @@ __all__ = [
     "Events",
     "Execution",
     "Geometry",
+    "Judgement",
     "Membrane",
     "Network",
     "Population",
@@ -44,6 +46,7 @@ __all__ = [
     "Recording",
     "Result",
     "Settings",
+    "check",
     "convert",
     "load_network",
     "load_result",
@@ -68,6 +71,8 @@ _HOMES = {
     "Recording": "settings",
     "Result": "results.result",
     "Settings": "settings",
+    "Judgement": "referee.check",
+    "check": "referee.check",
     "convert": "conversion.convert",
     "load_network": "network.file",
     "load_result": "results.load",
@@ -80,18 +85,9 @@ _HOMES = {
 
 # The packages, which are imported on first use too.
 _ROOMS = (
-    *(
-        "analysis",
-        "backends",
-        "conversion",
-        "exchange",
-        "frontends",
-        "network",
-        "neurons",
-        "plotting",
-        "report",
-        "results",
-    ),
+    *("analysis", "backends", "conversion", "exchange", "frontends", "network", "neurons", "plotting", "referee"),
+    "report",
+    "results",
     *("running", "simulation", "studies"),
 )
 

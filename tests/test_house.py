@@ -29,16 +29,17 @@ MAY_IMPORT = {
     "running": _BELOW_RUNNING,
     "analysis": _BELOW_ANALYSIS,
     "plotting": _BELOW_ANALYSIS | {"analysis"},
+    "referee": _BELOW_ANALYSIS | {"analysis", "exchange", "conversion"},
     "studies": _BELOW_STUDIES,
     "report": _BELOW_STUDIES,
-    "cli": _BELOW_STUDIES | {"studies", "report", "exchange"},
+    "cli": _BELOW_STUDIES | {"studies", "report", "exchange", "referee"},
 }
 
 #: Libraries, and where they may be imported. Brian2's units may be imported anywhere.
 HOMES = {
     "keras": ("frontends/keras",),
     "tensorflow": ("frontends/keras",),
-    "h5py": ("frontends/keras", "exchange", "hdf5.py"),
+    "h5py": ("frontends/keras", "exchange", "referee/run_nirdata.py", "hdf5.py"),
     "onnx": ("frontends/onnx",),
     "onnxruntime": ("frontends/onnx",),
     "brian2": ("backends", "quiet_brian.py"),

@@ -1,4 +1,4 @@
-"""The command line: ``brian-snn demo | convert | simulate | verify | check | report | sweep | ...``.
+"""The command line: ``brian-snn demo | convert | simulate | verify | check | probe | report | sweep | ...``.
 
 A command is one entry of `COMMANDS` and a module of its name. The options of a simulation are the fields of `Settings`
 with their defaults. Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from brian_snn.cli import cache, check, convert, export_nir, figure, import_nir, report, simulate, verify
+from brian_snn.cli import cache, check, convert, export_nir, figure, import_nir, probe, report, simulate, verify
 from brian_snn.cli.errors import explanation
 from brian_snn.cli.options import BAD_INPUT, add_bench_options, add_demo_options, add_sweep_options
 from brian_snn.errors import SettingError
@@ -70,6 +70,7 @@ COMMANDS = (
     Command("export", "Write a network as a NIR file, for other simulators.", export_nir.add_options, "export_nir"),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", verify.add_options),
     Command("check", "Judge the spikes of another simulator or a chip, and name its rule.", check.add_options),
+    Command("probe", "Make the conformance network, and name the rule of what ran it.", probe.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options),
     Command("sweep", "Simulate a grid of settings and models into one table.", add_sweep_options),
     Command("cache", "Show or delete the compiled networks that are kept for the next run.", cache.add_options),

@@ -64,7 +64,7 @@ def _sample(judging: Judging) -> _Sample | None:
     ]
     if not chosen:
         return None
-    places = {p.name: _places(run.block(p.name, images, slice(0, judging.steps)), len(chosen)) for p in chosen}
+    places = {p.name: _places(_counts(judging, p.name, images), len(chosen)) for p in chosen}
     parts: dict[str, list[Any]] = {p.name: [] for p in chosen}
     before: dict[str, NDArray[Any]] = {}
     for length in _steps(judging):
@@ -92,9 +92,14 @@ def _steps(judging: Judging) -> Iterable[range]:
         yield steps
 
 
-def _places(spikes: NDArray[Any], n_populations: int) -> NDArray[np.intp]:
-    """Return which of (n_images, steps, size) spikes to look at, flat over images and neurons: the busiest first."""
-    counts = spikes.sum(axis=1, dtype=np.int64).ravel()
+def _counts(judging: Judging, name: str, images: slice) -> NDArray[np.int64]:
+    """Return the recorded counts of the neurons of a population, flat over images and neurons."""
+    blocks = (judging.run.block(name, images, slice(steps.start, steps.stop)) for steps in _steps(judging))
+    return sum((block.sum(axis=1, dtype=np.int64).ravel() for block in blocks), start=np.zeros(1, np.int64))
+
+
+def _places(counts: NDArray[np.int64], n_populations: int) -> NDArray[np.intp]:
+    """Return which neurons to look at: the busiest first."""
     return np.argsort(-counts, kind="stable")[: max(1, _NEURONS // n_populations)]
 
 

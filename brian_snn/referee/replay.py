@@ -23,7 +23,7 @@ from brian_snn.referee.rules import Semantics
 from brian_snn.referee.runs import Run
 
 #: Spikes, currents and arrivals that are held at a time, and states of all rules.
-_BLOCK_NUMBERS, _STATE_NUMBERS = 2**22, 2**24
+_BLOCK_NUMBERS, _STATE_NUMBERS = 2**22, 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +38,32 @@ class Judging:
         Or `brian_snn.Events`.
     run : Run
     steps : int
+    only : tuple of str
+        The populations that are stepped, if not all; the spikes of their sources were recorded.
     """
 
     network: Network
     images: Any
     run: Run
     steps: int
+    only: tuple[str, ...] = ()
 
     @property
     def active(self) -> tuple[Population, ...]:
         """The populations that spike: a readout only where its spikes were recorded."""
         known = {*self.run.trains, *self.run.counted}
-        return tuple(p for p in self.network.populations if p.kind != "readout" or p.name in known)
+        chosen = set(self.only or (p.name for p in self.network.populations))
+        return tuple(
+            p for p in self.network.populations if p.name in chosen and (p.kind != "readout" or p.name in known)
+        )
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """The populations whose recorded spikes are looked at."""
+        if not self.only:
+            return self.run.trains
+        sources = {p.source for name in self.only for p in self.network.into(name)}
+        return tuple(name for name in self.run.trains if name in sources or name in self.only)
 
     @property
     def n_neurons(self) -> int:
@@ -79,7 +93,7 @@ class Block:
         run = judging.run
         #: Recorded spikes, (steps, n_images, size).
         self.trains = {
-            name: np.moveaxis(run.block(name, images, slice(steps.start, steps.stop)), 1, 0) for name in run.trains
+            name: np.moveaxis(run.block(name, images, slice(steps.start, steps.stop)), 1, 0) for name in judging.heard
         }
         #: Counts of each neuron before the block.
         self._before = before
@@ -151,12 +165,19 @@ class Runner:
     stopped: bool = False
     _neurons: dict[str, Any] = field(default_factory=dict)
     _counts: dict[str, Any] = field(default_factory=dict)
+    _bias: dict[str, Any] = field(default_factory=dict)
+    _key: tuple[str, str] = ("", "")
 
-    def __post_init__(self) -> None:
+    def prepare(self) -> None:
         """Give the network the weights of the rule."""
         self._key = (self.semantics.weights, self.semantics.more_weights)
         self.wires = Wires(changed(self.judging.network, self.semantics))
         self._bias = {p.name: p.bias.reshape(1, -1) for p in self.judging.active}
+
+    def release(self) -> None:
+        """Let go of the weights and of all states."""
+        del self.wires
+        self._neurons, self._counts = {}, {}
 
     def begin(self, n_images: int) -> None:
         """Put all neurons at rest."""
@@ -216,6 +237,8 @@ def go_through(judging: Judging, runners: Sequence[Runner]) -> None:
     for first in range(0, len(runners), length):
         group = runners[first : first + length]
         before: dict[str, NDArray[Any]] = {}
+        for runner in group:
+            runner.prepare()
         for images, steps in judging.blocks():
             running = [runner for runner in group if not runner.stopped]
             if not running:
@@ -232,3 +255,5 @@ def go_through(judging: Judging, runners: Sequence[Runner]) -> None:
                 for runner in running:
                     if not runner.stopped:
                         runner.end(images)
+        for runner in group:
+            runner.release()

@@ -7,19 +7,20 @@ before it. A rule explains a run if nothing is left, in any population.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.network.records import Population
+from brian_snn.network.records import INPUT, Population
 from brian_snn.referee.fitting import fitted
 from brian_snn.referee.replay import Block, Judging, Runner, go_through
-from brian_snn.referee.rules import Candidate, Semantics, candidate, clamp_rule, pairs, singles
+from brian_snn.referee.rules import Candidate, Semantics, clamp_rule, pairs, singles
 
-#: Pairs are tried while neurons x images x steps are at most so many; of larger runs only with a rule that explains.
-_PAIRS_UP_TO = 2**27
+#: Pairs are tried while neurons x images x steps are at most so many; of larger runs only those, and at most so many,
+#: that explain the smallest populations in the first image.
+_PAIRS_UP_TO, _MOST_PAIRS = 2**25, 32
 
 #: A rule that leaves so many times as many decisions to rounding as another comes behind it, simpler or not.
 _FAR_MORE = 8
@@ -139,7 +140,7 @@ def search(judging: Judging, base: Semantics) -> Found:
     clamps = [clamp_rule(steps) for steps in range(1, _longest_clamp(judging) + 1)]
     tried = singles(base, judging.network, clamps)
     alone = [*scores(judging, [plain]), *scores(judging, tried, until)]
-    together = _tried_pairs(base, alone, work)
+    together = _tried_pairs(judging, base, alone, work)
     both = [score for score in scores(judging, together, "exact") if score.exact]
     exact = [score for score in (*alone, *both) if score.exact]
     close = [score for score in alone if score.explains and not score.exact]
@@ -199,18 +200,26 @@ def _by_size(close: Sequence[Score]) -> list[Score]:
     )
 
 
-def _tried_pairs(base: Semantics, alone: Sequence[Score], work: int) -> list[Candidate]:
-    """Return the pairs that are tried: all, or of a large run those with a rule that explains it."""
-    rules = [score.candidate for score in alone if score.candidate.rules]
+def _tried_pairs(judging: Judging, base: Semantics, alone: Sequence[Score], work: int) -> list[Candidate]:
+    """Return the pairs that are tried: all, or of a large run those that explain its smallest populations."""
+    both = list(pairs(base, [score.candidate for score in alone if score.candidate.rules]))
     if work <= _PAIRS_UP_TO:
-        return list(pairs(base, rules))
-    explaining = {id(score.candidate) for score in alone if score.explains}
-    found = []
-    for number, first in enumerate(rules):
-        for second in rules[number + 1 :]:
-            both = candidate(base, *first.rules, *second.rules) if {id(first), id(second)} & explaining else None
-            found += [both] if both is not None else []
-    return found
+        return both
+    small = _smallest(judging)
+    if not small.only:
+        return []
+    left = [score.candidate for score in scores(small, both, "exact") if score.exact]
+    return left[:_MOST_PAIRS]
+
+
+def _smallest(judging: Judging) -> Judging:
+    """Return the first image for the smallest populations that may be judged given their input."""
+    trains = set(judging.run.trains)
+    sources = {p.name: {q.source for q in judging.network.into(p.name)} - {INPUT} for p in judging.active}
+    may = sorted((p for p in judging.active if {p.name, *sources[p.name]} <= trains), key=lambda p: p.size)
+    sizes = np.cumsum([p.size for p in may]) * judging.steps
+    chosen = [p.name for p, size in zip(may, sizes, strict=True) if size <= _PAIRS_UP_TO]
+    return replace(judging, images=judging.images[:1], only=tuple(chosen))
 
 
 def _longest_clamp(judging: Judging) -> int:

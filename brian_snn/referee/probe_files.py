@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ ARRAYS = "probe_v1_arrays.npz"
 #: Hash of the plain arrays, and digest of the network.
 HASHES = "probe_v1.sha256"
 
-_NETWORK, _INPUT = "probe_v1_network.npz", "probe_v1_input.npz"
-
 
 def arrays_file() -> bytes:
     """Return the plain arrays as an ``.npz`` of float32, which holds them exactly."""
@@ -46,6 +45,15 @@ def published(name: str) -> bytes:
     return (resources.files("brian_snn") / "data" / name).read_bytes()
 
 
+#: What is written of the probe: another format is another line.
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "probe_v1_network.npz": lambda path: probe_network().save(path),
+    "probe_v1_input.npz": lambda path: np.savez(path, x=probe_input()),
+    ARRAYS: lambda path: path.write_bytes(published(ARRAYS)),
+    HASHES: lambda path: path.write_bytes(published(HASHES)),
+}
+
+
 def write_probe(folder: Path) -> list[str]:
     """Write network, input, plain arrays and hashes into a folder, and return their names.
 
@@ -56,11 +64,9 @@ def write_probe(folder: Path) -> list[str]:
     """
     check_target(folder, "folder")
     with staged_folder(folder) as staging:
-        probe_network().save(staging / _NETWORK)
-        np.savez(staging / _INPUT, x=probe_input())
-        for name in (ARRAYS, HASHES):
-            (staging / name).write_bytes(published(name))
-    return [_NETWORK, _INPUT, ARRAYS, HASHES]
+        for name, write in WRITERS.items():
+            write(staging / name)
+    return list(WRITERS)
 
 
 def read_output(path: Path) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from brian2 import ms
 
 import brian_snn
 from brian_snn.errors import DataError, SettingError
@@ -102,11 +103,28 @@ def test_our_own_run_is_the_same(tmp_path, recorded):
     assert (found.same, found.rule, len(found.table)) == (True, "Eq. (4b)", 5)
 
 
-def test_our_own_run_in_brian2s_order_is_named(tmp_path):
-    options = {"steps": STEPS, "backend": "runtime", "record_spikes": tuple(RUN), "reset": "zero"}
-    brian_snn.simulate(NETWORK, IMAGES, output=tmp_path / "run", schedule="brian2", **options)
+OURS = {
+    "Brian2's own order": {"schedule": "brian2", "reset": "zero"},
+    "reset by subtraction": {},
+    "clamp of 2 steps a layer": {"clamp": 2, "reset": "zero"},
+    "lag of a step a layer": {"delay": 1 * ms, "reset": "zero"},
+    "leak, beta = 0.95": {"tau_m": 20 * ms, "reset": "zero"},
+}
+
+
+@pytest.mark.parametrize("rule", OURS)
+def test_our_own_run_in_another_way_is_named(tmp_path, rule):
+    options = {"steps": STEPS, "backend": "runtime", "record_spikes": tuple(RUN)}
+    brian_snn.simulate(NETWORK, IMAGES, output=tmp_path / "run", **options, **OURS[rule])
     found = brian_snn.check(NETWORK, tmp_path / "run", IMAGES, reset="zero")
-    assert found.rule == "Brian2's own order"
+    # exp(-1 / 20) is 0.9512.
+    assert found.rule is not None and found.rule.startswith(rule)
+
+
+def test_a_run_with_another_threshold_is_refused(tmp_path):
+    brian_snn.simulate(NETWORK, IMAGES, output=tmp_path / "run", steps=3, backend="runtime", threshold=2)
+    with pytest.raises(DataError, match="another threshold than 1"):
+        brian_snn.check(NETWORK, tmp_path / "run", IMAGES)
 
 
 def test_arrays_in_fortran_order_are_read(tmp_path):

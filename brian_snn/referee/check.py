@@ -18,7 +18,7 @@ from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
 from brian_snn.referee.differences import Compared, arriving, compare, input_is_recorded
 from brian_snn.referee.replay import Judging
-from brian_snn.referee.rules import Reset, Semantics, equation
+from brian_snn.referee.rules import Reset, Semantics
 from brian_snn.referee.runs import Layout, Run, read_run
 from brian_snn.referee.search import Found, Score, search
 from brian_snn.referee.sources import Clock, recorded_arrays
@@ -160,7 +160,7 @@ def judge(judging: Judging, base: Semantics) -> Judgement:
     best = found.best
     return Judgement(
         same,
-        _verdict(same, base, best),
+        _verdict(same, best),
         None if best is None else best.candidate.name,
         0 if best is None else sum(best.rounding.values()),
         tuple(score.candidate.name for score in found.alike),
@@ -175,13 +175,12 @@ def _ordered(judging: Judging, compared: dict[str, Compared]) -> list[tuple[str,
     return [(p.name, compared[p.name]) for p in judging.network.populations if p.name in compared]
 
 
-def _verdict(same: bool, base: Semantics, best: Score | None) -> str:
+def _verdict(same: bool, best: Score | None) -> str:
     """Return the verdict in a sentence."""
     if best is None:
         return "no rule explains this run"
     rounded = sum(best.rounding.values())
     name = best.candidate.name
-    name = name if name.startswith("Eq.") else f"{equation(base)} but {name}"
     if same:
         return f"{name}: every spike is the same"
     if rounded:

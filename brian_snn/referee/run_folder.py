@@ -16,7 +16,9 @@ def read(path: Path, clock: Clock) -> Recorded:
     """Return what a result recorded; counts are those of runs without a clamp, which leaves no step out."""
     result = load_result(path)
     if result.settings.threshold != 1 or result.settings.v_init != 0:
-        raise DataError(f"{path}: was simulated with a threshold other than 1 or V(0) other than 0.")
+        raise DataError(
+            f"{path}: was simulated with another threshold than 1 or another V(0) than 0; simulate without either."
+        )
     trains = {name: EventSource(event_rows(np.asarray(rows), name), name) for name, rows in result.spike_trains.items()}
     n_images = len(result.images)
     counts = {

@@ -142,7 +142,7 @@ def neuron(v, z, rules, leak=1.0, factor=1.0):
     spikes = np.zeros(len(v), np.int64)
     after = np.empty(len(v))
     for k, (before, arrives) in enumerate(zip(v, z, strict=True)):
-        u = leak * before + arrives
+        u = leak * before + (max(arrives, 0.0) if "negative input counts as 0" in rules else arrives)
         if "V not below 0" in rules:
             u = max(u, 0.0)
         if "V not below -theta" in rules:

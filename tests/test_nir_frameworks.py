@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brian_snn import read_nir, simulate, verify
+from brian_snn import check, read_nir, simulate, verify
 from tests.nir_files import cnn
 
 DATA = Path(__file__).parent / "data" / "nir"
@@ -75,3 +75,13 @@ def test_the_version_says_what_no_v_reset_means(version, reset):
         ("li", "readout", (10,)),
     ]
     assert [p.leak for p in network.populations] == [0.0, *[pytest.approx(1 - np.exp(-0.1), rel=1e-6)] * 2]
+
+
+@pytest.mark.parametrize(
+    ("file", "run", "options"),
+    [("spikingjelly_lif_zero", "spikingjelly_lif_zero", LEAK), ("sinabs", "sinabs_subtraction", {})],
+)
+def test_the_referee_knows_leaks_and_thresholds_of_populations(file, run, options):
+    network, (images, expected) = read_nir(DATA / f"{file}.nir", **options), recorded(run)
+    trains = {p.name: spikes for p, spikes in zip(network.populations, expected, strict=True)}
+    assert check(network, trains, images).same

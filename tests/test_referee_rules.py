@@ -27,6 +27,7 @@ RULES = (
     "V not below 0",
     "V not below -theta",
     "withheld spike",
+    "negative input counts as 0",
     "max pooling: any spike of the step",
     "average pooling as a sum",
     "flattened channels first",

@@ -30,7 +30,7 @@ def add_options(parser: ArgumentParser) -> None:
     shown.add_argument("--events", type=Path, metavar="EVENTS", help="events shown: .npz of events and shape")
     parser.add_argument("--steps", type=int, metavar="T", help="steps of the run, where it does not say")
     parser.add_argument(
-        "--reset", choices=("subtraction", "zero"), default="subtraction", help="reset that is expected"
+        "--reset", choices=("subtraction", "zero"), help="reset that is expected; by default what the network asks for"
     )
     parser.add_argument("--layout", choices=("hwc", "chw"), default="hwc", help="order of the axes in the run")
     parser.add_argument("--names", type=Path, metavar="MAP.csv", help="table of names: columns theirs, ours")

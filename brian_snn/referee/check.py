@@ -71,7 +71,7 @@ def check(
     images: Any,
     *,
     steps: int | None = None,
-    reset: Reset = "subtraction",
+    reset: Reset | None = None,
     layout: Layout = "hwc",
     names: Mapping[str, str] | None = None,
     dt: float | None = None,
@@ -89,8 +89,9 @@ def check(
         What was shown: constant currents, or an input for each step; `brian_snn.Events` too.
     steps : int, optional
         Of the run, where the file does not say.
-    reset : str
-        That of Eq. (4) as it is expected: ``subtraction`` (4b) or ``zero`` (4a).
+    reset : str, optional
+        That of Eq. (4) as it is expected, ``subtraction`` (4b) or ``zero`` (4a); by default what the network asks for,
+        else ``subtraction``.
     layout : str
         ``chw`` if arrays and numbers of neurons have the channels first.
     names : dict of str to str, optional
@@ -111,6 +112,8 @@ def check(
     SettingError
         If an option is out of its range, or the number of steps is missing.
     """
+    asked = network.simulation.get("reset", "subtraction")
+    reset = ("zero" if asked == "zero" else "subtraction") if reset is None else reset
     if reset not in ("subtraction", "zero"):
         raise SettingError(f"reset is {reset!r}; it must be subtraction or zero.")
     if not network.grid:

@@ -60,7 +60,9 @@ def _sample(judging: Judging) -> _Sample | None:
     chosen = [
         p
         for p in judging.active
-        if p.kind != "max_pool" and p.name in run.trains and set(wires.sources(p.name)) <= set(run.trains)
+        if (p.kind, p.leak, p.threshold) == ("spiking", 0.0, 1.0)
+        and p.name in run.trains
+        and set(wires.sources(p.name)) <= set(run.trains)
     ]
     if not chosen:
         return None

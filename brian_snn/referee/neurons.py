@@ -5,6 +5,7 @@ Decision and reset are apart, so that a replay can go on from another simulator'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,18 @@ Spikes = Any
 _ROUNDING = 2.0**-24
 
 
+@dataclass(frozen=True)
+class Own:
+    """What neurons have of their own, whatever the rule: a leak, rounded to the grid, and a threshold."""
+
+    leak: float = 0.0
+    threshold: float = 1.0
+    grid: float = 1.0
+
+
+_PLAIN = Own()
+
+
 class Membranes:
     """Neurons with a membrane.
 
@@ -31,6 +44,8 @@ class Membranes:
         Steps for which a clamp holds them.
     bias : array
         The part of the current that is a bias.
+    own : Own
+        Leak and threshold of the population.
 
     Attributes
     ----------
@@ -40,8 +55,11 @@ class Membranes:
         How far roundings to float32 may have moved u: 2**-24 times the sum of abs(V) + abs(z) + abs(u).
     """
 
-    def __init__(self, semantics: Semantics, shape: tuple[int, ...], start: int, bias: FloatArray) -> None:
-        self.semantics, self._start, self._bias = semantics, start, bias
+    def __init__(
+        self, semantics: Semantics, shape: tuple[int, ...], start: int, bias: FloatArray, own: Own = _PLAIN
+    ) -> None:
+        self.semantics, self._start, self._bias, self._own = semantics, start, bias, own
+        self._theta = semantics.threshold * own.threshold
         self.v = np.zeros(shape)
         self.before = self.u = self.z = self.v
         self.margin = np.zeros(shape)
@@ -65,6 +83,8 @@ class Membranes:
         if rule.order == "brian2":
             arrives, self._later = 0.0, self._waiting
         self.z = current + arrives
+        if rule.rectified:
+            self.z = np.maximum(self.z, 0.0)
         self.u = self._integrated()
         self.margin = self.margin + _ROUNDING * (np.abs(self.before) + np.abs(self.z) + np.abs(self.u))
         return self._tested()
@@ -72,6 +92,8 @@ class Membranes:
     def _integrated(self) -> FloatArray:
         """Return u."""
         rule, v, z = self.semantics, self.v, self.z
+        if self._own.leak:
+            v = v - np.rint(v * (self._own.leak / self._own.grid)) * self._own.grid
         if rule.leak is not None and not (np.ndim(rule.leak) == 0 and rule.leak == 1.0):
             v = v * rule.leak
             z = z * (1.0 - rule.leak) if rule.scaled else z
@@ -79,11 +101,11 @@ class Membranes:
         if rule.half:
             with np.errstate(over="ignore"):
                 u = (v.astype(np.float16) + np.asarray(z).astype(np.float16)).astype(np.float64)
-        return u if rule.floor is None else np.maximum(u, rule.floor * rule.threshold)
+        return u if rule.floor is None else np.maximum(u, rule.floor * self._theta)
 
     def _tested(self) -> Spikes:
         """Return the spikes for u."""
-        rule, theta, u = self.semantics, self.semantics.threshold, self.u
+        rule, theta, u = self.semantics, self._theta, self.u
         if rule.withheld:
             u = u - theta * (self.before > theta)
         if not rule.many:
@@ -99,16 +121,16 @@ class Membranes:
         if rule.order == "brian2":
             u = u + self._later
         if rule.late and rule.reset == "subtraction":
-            self._owed = rule.threshold * spikes
+            self._owed = self._theta * spikes
             self.v = u
         elif rule.reset == "zero":
             self.v = np.where(spikes > 0, 0.0, u)
         else:
-            self.v = u - rule.threshold * spikes
+            self.v = u - self._theta * spikes
 
     def is_close(self) -> Any:
         """Return where u lies so near the threshold that float32 may decide the other way."""
-        rule, theta = self.semantics, self.semantics.threshold
+        rule, theta = self.semantics, self._theta
         multiple: Any = 1.0
         if rule.many:
             multiple = np.maximum(np.rint(self.u / theta), 1.0)

@@ -18,7 +18,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
 from brian_snn.referee.arrivals import Wires, arrival_key, changed, frame
-from brian_snn.referee.neurons import Membranes, Pools
+from brian_snn.referee.neurons import Membranes, Own, Pools
 from brian_snn.referee.rules import Semantics
 from brian_snn.referee.runs import Run
 
@@ -181,14 +181,16 @@ class Runner:
 
     def begin(self, n_images: int) -> None:
         """Put all neurons at rest."""
-        depth_steps = self.semantics.clamp
         self._counts = {p.name: np.zeros((n_images, p.size), np.int64) for p in self.judging.active}
-        self._neurons = {
-            p.name: (Pools if p.kind == "max_pool" else Membranes)(
-                self.semantics, (n_images, p.size), depth_steps * max(0, p.depth - 1), self._bias[p.name]
-            )
-            for p in self.judging.active
-        }
+        self._neurons = {p.name: self._made(p, n_images) for p in self.judging.active}
+
+    def _made(self, population: Population, n_images: int) -> Membranes | Pools:
+        """Return the neurons of a population."""
+        start = self.semantics.clamp * max(0, population.depth - 1)
+        made = self.semantics, (n_images, population.size), start, self._bias[population.name]
+        if population.kind == "max_pool":
+            return Pools(*made)
+        return Membranes(*made, Own(population.leak, population.threshold, self.judging.network.grid))
 
     def advance(self, block: Block) -> None:
         """Go through the steps of a block."""

@@ -52,6 +52,8 @@ class Semantics:
         Steps for which a layer is held longer than the one before.
     half : bool
         Whether sums are rounded to float16.
+    rectified : bool
+        Whether what arrives in a step counts as 0 where it is negative.
     pool : str
         Max pooling ``exact``, by the ``gate`` of the paper, or ``any``: a spike where any input spikes.
     weights : str
@@ -73,6 +75,7 @@ class Semantics:
     threshold: float | FloatArray = 1.0
     clamp: int = 0
     half: bool = False
+    rectified: bool = False
     pool: Literal["exact", "gate", "any"] = "exact"
     weights: str = ""
     more_weights: str = ""
@@ -127,6 +130,7 @@ RULES: list[Rule] = [
     Rule("V not below -theta", {"floor": -1.0}),
     Rule("withheld spike", {"withheld": True}),
     Rule("sums in float16", {"half": True}),
+    Rule("negative input counts as 0", {"rectified": True}),
     Rule("max pooling: any spike of the step", {"pool": "any"}, _has_pools),
     Rule("max pooling: the gate", {"pool": "gate"}, _has_pools),
     *(Rule(name, {"weights": name}, change.applies) for name, change in CHANGES.items()),

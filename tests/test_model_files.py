@@ -183,3 +183,22 @@ def test_loading_says_nothing(tmp_path):
     command = [sys.executable, "-c", script, tmp_path / "model.h5"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("8\n", "")
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_the_sums_of_inception_resnet_are_read_from_files(suffix, tmp_path):
+    import keras
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    from brian_snn import convert
+    from brian_snn.network.forward import forward
+
+    image = keras.Input((4,))
+    x = keras.layers.Dense(4)(image)
+    scaled = CustomScaleLayer(scale=0.25)([x, keras.layers.Dense(4)(x)])
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.ReLU()(scaled)))
+    model.save(tmp_path / f"model.{suffix}")
+    images = np.random.default_rng(0).uniform(size=(3, 4))
+    network = convert(tmp_path / f"model.{suffix}", images)
+    found = forward(network, images)[network.output.name]
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)

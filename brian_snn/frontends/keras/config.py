@@ -22,6 +22,10 @@ _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "QuantizedDTypePolicy")
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "__typespec__", "function")
 
 
+#: The layer that Keras' own InceptionResNetV2 adds up its branches with, and its module.
+OWN_LAYER = ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer")
+
+
 def without_training(config: Any) -> Any:
     """Return a configuration without loss and optimiser, which are not loaded, of nested models either."""
     if isinstance(config, list):
@@ -80,7 +84,8 @@ def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str,
     name = config.get("name") if isinstance(config, dict) else None
     label = f"layer {name!r} ({class_name})" if is_layer else owner or f"object {class_name!r}"
     place = _place(module)
-    known = place in ("", "layers", "models", *_RECORDS) or (place == "keras" and class_name in (*MODELS, *_POLICIES))
+    own = (module, class_name) == OWN_LAYER or (place == "keras" and class_name in (*MODELS, *_POLICIES))
+    known = own or place in ("", "layers", "models", *_RECORDS)
     if class_name in _CODE or not known or ">" in registered + class_name:
         raise foreign(f"{what}: {label}", class_name, module, config if isinstance(config, str) else registered)
     # Layers are rebuilt wherever they stand, and some read files.

@@ -21,7 +21,7 @@ from typing import Any
 
 from brian_snn.errors import ModelError, OutputError, SettingError
 from brian_snn.files import temporary_folder
-from brian_snn.frontends.keras.config import refuse_code, without_training
+from brian_snn.frontends.keras.config import OWN_LAYER, refuse_code, without_training
 from brian_snn.frontends.keras.contents import WEIGHTS, Contents, copy_with, first_line, read_contents
 from brian_snn.frontends.keras.keras2.build import build
 from brian_snn.frontends.keras.keras2.functions import CLASSES
@@ -166,7 +166,11 @@ def _load(keras: Any, contents: Contents, config: dict[str, Any]) -> Any:
     with temporary_folder() as folder:
         as_it_is = config == contents.config and contents.path.suffix == contents.suffix
         source = contents.path if as_it_is else copy_with(contents, config, folder)
-        return keras.models.load_model(source, compile=False, safe_mode=True)
+        # A layer of Keras' own that it does not know by name.
+        from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+        own = {OWN_LAYER[1]: CustomScaleLayer}
+        return keras.models.load_model(source, custom_objects=own, compile=False, safe_mode=True)
 
 
 def _load_legacy(keras: Any, contents: Contents, config: dict[str, Any], theano: bool) -> Any:

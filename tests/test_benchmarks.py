@@ -23,6 +23,7 @@ LAYERS = [["conv", 4, 3, 2, "valid"], ["max", 2], ["conv", 5, 3, 1, "same"], ["a
 def benchmarks():
     """Return the modules of the experiment, which import each other by their bare names."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS.parent))
         patch.syspath_prepend(str(BENCHMARKS))
         yield SimpleNamespace(**{name.split(".")[-1]: importlib.import_module(name) for name in MODULES})
     # Other experiments have modules of the same bare names.

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 from peers.exchange import Layer, Workload, write_workload
+from venvs import AbsentError
 
 import brian_snn
 from brian_snn.arrays import FloatArray
@@ -27,10 +28,6 @@ from brian_snn.network.synapses import n_synapses
 from brian_snn.studies.s1 import prepare
 
 DIGIT_SHAPE = (28, 28, 1)
-
-
-class AbsentError(Exception):
-    """What a benchmark needs is not here; the message says what and why."""
 
 
 @dataclass(frozen=True, eq=False)

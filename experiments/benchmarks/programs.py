@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from cpp_loop import compile_loop, read_counts, read_predictions, run_loop, write_input
-from networks import AbsentError, Case
-from venvs import Environments, last_words
+from networks import Case
+from venvs import AbsentError, Environments, last_words
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import AbsentError, Case
+from networks import Case
 from programs import Program, Setting, make_program, rounds_of
-from venvs import Environments
+from venvs import AbsentError, Environments
 
 logger = logging.getLogger("benchmarks")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from tables import all_tables, write_into
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("race", "scaling")
+
+# What experiments share lies beside them.
+sys.path.append(str(HERE.parent))
 
 logger = logging.getLogger("benchmarks")
 
@@ -46,9 +50,9 @@ def options() -> argparse.Namespace:
 def run_race(chosen: argparse.Namespace, params: dict[str, Any]) -> None:
     """Race on all networks asked for; store after each, keeping stored numbers of what was not asked for."""
     # Keras takes seconds to import, and the tables do not need it.
-    from networks import AbsentError, load_case
+    from networks import load_case
     from race import race
-    from venvs import Environments
+    from venvs import AbsentError, Environments
 
     environments = Environments(chosen.venvs, params["venvs"])
     programs = chosen.programs or list(params["programs"])

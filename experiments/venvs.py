@@ -9,12 +9,14 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from networks import AbsentError
-
-logger = logging.getLogger("benchmarks")
+logger = logging.getLogger("experiments")
 
 #: Written last, so that a folder without it is an environment that was not finished.
 RECIPE = "recipe.json"
+
+
+class AbsentError(Exception):
+    """What an experiment needs is not here; the message says what and why."""
 
 
 class Environments:

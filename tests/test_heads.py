@@ -39,7 +39,20 @@ def maps():
     return keras.Model(image, [pooled, mask])
 
 
-MODELS = {"two heads": two_heads, "used inside": used_inside, "maps": maps}
+def nested():
+    """Return a model around one of two outputs, which is called twice and of which one output is a head itself."""
+    given = keras.Input((7,))
+    hidden = layers.Dense(6, activation="relu")(given)
+    ends = {"wide": layers.Dense(7, activation="relu", name="wide")(hidden), "map": layers.Dense(3, name="map")(hidden)}
+    inner = keras.Model(given, ends, name="inner")
+    features = keras.Input((7,))
+    first = inner(features)
+    second = inner(first["wide"])
+    both = layers.Concatenate()([layers.ReLU()(first["map"]), second["wide"]])
+    return keras.Model(features, [layers.Dense(2, activation="softmax", name="classes")(both), second["map"]])
+
+
+MODELS = {"two heads": two_heads, "used inside": used_inside, "maps": maps, "nested": nested}
 
 
 def images_for(model, n_images=6):

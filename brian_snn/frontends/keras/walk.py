@@ -67,21 +67,21 @@ class _Walk:
     steps: list[Step]
     uses: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
-    def call(self, layer: Any, inputs: list[int], outer: tuple[str, ...]) -> int:
-        """Enter a call of a layer or of a nested model; return the step of its output."""
+    def call(self, layer: Any, inputs: list[int], outer: tuple[str, ...]) -> list[int]:
+        """Enter a call of a layer or of a nested model; return the steps of its outputs."""
         names = (*outer, layer.name)
         if _is_model(layer):
-            if len(inputs) != len(layer.inputs) or len(layer.outputs) != 1:
+            if len(inputs) != len(layer.inputs):
                 raise ModelError(
-                    f"model {'/'.join(names)!r}: it has {len(layer.inputs)} inputs and {len(layer.outputs)} outputs; a "
-                    "nested model must have one output."
+                    f"model {'/'.join(names)!r}: it has {len(layer.inputs)} inputs and is called on {len(inputs)} "
+                    "tensors; call it on one tensor for each."
                 )
-            return _walk_model(self, layer, inputs, names)[0]
+            return _walk_model(self, layer, inputs, names)
         path = LayerPath(names, self.uses[names])
         self.uses[names] += 1
         shape = _output_shape(layer, [self.steps[i].output_shape for i in inputs], path)
         self.steps.append(Step(layer, path, tuple(inputs), shape))
-        return len(self.steps) - 1
+        return [len(self.steps) - 1]
 
 
 def walk(model: Any) -> tuple[list[Step], tuple[int, ...]]:
@@ -182,7 +182,7 @@ def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, .
     if isinstance(model, keras.Sequential):
         current = inputs[0]
         for layer in model.layers:
-            current = state.call(layer, [current], names)
+            (current,) = state.call(layer, [current], names)
         return [current]
     known = {id(tensor): step for tensor, step in zip(model.inputs, inputs, strict=True)}
     pending = list(reversed(model.outputs))
@@ -195,7 +195,9 @@ def _walk_model(state: _Walk, model: Any, inputs: list[int], names: tuple[str, .
         tensor = pending.pop()
         if id(tensor) not in known:
             layer = as_layer(operation, node.arguments.args)
-            known[id(tensor)] = state.call(layer, [known[id(t)] for t in node.input_tensors], names)
+            made = state.call(layer, [known[id(t)] for t in node.input_tensors], names)
+            # What makes several tensors is a nested model, which is entered once.
+            known |= zip(map(id, node.output_tensors), made, strict=True)
     return [known[id(tensor)] for tensor in model.outputs]
 
 

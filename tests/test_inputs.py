@@ -149,6 +149,19 @@ def test_inputs_of_any_size_are_those_of_the_calibration():
     assert network.inputs == (("image", (5, 7, 2)), ("mask", (5, 7, 1)))
 
 
+def test_a_dict_of_inputs_of_any_size_keeps_its_names():
+    image, mask = keras.Input((None, None, 2), name="an_image"), keras.Input((None, None, 1), name="z_mask")
+    both = layers.Concatenate()([layers.Conv2D(3, 3, padding="same", activation="relu")(image), mask])
+    model = keras.Model({"picture": image, "above": mask}, layers.Conv2D(2, 1)(both))
+    rng = np.random.default_rng(0)
+    images = {"above": rng.uniform(size=(3, 5, 7, 1)), "picture": rng.uniform(size=(3, 5, 7, 2))}
+    network = convert(model, images, percentile=100)
+    assert dict(network.inputs) == {"above": (5, 7, 1), "picture": (5, 7, 2)}
+    result = simulate(network, images, steps=2000, **IN_PROCESS)
+    expected = model.predict(images, verbose=0)
+    assert np.abs(result.logits - expected).max() < 0.01 * np.abs(expected).max()
+
+
 def test_a_layer_at_which_to_stop_keeps_all_inputs():
     network = convert(siamese(), images_for(siamese()), until="shared")
     assert [name for name, _ in network.inputs] == ["left", "right", "features"]

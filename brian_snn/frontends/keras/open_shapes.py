@@ -46,10 +46,12 @@ def _fixed(model: Any, tensors: Sequence[Any], shapes: Sequence[Shape]) -> Any:
     """Return a model built anew for inputs of some shapes."""
     keras = import_keras()
     # One input keeps the name that Keras gives it, as layers of the model may have its old one.
-    names = [tensor.name for tensor in tensors] if len(tensors) > 1 else [None]
+    names = input_names(model) if len(tensors) > 1 else [None]
     fixed = [keras.Input(shape, dtype=t.dtype, name=n) for t, shape, n in zip(tensors, shapes, names, strict=True)]
+    structure = getattr(model, "_inputs_struct", None)
+    given = fixed[0] if structure is None else keras.tree.pack_sequence_as(structure, fixed)
     try:
-        cloned = keras.models.clone_model(model, input_tensors=fixed if len(fixed) > 1 else fixed[0])
+        cloned = keras.models.clone_model(model, input_tensors=given)
     # Whatever a layer says of images that are too small for it, or of another number of weights.
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

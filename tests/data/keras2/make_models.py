@@ -5,6 +5,7 @@ Every model is one function; each is saved as ``.h5`` and as ``.keras``, with it
 """
 
 import os
+import sys
 from pathlib import Path
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -289,6 +290,41 @@ def channels_first_branches():
     return keras.Model(image, layers.Dense(3)(layers.Concatenate()([x, pooled])))
 
 
+def several(image, features):
+    """Return the two outputs of a model of two inputs, with a shared layer and a nested model of two outputs."""
+    given = layers.Input((8,))
+    hidden = layers.Dense(6, activation="relu")(given)
+    inner = keras.Model(given, [layers.Dense(8, activation="relu")(hidden), layers.Dense(3)(hidden)], name="inner")
+    flat = layers.Flatten()(layers.MaxPooling2D(4)(layers.Conv2D(2, 3, activation="relu")(image)))
+    wide, narrow = inner(features)
+    again = inner(layers.Subtract()([wide, flat]))[1]
+    both = layers.ReLU()(layers.Concatenate()([narrow, again]))
+    return layers.Dense(4, activation="softmax")(both), layers.Dense(2)(layers.Concatenate()([both, flat]))
+
+
+def in_order():
+    """Return a model that takes a list and returns one."""
+    image, features = layers.Input(SHAPE), layers.Input((8,))
+    return keras.Model([image, features], list(several(image, features)))
+
+
+def by_name():
+    """Return a model that takes a dict and returns one, around another that does; no name is in alphabetical order."""
+
+    def model(around):
+        image, features = layers.Input(SHAPE, name="an_image"), layers.Input((8,), name="some_features")
+        classes, place = around(image, features)
+        return keras.Model({"picture": image, "numbers": features}, {"where": place, "classes": classes})
+
+    inner = model(several)
+
+    def outer(image, features):
+        found = inner({"picture": image, "numbers": features})
+        return found["classes"], layers.Dense(3)(layers.ReLU()(found["where"]))
+
+    return model(outer)
+
+
 def graph():
     """Return a model with nodes of TensorFlow's graph, which stood in the place of functions up to TensorFlow 2.3."""
     tf.compat.v1.disable_eager_execution()
@@ -320,6 +356,8 @@ MODELS = {
     "channels_first_branches": channels_first_branches,
     "film": film,
     "autoencoder": autoencoder,
+    "in_order": in_order,
+    "by_name": by_name,
     # The last, since TensorFlow stays in the mode of this one.
     "graph": graph,
 }
@@ -340,17 +378,27 @@ H5_ALONE = (
 )
 
 
+def together(arrays):
+    """Return one array as it is, several as a vector for each image."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
+
+
 def main():
-    """Write everything."""
+    """Write everything, or the models that are named."""
     for seed, (name, build) in enumerate(MODELS.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         keras.backend.clear_session()
         rng = np.random.default_rng(seed)
         model = randomised(build(), rng)
-        images = rng.uniform(0, 255 if name in BRIGHT else 1, (4, *model.input_shape[1:])).astype("float32")
+        highest = 255 if name in BRIGHT else 1
+        given = [rng.uniform(0, highest, (4, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+        packed = tf.nest.pack_sequence_as(model._nested_inputs, given)
         model.save(HERE / f"{name}.h5")
         if name not in H5_ALONE:
             model.save(HERE / f"{name}.keras")
-        np.savez_compressed(HERE / f"{name}.npz", images=images, outputs=model.predict(images, verbose=0))
+        outputs = tf.nest.flatten(model.predict(packed, verbose=0))
+        np.savez_compressed(HERE / f"{name}.npz", images=together(given), outputs=together(outputs))
         if name == "along_one_axis":
             model.save(HERE / "along_one_axis.keras", save_format="h5")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from brian_snn.frontends.keras.config import MODELS
 from brian_snn.frontends.keras.hints import unsupported
 from brian_snn.frontends.keras.keras2 import functions, nodes
 from brian_snn.frontends.keras.keras2.arguments import new_layer
-from brian_snn.frontends.keras.keras2.graph import Arguments, Entry, Graph, Reference, graph_of
+from brian_snn.frontends.keras.keras2.graph import Arguments, Ends, Entry, Graph, Reference, graph_of
 from brian_snn.frontends.keras.keras2.layouts import Held, is_turned, turn, turned_config
 from brian_snn.frontends.keras.layers import READERS
 
@@ -99,11 +100,18 @@ def build(keras: Any, entry: Entry, outer: tuple[str, ...] = ()) -> Part:
         if not done:
             raise ModelError(f"the layers {', '.join(map(repr, waiting))} wait for one another.")
         waiting = {name: layer for name, layer in waiting.items() if name not in done}
-    inputs = [building.tensors[reference].tensor for reference in graph.inputs]
-    outputs = [turn(keras, building.tensors[end], False, building.new_name).tensor for end in graph.outputs]
+    inputs = _at(graph.inputs, lambda reference: building.tensors[reference].tensor)
+    outputs = _at(graph.outputs, lambda end: turn(keras, building.tensors[end], False, building.new_name).tensor)
     model = keras.Model(inputs, outputs, name=graph.name.replace("/", "_"))
     parts = tuple(building.parts[name] for name in graph.layers)
     return Part(graph.name, entry["class_name"], model, bool(entry["config"].get("trainable", True)), parts)
+
+
+def _at(ends: Ends, tensor_of: Callable[[Reference], Any]) -> Any:
+    """Return the tensors of references, in the structure in which a model takes or returns them."""
+    if isinstance(ends, dict):
+        return {name: tensor_of(reference) for name, reference in ends.items()}
+    return [tensor_of(reference) for reference in ends]
 
 
 def _advance(building: _Building, name: str, entry: Entry) -> bool:
@@ -135,7 +143,11 @@ def _image(building: _Building, name: str, entry: Entry) -> Held:
     if not isinstance(shape, list):
         raise ModelError(f"{building.label(name, entry)}: it has no shape.")
     dtype = config.get("dtype") or "float32"
-    return Held(building.keras.Input(tuple(shape[1:]), dtype=dtype, name=building.new_name(name)))
+    ends = building.graph.inputs
+    # Keras wants the inputs of a dict to be called as they are there.
+    called = {end.layer: key for key, end in ends.items()} if isinstance(ends, dict) else {}
+    wish = building.new_name(called.get(name, name))
+    return Held(building.keras.Input(tuple(shape[1:]), dtype=dtype, name=wish))
 
 
 def _references(arguments: Arguments) -> list[Reference]:
@@ -186,8 +198,9 @@ def _call_model(building: _Building, name: str, entry: Entry, inputs: list[Held]
         part = build(building.keras, renamed, (*building.outer, name))
         building.parts[name] = Part(name, part.class_name, part.layer, part.trainable, part.parts)
     tensors = [turn(building.keras, held, False, building.new_name).tensor for held in inputs]
-    outputs = building.parts[name].layer(tensors if len(tensors) > 1 else tensors[0])
-    return [Held(output) for output in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+    model = building.parts[name].layer
+    outputs = model(building.keras.tree.pack_sequence_as(model._inputs_struct, tensors))
+    return [Held(output) for output in building.keras.tree.flatten(outputs)]
 
 
 def _apply(

@@ -23,6 +23,10 @@ class Reference:
     output: int
 
 
+#: What a model takes or returns.
+Ends = list[Reference] | dict[str, Reference]
+
+
 @dataclass(frozen=True, eq=False)
 class Arguments:
     """What a layer is called with once: references, numbers, or lists of either.
@@ -51,15 +55,15 @@ class Graph:
         The configuration of every layer, by name, in the order of the file.
     calls : dict of str to list of Arguments
         What each is called with, call by call.
-    inputs, outputs : list of Reference
-        Its tensors.
+    inputs, outputs : list of Reference, or dict of str to Reference
+        Its tensors; of a dict by the names under which the model takes or returns them.
     """
 
     name: str
     layers: dict[str, Entry]
     calls: dict[str, list[Arguments]]
-    inputs: list[Reference]
-    outputs: list[Reference]
+    inputs: Ends
+    outputs: Ends
 
 
 def name_of(entry: Entry) -> str:
@@ -82,9 +86,7 @@ def graph_of(entry: Entry) -> Graph:
         layer_name: [_arguments(node, offsets) for node in layer.get("inbound_nodes") or []]
         for layer_name, layer in layers.items()
     }
-    inputs, outputs = (
-        [_reference(part, offsets) for part in _listed(config[key])] for key in ("input_layers", "output_layers")
-    )
+    inputs, outputs = (_ends(config[key], offsets) for key in ("input_layers", "output_layers"))
     return Graph(name, layers, calls, inputs, outputs)
 
 
@@ -145,8 +147,17 @@ def _by_name(layers: list[Entry]) -> dict[str, Entry]:
     return named
 
 
+def _ends(references: Any, offsets: dict[str, int]) -> Ends:
+    """Return the tensors that a model takes or returns."""
+    if isinstance(references, dict):
+        return {str(name): _reference(part, offsets) for name, part in sorted(references.items())}
+    return [_reference(part, offsets) for part in _listed(references)]
+
+
 def _listed(references: Any) -> list[Any]:
-    """Return a list of references; a single one stands alone."""
+    """Return a list of references; a single one stands alone, those of a dict are in the order of their names."""
+    if isinstance(references, dict):
+        return [part for _, part in sorted(references.items())]
     return [references] if references and isinstance(references[0], str) else list(references)
 
 
@@ -186,9 +197,8 @@ def _reference(part: Any, offsets: dict[str, int]) -> Reference:
 
 
 def _arguments(node: Any, offsets: dict[str, int]) -> Arguments:
-    """Return the arguments of one call: of one tensor, or of a list."""
-    several = not _is_reference(node)
-    parts = node if several else [node]
+    """Return the arguments of one call: of one tensor, of a list, or of a dict in the order of its names."""
+    parts = [node] if _is_reference(node) else _listed(node)
     keywords: dict[str, Any] = {}
     for part in parts:
         keywords |= part[3] if len(part) > 3 else {}

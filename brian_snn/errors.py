@@ -41,6 +41,17 @@ def no_rate_coded_form(label: str, activation: str) -> ModelError:
     return ModelError(f"{label}: the activation {activation!r} has no rate-coded form; replace it by ReLU and retrain.")
 
 
+def value_jumps(label: str, threshold: float) -> ModelError:
+    """Return the error for x where x >= threshold, else 0: the rate of a neuron has no jump, whatever its weights are.
+
+    No layers of ReLUs have one either, since each is continuous.
+    """
+    return ModelError(
+        f"{label}: its value jumps from 0 to its threshold of {threshold:g}, and firing rates change without jumps "
+        "with the input; a threshold of 0 can be converted, so retrain with that."
+    )
+
+
 class DataError(BrianSnnError, ValueError):
     """Images, labels or a data file of the wrong kind, shape or content."""
 

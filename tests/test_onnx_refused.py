@@ -24,6 +24,8 @@ NODES = [
     ("Elu", "the activation 'Elu' has no rate-coded form", {}),
     ("Erf", "the activation 'Erf' has no rate-coded form", {}),
     ("HardSwish", "the activation 'HardSwish' has no rate-coded form", {}),
+    ("ThresholdedRelu", "its value jumps from 0 to its threshold of 1,", {}),
+    ("ThresholdedRelu", "its value jumps from 0 to its threshold of -0.5,", {"alpha": -0.5}),
     ("MaxPool", r"its windows have a dilation of \(2, 2\)", {"kernel_shape": [2, 2], "dilations": [2, 2]}),
     ("MaxPool", r"its padding of .* is as wide", {"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}),
     ("MaxPool", r"its window of \(9, 9\) does not fit", {"kernel_shape": [9, 9]}),

@@ -86,6 +86,13 @@ def test_a_resizing_by_a_half_is_refused():
         converted(sketch.model(), images_for(sketch.shape))
 
 
+def test_a_threshold_of_zero_is_a_relu():
+    sketch = Sketch((2, 5, 6))
+    convolved = sketch.node("Conv", "x", weights(4, 2, 3, 3), weights(4))
+    sketch.node("Conv", sketch.node("ThresholdedRelu", convolved, alpha=0.0), weights(3, 4, 2, 2))
+    checked(sketch)
+
+
 @pytest.mark.parametrize("op_type", ["LeakyRelu", "PRelu"])
 @pytest.mark.parametrize("pooled", [False, True])
 def test_leaky_activations(op_type, pooled):

@@ -22,10 +22,10 @@ _ZERO = np.zeros(())
 
 
 def fold_leaky(folding: Folding, position: int) -> Value:
-    """Fold a leaky ReLU, its slopes of a shape that broadcasts to that of the tensor."""
+    """Fold a leaky ReLU, its slopes of a shape that broadcasts to that of the tensor; it may have a ceiling above."""
     node, (value,) = folding.graph.nodes[position], folding.inputs(position)
     slope = np.asarray(node.parameters["slope"], np.float64)
-    above = rectify(folding, position, value, None)
+    above = rectify(folding, position, value, node.parameters.get("ceiling"))
     if value.is_nonnegative or not slope.any():
         return above
     return _sum(above, scale_shift(_below(folding, position, value, above), -slope, _ZERO, node.label))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from brian_snn.errors import ModelError, no_rate_coded_form
+from brian_snn.errors import ModelError, no_rate_coded_form, value_jumps
 from brian_snn.frontends.keras.values import Operations, Reader, Shape, numbers, plain
 from brian_snn.network.records import OUTPUT_ACTIVATIONS
 
@@ -53,16 +53,14 @@ def _read_activation(layer: Any, shapes: list[Shape], label: str) -> Operations:
 
 
 def _read_relu(layer: Any, shapes: list[Shape], label: str) -> Operations:
-    """Return a ReLU, with a ceiling or a slope below zero."""
+    """Return a ReLU, with a ceiling, a slope below zero, or both."""
     slope, threshold = float(np.max(layer.negative_slope)), float(np.max(layer.threshold))
-    if threshold or (slope and layer.max_value is not None):
-        raise ModelError(
-            f"{label}: its negative slope is {slope}, its threshold {threshold}, its ceiling {layer.max_value}; a ReLU "
-            "with a threshold of 0, and a slope or a ceiling, has a rate-coded form, so replace it and retrain."
-        )
+    if threshold:
+        raise value_jumps(label, threshold)
+    ceiling = None if layer.max_value is None else float(layer.max_value)
     if slope:
-        return [("leaky", {"slope": np.asarray(slope)})]
-    return [("relu", {"ceiling": None if layer.max_value is None else float(layer.max_value)})]
+        return [("leaky", {"slope": np.asarray(slope), "ceiling": ceiling})]
+    return [("relu", {"ceiling": ceiling})]
 
 
 def _read_leaky(layer: Any, shapes: list[Shape], label: str) -> Operations:

@@ -12,7 +12,9 @@ _NO_READER = "layers of this class cannot be converted; write it with others, or
 _HINTS = {
     r"\w*(LSTM|GRU|RNN)\w*|Bidirectional": "recurrent layers have no rate-coded form; only feed-forward models can be "
     "converted.",
-    r"ELU|ThresholdedReLU": "it has no rate-coded form; replace it by ReLU, or by LeakyReLU, and retrain.",
+    r"ELU": "it has no rate-coded form; replace it by ReLU, or by LeakyReLU, and retrain.",
+    r"ThresholdedReLU|Threshold": "its value jumps at its threshold, and firing rates change without jumps with the "
+    "input; replace it by ReLU and retrain.",
     r"\w*Attention": "it multiplies activations with one another, which no weights do; it has no rate-coded form.",
     r"Multiply|Dot|Maximum|Minimum": "it multiplies or compares activations, which no weights do; add them instead.",
     r"BatchNormalization\w*": "it normalises as no reader knows it; write it as a BatchNormalization of Keras 3.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from brian_snn.arrays import FloatArray
+from brian_snn.errors import value_jumps
 from brian_snn.frontends.onnx.call import Call
 from brian_snn.frontends.onnx.tensors import Tensor, constant_in_order
 
@@ -124,6 +125,14 @@ def _read_leaky(call: Call) -> list[Tensor]:
     return [call.same("leaky", {"slope": np.asarray(call.number("alpha", 0.01))}, _with_neurons(call))]
 
 
+def _read_thresholded(call: Call) -> list[Tensor]:
+    """Return a plain ReLU, where the threshold is zero."""
+    threshold = call.number("alpha", 1.0)
+    if threshold != 0.0:
+        raise value_jumps(call.label, threshold)
+    return [_relu(call, None)]
+
+
 def _read_slopes(call: Call) -> list[Tensor]:
     """Return a ReLU with a slope below zero for each channel."""
     source, slopes = _with_neurons(call), call.weights(1, "slope")
@@ -210,6 +219,7 @@ ELEMENTWISE: dict[str, Reader] = {
     "Clip": _read_clip,
     "LeakyRelu": _read_leaky,
     "PRelu": _read_slopes,
+    "ThresholdedRelu": _read_thresholded,
     "Softmax": _over_channels("softmax"),
     "LogSoftmax": _over_channels("log_softmax"),
     "Sigmoid": _plain("sigmoid"),

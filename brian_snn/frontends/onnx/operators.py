@@ -46,7 +46,7 @@ _HINTS = {
 #: Activations that no firing rate stands for. Erf is what an exported GELU consists of.
 _ACTIVATIONS = (
     *("Elu", "Selu", "Celu", "Gelu", "Erf", "Mish", "Swish", "HardSwish", "HardSigmoid"),
-    *("Softplus", "Softsign", "ThresholdedRelu", "Shrink", "Hardmax"),
+    *("Softplus", "Softsign", "Shrink", "Hardmax"),
 )
 
 

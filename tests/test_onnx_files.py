@@ -303,16 +303,6 @@ def test_numbers_of_any_size_are_refused_at_once(op_type, inputs, attributes):
     assert time.perf_counter() - start < 5
 
 
-def test_functions_of_the_file_are_not_run(tmp_path):
-    model = perceptron()
-    model.functions.append(helper.make_function("own", "f", ["a"], ["b"], [], [helper.make_opsetid("", 17)]))
-    model.graph.node[1].CopyFrom(helper.make_node("f", ["gemm_0_out"], ["relu_1_out"], "call", domain="own"))
-    model.opset_import.append(helper.make_opsetid("own", 1))
-    path = saved(tmp_path / "model.onnx", model)
-    with pytest.raises(ModelError, match=r"layer 'call' \(f\): it is of 'own', .*inline_local_functions"):
-        convertible(read_layers(load_model(path)))
-
-
 def test_names_that_move_the_cursor_are_shown_as_text(tmp_path):
     model = perceptron()
     model.graph.node[0].input[0] = "\x1b[2Jgone"

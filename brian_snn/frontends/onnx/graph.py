@@ -18,6 +18,7 @@ from brian_snn.errors import ModelError
 from brian_snn.escaping import shown
 from brian_snn.frontends.onnx.joined import images_of, joined
 from brian_snn.frontends.onnx.library import import_onnx
+from brian_snn.frontends.onnx.local_functions import texts, written_out
 from brian_snn.frontends.onnx.tensors import Shape
 from brian_snn.inputs import Inputs
 from brian_snn.network.records import LayerPath
@@ -89,7 +90,7 @@ def open_graph(model: Any, what: str = "the model") -> Graph:
         raise ModelError(f"{what}: it has {len(model.graph.node):,} nodes; {_MOST_NODES:,} at most are read.")
     if model.graph.sparse_initializer:
         raise ModelError(f"{what}: it stores weights as sparse tensors; save them as plain ones.")
-    inputs, model = _joined(model, what)
+    inputs, model = _joined(written_out(model, STANDARD, what), what)
     graph = model.graph
     constants: dict[str, Any] = {}
     for tensor in graph.initializer:
@@ -152,8 +153,9 @@ def _texts(model: Any) -> Iterator[Any]:
         yield value.name
         yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
     for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
+    yield from texts(model)
     for tensor in stored_tensors(model):
         yield tensor.name
         yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))

@@ -55,8 +55,8 @@ def unsupported(node: Any, path: LayerPath) -> ModelError:
     label = f"layer {str(path)!r} ({shown(node.op_type)})"
     if node.domain not in STANDARD:
         return ModelError(
-            f"{label}: it is of {shown(node.domain)!r}, not one of the operators of ONNX itself; export the model "
-            "without them, and functions written out (onnx.inliner.inline_local_functions)."
+            f"{label}: it is of {shown(node.domain)!r}, neither an operator of ONNX itself nor a function of the "
+            "model; export the model without it."
         )
     if node.op_type in _ACTIVATIONS:
         return no_rate_coded_form(label, node.op_type)

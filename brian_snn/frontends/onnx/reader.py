@@ -192,6 +192,11 @@ def _attributes(node: Any, path: LayerPath) -> dict[str, Any]:
     onnx = import_onnx()
     found: dict[str, Any] = {}
     for attribute in node.attribute:
+        if attribute.ref_attr_name:
+            raise ModelError(
+                f"layer {shown(str(path))!r} ({node.op_type}): its {shown(attribute.name)!r} is that of a function "
+                "around it, and there is none; export the model again."
+            )
         if attribute.HasField("t"):
             check_tensor(attribute.t, f"layer {shown(str(path))!r} ({node.op_type})")
             found[attribute.name] = array_of(attribute.t)

@@ -37,7 +37,14 @@ def test_a_file_of_another_kind_is_named_with_the_suffixes_there_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "advice"), [(".pt", "torch.onnx.export"), (".PTH", "pickles"), (".tflite", "save"), (".json", "weights")]
+    ("suffix", "advice"),
+    [
+        (".pt", "torch.onnx.export"),
+        (".PTH", "pickles"),
+        (".tflite", "tf2onnx"),
+        (".pb", "model.save"),
+        (".json", "weights"),
+    ],
 )
 def test_of_files_that_others_write_it_is_said_what_to_do(tmp_path, suffix, advice):
     (tmp_path / f"model{suffix}").touch()

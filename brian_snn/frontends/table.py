@@ -112,7 +112,10 @@ def suffixes() -> str:
 
 
 _TORCH = " Export a PyTorch model with torch.onnx.export: its own files hold pickles, which are never read."
-_TENSORFLOW = " Load it where it was made and save it with model.save('model.keras')."
+_TENSORFLOW = (
+    " It is a graph of TensorFlow without Keras layers: where it was made, save the model with "
+    "model.save('model.keras'), or turn the file into ONNX with tf2onnx."
+)
 
 #: What to do with files of other kinds, by their endings.
 _ELSEWHERE = {

@@ -138,7 +138,7 @@ def _check_kind(path: Path) -> None:
     if path.is_dir():
         raise ModelError(
             f"model {path}: a folder (SavedModel) holds no layers that Keras 3 can read; load it where it was made and "
-            "save it again with model.save('model.keras')."
+            "save it again with model.save('model.keras'), or turn it into ONNX with tf2onnx."
         )
     check_plain_file(path, f"model {path}", ModelError)
     if path.suffix.lower() not in _SUFFIXES:

@@ -6,6 +6,7 @@ as the file. The limits are far above what is stored of real networks and images
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -167,6 +168,12 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
     return shape, dtype
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(n_bytes: int) -> str:

@@ -6,7 +6,6 @@ So a build is used only if each of its files is what it was when the build was m
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import brian2
 
 from brian_snn.backends.trust import doubts
 from brian_snn.files import flush
+from brian_snn.reading import sha256_of
 from brian_snn.simulation.topology import Topology
 
 MANIFEST = "manifest.json"
@@ -41,7 +41,7 @@ class Manifest:
 def write_manifest(folder: Path, topology: Topology) -> None:
     """Write the manifest of a build that is complete, and see to it that a power cut leaves it so."""
     paths = [path for pattern in NEEDED for path in sorted(folder.glob(pattern))]
-    digests = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+    digests = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
     neurons = sum(layer.size for layer in topology.layers)
     manifest = Manifest(_FORMAT, brian2.__version__, len(topology.layers), neurons, digests)
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest)), "utf-8")
@@ -57,7 +57,7 @@ def whole_manifest(folder: Path) -> Manifest | None:
             manifest.format == _FORMAT
             and os.access(folder / "main", os.X_OK)
             and not build_doubts(folder)
-            and all(_digest(folder / name) == digest for name, digest in manifest.sha256.items())
+            and all(sha256_of(folder / name) == digest for name, digest in manifest.sha256.items())
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -68,9 +68,3 @@ def build_doubts(folder: Path) -> str:
     """Return what of a build others could have written, and why, in words; empty if they could not."""
     arrays = folder / "static_arrays"
     return doubts([folder, folder / MANIFEST, folder / "main", arrays, *sorted(arrays.iterdir())])
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,7 +18,6 @@ stage                      takes                                            give
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -37,6 +36,7 @@ from brian_snn.escaping import shown
 from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
+from brian_snn.reading import sha256_of
 from brian_snn.version import __version__
 
 
@@ -144,16 +144,11 @@ def _shapes_of(images: Any) -> Shapes:
 def _provenance(name: str, front_end: FrontEnd, path: Path | None, conversion: Conversion) -> dict[str, str]:
     """Return the name and hash of the model, the layer at which it was cut, and the versions at work."""
     versions = {"brian_snn": __version__, **{p: version(p) for p in front_end.packages}, "numpy": np.__version__}
-    source = {"file": shown(path.name), "sha256": _hash(path)} if path else {}
+    source = {"file": shown(path.name), "sha256": sha256_of(path)} if path else {}
     weights = front_end.weights_of(path) if path and front_end.weights_of else None
     if weights is not None and weights.is_file():
-        source["weights_sha256"] = _hash(weights)
+        source["weights_sha256"] = sha256_of(weights)
     part = {} if conversion.until is None else {"until": conversion.until}
     part |= {"outputs": ", ".join(map(shown, conversion.outputs))} if conversion.outputs else {}
     part |= {} if conversion.average_pooling == "spiking" else {"average_pooling": conversion.average_pooling}
     return {"model": shown(name), **part, **source, **versions}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

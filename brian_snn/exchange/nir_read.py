@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from brian_snn.exchange.nir_time import Discretisation, InputGain, Time
 from brian_snn.frontends.layer_graph import LayerGraph
 from brian_snn.frontends.sizes import check_sizes
 from brian_snn.network.network import Network
+from brian_snn.reading import sha256_of
 from brian_snn.settings import Reset
 from brian_snn.version import __version__
 
@@ -95,7 +95,7 @@ def read_nir(
     simulation: dict[str, float | str] = {"reset": found, **_clock(build, graph, time)}
     provenance = {
         "file": shown(path.name),
-        "sha256": _hash(path),
+        "sha256": sha256_of(path),
         "nir": shown(graph.version) or "unknown",
         "reset": f"{found}, {origin}",
         "brian_snn": __version__,
@@ -232,8 +232,3 @@ def _clock(build: Build, graph: NirGraph, time: Time) -> dict[str, float]:
     clock = {"dt_s": step} if step is not None and step != 1.0 else {}
     late = max(build.delays, default=0)
     return clock | ({"delay_s": late * clock.get("dt_s", 1e-3)} if late else {})
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

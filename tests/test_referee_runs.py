@@ -248,7 +248,7 @@ def test_a_graph_that_holds_itself_is_refused(tmp_path):
         inner = file.create_group("nodes/g")
         inner.attrs["__type__"] = "NIRGraphData"
         inner["nodes"] = file["nodes"]
-    with pytest.raises(DataError, match="deep in one another"):
+    with pytest.raises(DataError, match="there under two names, perhaps within itself"):
         read_run(tmp_path / "run.h5", NETWORK)
 
 

@@ -1,13 +1,12 @@
 """NIRData in HDF5 (``nir.write_data``) as a recorded run: the observable ``spikes`` of each node.
 
-A time t is step round(t / dt) + 1, and is refused where it lies further than 0.01 steps from it. Nothing is read
-through a link or from another file, and sizes are looked at before.
+A time t is step round(t / dt) + 1, and is refused where it lies further than 0.01 steps from it. All that is in a file
+is looked at before anything is read (`brian_snn.hdf5`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import DataError
 from brian_snn.escaping import shown
+from brian_snn.hdf5 import count_numbers
 from brian_snn.reading import check_size
 from brian_snn.referee.sources import Clock, DenseSource, EventSource, Recorded, event_rows, whole_spikes
 
@@ -33,19 +33,21 @@ def read(path: Path, clock: Clock) -> Recorded:
 
     trains: dict[str, Any] = {}
     lengths: set[tuple[int, int | None]] = set()
+    size = path.stat().st_size
+    # What is read becomes numbers of 8 bytes.
+    check_size(8 * count_numbers(path, size, texts=True), size, _FEWER)
     with h5py.File(path, "r", locking=False) as file:
-        budget = _Budget(path.stat().st_size)
-        for name, group in _observed(file, budget):
+        for name, group in _observed(file):
             kind = _text(group.attrs.get("__type__"))
             if kind == "TimeGriddedData":
-                data = whole_spikes(budget.array(group, "data"), name)
+                data = whole_spikes(_array(group, "data"), name)
                 _require_step(float(group.attrs["dt"]), clock.dt, name)
                 if data.ndim != 3:
                     raise DataError(f"node {shown(name)!r} has spikes of shape {data.shape}; 3 axes were expected.")
                 trains[name] = DenseSource(data)
                 lengths.add((len(data), data.shape[1]))
             elif kind in ("EventData", "ValuedEventData"):
-                trains[name], n_samples, steps = _events(group, kind, name, clock, budget)
+                trains[name], n_samples, steps = _events(group, kind, name, clock)
                 lengths.add((n_samples, steps))
             else:
                 raise DataError(f"node {shown(name)!r} has spikes of type {shown(str(kind))!r:.80}, which is unknown.")
@@ -55,36 +57,26 @@ def read(path: Path, clock: Clock) -> Recorded:
     return Recorded(trains, {}, next(iter(n_images), None), next(iter(steps_found), None))
 
 
-class _Budget:
-    """What may be read of a file in all."""
+def _array(group: Any, name: str) -> NDArray[Any]:
+    """Return an array of numbers."""
+    import h5py
 
-    def __init__(self, stored: int) -> None:
-        self._stored, self._read = stored, 0
-
-    def array(self, group: Any, name: str) -> NDArray[Any]:
-        """Return a data set that lies in the file itself."""
-        import h5py
-
-        found = _member(group, name)
-        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-            raise DataError(f"{shown(name)!r} is no array that lies in the file itself.")
-        if found.dtype.kind not in "buif" or found.shape is None:
-            raise DataError(f"{shown(name)!r} is of type {found.dtype}; numbers were expected.")
-        self._read += prod(found.shape) * max(8, found.dtype.itemsize)
-        check_size(self._read, self._stored, _FEWER)
-        return np.asarray(found[()])
+    found = _member(group, name)
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "buif" or found.shape is None:
+        raise DataError(f"its {shown(name)!r} is no array of numbers.")
+    return np.asarray(found[()])
 
 
 def _member(group: Any, name: str) -> Any:
-    """Return a member of a group that is one of its own, by a hard link."""
+    """Return what a group holds under a name."""
     import h5py
 
-    if not isinstance(group, h5py.Group) or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise DataError(f"it has no {shown(name)!r} of its own; NIRData as nir.write_data writes it was expected.")
+    if not isinstance(group, h5py.Group) or name not in group:
+        raise DataError(f"it has no {shown(name)!r}; NIRData as nir.write_data writes it was expected.")
     return group[name]
 
 
-def _observed(group: Any, budget: _Budget, depth: int = 0, where: str = "") -> Iterator[tuple[str, Any]]:
+def _observed(group: Any, depth: int = 0, where: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the name of each node and its spikes."""
     nodes = _member(group, "nodes")
     if depth > _DEEPEST or len(nodes) > _MOST_NODES:
@@ -92,7 +84,7 @@ def _observed(group: Any, budget: _Budget, depth: int = 0, where: str = "") -> I
     for name in nodes:
         node = _member(nodes, name)
         if _text(node.attrs.get("__type__")) == "NIRGraphData":
-            yield from _observed(node, budget, depth + 1, f"{where}{name}/")
+            yield from _observed(node, depth + 1, f"{where}{name}/")
             continue
         observables = _member(node, "observables")
         if "spikes" in observables:
@@ -108,9 +100,9 @@ def _require_step(found: float, dt: float | None, name: str) -> None:
         raise DataError(f"node {shown(name)!r} has steps of {found!r} s; {dt!r} s were expected (dt).")
 
 
-def _events(group: Any, kind: str, name: str, clock: Clock, budget: _Budget) -> tuple[EventSource, int, int]:
+def _events(group: Any, kind: str, name: str, clock: Clock) -> tuple[EventSource, int, int]:
     """Return events, and the numbers of samples and steps."""
-    index, time = budget.array(group, "idx"), budget.array(group, "time").astype(np.float64)
+    index, time = _array(group, "idx"), _array(group, "time").astype(np.float64)
     if index.ndim != 2 or index.shape != time.shape or index.dtype.kind not in "ui":
         raise DataError(f"node {shown(name)!r}: idx and time are no two arrays of shape (n_samples, n_events).")
     t_max = float(group.attrs["t_max"])
@@ -126,7 +118,7 @@ def _events(group: Any, kind: str, name: str, clock: Clock, budget: _Budget) -> 
         )
     count = np.ones(len(steps))
     if kind == "ValuedEventData":
-        count = whole_spikes(budget.array(group, "value")[there], name)
+        count = whole_spikes(_array(group, "value")[there], name)
     columns = [np.nonzero(there)[0], steps + 1, index[there], count]
     rows = np.stack([np.asarray(column).astype(np.int64) for column in columns], axis=1)
     n_steps = t_max / dt

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.errors import READ_ERRORS, DataError
-from brian_snn.reading import TooMuch, check_plain_file, check_size, checked_members, npy_header
+from brian_snn.reading import TooMuch, check_plain_file, check_size, checked_members, npy_header, npz_array
 
 Role = Literal["images", "calibration"]
 
@@ -37,7 +37,8 @@ _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0
 #: Far more than images have, and less than NumPy can have.
 _MOST_AXES = 32
 
-#: What to do about a file that becomes too large: it is all read into memory, as float64.
+#: Bytes of a number in memory, where all is float64, and what to do about a file that becomes too large there.
+_FLOAT64 = 8
 _FEWER = "write fewer images to a file, or do not compress it (numpy.savez, numpy.save)"
 
 
@@ -160,7 +161,7 @@ def _load(path: Path, key: str = "") -> Array:
         with zipfile.ZipFile(path) as archive:
             # NumPy calls a member by its name with and without its ending.
             name = f"{key}.npy" if f"{key}.npy" in archive.namelist() else key
-            return _read_array_of(archive, archive.getinfo(name))
+            return npz_array(archive, archive.getinfo(name), _FEWER, _FLOAT64)
     except READ_ERRORS as error:
         raise _damaged(f"{path}[{key}]" if key else path, error) from error
 
@@ -168,27 +169,11 @@ def _load(path: Path, key: str = "") -> Array:
 def _read_array(path: Path) -> Array:
     """Return the array of an .npy."""
     with path.open("rb") as file:
-        shape, dtype = npy_header(file)
+        header = npy_header(file)
         stored = path.stat().st_size - file.tell()
-        _check_pixels(shape, dtype, stored, stored)
+        header.check(stored, stored, _FEWER, _FLOAT64)
         file.seek(0)
         return np.asarray(np.load(file, allow_pickle=False))
-
-
-def _read_array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """Return one array of an .npz."""
-    with archive.open(member) as file:
-        shape, dtype = npy_header(file)
-        _check_pixels(shape, dtype, member.file_size - file.tell(), member.compress_size)
-    with archive.open(member) as file:
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-
-
-def _check_pixels(shape: tuple[int, ...], dtype: np.dtype[Any], n_bytes: int, stored: int) -> None:
-    """Raise ValueError unless so many numbers are there, and they fit into memory as float64."""
-    if math.prod(shape) * dtype.itemsize != n_bytes:
-        raise ValueError(f"{n_bytes} bytes of numbers where an array of shape {shape} and type {dtype} was expected")
-    check_size(8 * math.prod(shape), stored, _FEWER)
 
 
 def _damaged(where: Path | str, error: BaseException) -> DataError:
@@ -243,7 +228,7 @@ def _decoded_idx(file: IO[bytes], path: Path, stored: int) -> Array:
         )
     shape = tuple(np.frombuffer(lengths, ">u4").tolist())
     n_bytes = math.prod(shape) * dtype.itemsize
-    check_size(8 * math.prod(shape), stored, _FEWER)
+    check_size(_FLOAT64 * math.prod(shape), stored, _FEWER)
     content = file.read(n_bytes + 1)
     if len(content) != n_bytes:
         found = f"{'at least ' if len(content) > n_bytes else ''}{start + len(content)} bytes"

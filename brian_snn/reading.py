@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import stat
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brian_snn.errors import BrianSnnError
 
@@ -149,8 +151,28 @@ def checked_members(archive: zipfile.ZipFile, allowed: Collection[str] | None = 
     return members
 
 
-def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type of the array in an open ``.npy``, which is left behind its header.
+class NpyHeader(NamedTuple):
+    """What an ``.npy`` says of its array; with `fortran_order` the first axis runs fastest."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+
+    def check(self, n_bytes: int, stored: int, remedy: str, least_itemsize: int = 1) -> None:
+        """Raise ValueError unless the array has so many bytes, and what it becomes is not too much for what is stored.
+
+        `least_itemsize` is what a number takes when it is used, if that is more than it takes in the file.
+        """
+        n_numbers = math.prod(self.shape)
+        if n_numbers * self.dtype.itemsize != n_bytes:
+            raise ValueError(
+                f"{n_bytes} bytes of numbers where an array of shape {self.shape} and type {self.dtype} was expected"
+            )
+        check_size(n_numbers * max(self.dtype.itemsize, least_itemsize), stored, remedy)
+
+
+def npy_header(file: IO[bytes]) -> NpyHeader:
+    """Return what the header of an open ``.npy`` says; the file is left behind it.
 
     Raises
     ------
@@ -162,12 +184,21 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     file.seek(0)
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, fortran_order, dtype = read(file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which allow_pickle would be needed for")
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
-    return shape, dtype
+    return NpyHeader(shape, dtype, fortran_order)
+
+
+def npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, remedy: str, least_itemsize: int = 1) -> NDArray[Any]:
+    """Return an array of an ``.npz`` after a look at its size; the arguments are those of `NpyHeader.check`."""
+    with archive.open(member) as file:
+        header = npy_header(file)
+        header.check(member.file_size - file.tell(), member.compress_size, remedy, least_itemsize)
+    with archive.open(member) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def sha256_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import DataError
 from brian_snn.escaping import shown
-from brian_snn.reading import check_size, checked_members, npy_header
+from brian_snn.reading import checked_members, npy_header, npz_array
 from brian_snn.referee.sources import Clock, EventSource, Recorded, event_rows, whole_spikes
 
 _FEWER = "write fewer images or events to a file"
@@ -37,15 +37,15 @@ def read(path: Path, clock: Clock) -> Recorded:
             trains[name] = source = SpikeArray(archive, member, name)
             lengths.add(source.lengths)
         elif kind == "events" and name:
-            trains[name] = EventSource(event_rows(_array(archive, member), name), name)
+            trains[name] = EventSource(event_rows(npz_array(archive, member, _FEWER), name), name)
         elif kind == "counts" and name:
-            array = whole_spikes(_array(archive, member), name)
+            array = whole_spikes(npz_array(archive, member, _FEWER), name)
             if array.ndim < 2:
                 raise DataError(f"counts of {shown(name)!r} have shape {array.shape}; (n_images, *shape) was expected.")
             counts[name] = array
             lengths.add((len(array), None))
         elif kind == "steps" and not name:
-            steps = int(whole_spikes(_array(archive, member).reshape(-1)[:1], "steps")[0])
+            steps = int(whole_spikes(npz_array(archive, member, _FEWER).reshape(-1)[:1], "steps")[0])
         else:
             raise DataError(f"it holds {shown(key)!r}; spikes/NAME, events/NAME, counts/NAME or steps were expected.")
     n_images = {images for images, _ in lengths}
@@ -55,18 +55,6 @@ def read(path: Path, clock: Clock) -> Recorded:
             f"its arrays are of {sorted(n_images)} images and {sorted(all_steps)} steps; all must be alike."
         )
     return Recorded(trains, counts, next(iter(n_images), None), next(iter(all_steps), None))
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """Return an array after a look at its size."""
-    with archive.open(member) as file:
-        shape, dtype = npy_header(file)
-        n_bytes = prod(shape) * dtype.itemsize
-        if n_bytes != member.file_size - file.tell():
-            raise ValueError("an array is longer or shorter than it says")
-    check_size(n_bytes, member.compress_size, _FEWER)
-    with archive.open(member) as file:
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 class SpikeArray:
@@ -83,7 +71,7 @@ class SpikeArray:
     def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> None:
         self._archive, self._member, self._name = archive, member, name
         with archive.open(member) as file:
-            self._shape, self._dtype = npy_header(file)
+            self._shape, self._dtype, is_fortran = npy_header(file)
             self._start = file.tell()
         self.shape = self._shape[2:]
         if len(self._shape) < 3:
@@ -94,19 +82,13 @@ class SpikeArray:
             raise DataError(f"spikes of {shown(name)!r} are of type {self._dtype}; numbers were expected.")
         if prod(self._shape) * self._dtype.itemsize != member.file_size - self._start:
             raise ValueError(f"spikes of {shown(name)!r} are longer or shorter than they say")
-        self._whole = _array(archive, member) if self._is_fortran() else None
+        self._whole = npz_array(archive, member, _FEWER) if is_fortran else None
         self._file: IO[bytes] | None = None
 
     @property
     def lengths(self) -> tuple[int, int]:
         """The numbers of images and steps."""
         return self._shape[0], self._shape[1]
-
-    def _is_fortran(self) -> bool:
-        """Whether the first axis runs fastest, as in the file of a transposed array."""
-        with self._archive.open(self._member) as file:
-            head = file.read(min(self._start, 2**16))
-        return b"'fortran_order': True" in head
 
     def block(self, images: slice, steps: slice) -> NDArray[Any]:
         """Return spikes, (n_images, steps, size)."""

@@ -281,9 +281,14 @@ def test_the_commands(tmp_path, capsys):
     assert main(["export", f"{folder}/net.npz", "--reset", "zero", "-o", f"{folder}/net.nir"]) == 0
     assert main(["import", f"{folder}/net.nir", "-o", f"{folder}/back.npz"]) == 0
     assert "reset: zero, as its v_reset says" in " ".join(capsys.readouterr().out.split())
-    assert load_network(tmp_path / "back.npz").simulation == {"reset": "zero"}
+    back = load_network(tmp_path / "back.npz")
+    assert back.simulation == {"reset": "zero"}
+    # By default the grid is that of the function: the finest that fits.
+    assert back.grid == read_nir(tmp_path / "net.nir").grid != read_nir(tmp_path / "net.nir", grid=2.0**-24).grid
     assert main(["import", f"{folder}/net.npz", "-o", f"{folder}/other.npz"]) == 2
     assert "no NIR file" in capsys.readouterr().err
+    assert main(["import", f"{folder}/net.nir", "--grid", "fine", "-o", f"{folder}/other.npz"]) == 2
+    assert "grid is 'fine'; it must be a number or 'auto'" in capsys.readouterr().err
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

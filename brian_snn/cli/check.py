@@ -30,9 +30,9 @@ def add_options(parser: ArgumentParser) -> None:
     shown.add_argument("--events", type=Path, metavar="EVENTS", help="events shown: .npz of events and shape")
     parser.add_argument("--steps", type=int, metavar="T", help="steps of the run, where it does not say")
     parser.add_argument(
-        "--reset", choices=("subtraction", "zero"), help="reset that is expected; by default what the network asks for"
+        "--reset", metavar="subtraction|zero", help="reset that is expected; by default what the network asks for"
     )
-    parser.add_argument("--layout", choices=("hwc", "chw"), default="hwc", help="order of the axes in the run")
+    parser.add_argument("--layout", metavar="hwc|chw", default="hwc", help="order of the axes in the run")
     parser.add_argument("--names", type=Path, metavar="MAP.csv", help="table of names: columns theirs, ours")
     parser.add_argument("--dt", type=float, metavar="S", help="seconds a step, for a run with times")
     parser.add_argument("-o", "--output", type=Path, metavar="TABLE.csv", help="table to write, a row a population")

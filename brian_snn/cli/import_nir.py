@@ -6,6 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from brian_snn.cli.options import add_output
+from brian_snn.conversion_settings import Conversion
+from brian_snn.setting_options import add_knobs
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -15,16 +17,12 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="of a step, where the file does not say it")
     parser.add_argument("--discretisation", metavar="exact|euler", help="of leaks: beta = exp(-dt/tau) or 1 - dt/tau")
     parser.add_argument("--input-gain", metavar="scaled|one", help="of leaky neurons: (1 - beta) r, or all of it")
-    parser.add_argument("--grid", type=_grid, default="auto", metavar="G", help="power of two, or the finest that fits")
+    add_knobs(parser, Conversion, only=("grid",), grid="auto")
     parser.add_argument("--steps", type=int, default=1000, metavar="N", help="steps for which the grid leaves room")
     parser.add_argument(
         "--largest-input", type=float, default=1.0, metavar="X", help="largest pixel for which the grid leaves room"
     )
     add_output(parser, "file (.npz)")
-
-
-def _grid(text: str) -> float | str:
-    return text if text == "auto" else float(text)
 
 
 def run(arguments: Namespace) -> int:

@@ -152,7 +152,8 @@ def test_inputs_of_any_size_are_those_of_the_calibration():
 def test_a_dict_of_inputs_of_any_size_keeps_its_names():
     image, mask = keras.Input((None, None, 2), name="an_image"), keras.Input((None, None, 1), name="z_mask")
     both = layers.Concatenate()([layers.Conv2D(3, 3, padding="same", activation="relu")(image), mask])
-    model = keras.Model({"picture": image, "above": mask}, layers.Conv2D(2, 1)(both))
+    with pytest.warns(UserWarning, match="all keys in the dict must match the names"):
+        model = keras.Model({"picture": image, "above": mask}, layers.Conv2D(2, 1)(both))
     rng = np.random.default_rng(0)
     images = {"above": rng.uniform(size=(3, 5, 7, 1)), "picture": rng.uniform(size=(3, 5, 7, 2))}
     network = convert(model, images, percentile=100)

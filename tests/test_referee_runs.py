@@ -183,6 +183,11 @@ def test_a_run_without_a_length_asks_for_it(tmp_path):
 
 
 TABLES = {
+    # Counts of one place add up, and no sum may wrap around.
+    "too many": (
+        "image,step,population,neuron,count\n" + "0,1,out,0,2147483647\n" * 3,
+        "more than 2[*][*]31 spikes in all",
+    ),
     "lacks a column": ("image,step,neuron\n0,1,1\n", "no column population"),
     "no number": ("image,step,population,neuron\n0,1,out,=1+1\n", "neuron is '=1\\+1'"),
     "a huge number": ("image,step,population,neuron\n0,1,out,99999999999999999999\n", "a whole number fits"),

@@ -161,6 +161,8 @@ def event_rows(table: NDArray[Any], name: str) -> NDArray[np.int64]:
         rows = np.concatenate([rows, np.ones((len(rows), 1), np.int64)], axis=1)
     if rows.size and rows.max() > MOST_SPIKES:
         raise DataError(f"events of {shown(name)!r} hold numbers above 2**31.")
+    if rows[:, 3].sum() > MOST_SPIKES:
+        raise DataError(f"events of {shown(name)!r} are more than 2**31 spikes in all; split the run.")
     return rows
 
 

@@ -94,7 +94,7 @@ class Membranes:
         rule, v, z = self.semantics, self.v, self.z
         if self._own.leak:
             v = v - np.rint(v * (self._own.leak / self._own.grid)) * self._own.grid
-        if rule.leak is not None and not (np.ndim(rule.leak) == 0 and rule.leak == 1.0):
+        if np.any(rule.leak != 1.0):
             v = v * rule.leak
             z = z * (1.0 - rule.leak) if rule.scaled else z
         u: FloatArray = v - self._owed + z if rule.late else v + z

@@ -16,6 +16,25 @@ from tests.small_network import GRID, projection_matrix
 
 STEPS = 24
 
+#: Those that can be planted.
+RULES = (
+    "reset to zero",
+    "> instead of >=",
+    "many spikes a step",
+    "lag of a step a layer",
+    "bias in the first step only",
+    "no bias",
+    "V not below 0",
+    "V not below -theta",
+    "withheld spike",
+    "negative input counts as 0",
+    "max pooling: any spike of the step",
+    "average pooling as a sum",
+    "flattened channels first",
+    "weights of 4 bits",
+    "weights of 3 bits",
+)
+
 
 def planted_network(seed=0, fineness=64):
     """Return image -> conv -> (max pool, average) -> hidden -> out, with a dense map of each pooling."""
@@ -72,8 +91,9 @@ def _changed(network, rules):
     for p in network.projections:
         if "average pooling as a sum" in rules and p.geometry.kind == "average_pool":
             p = replace(p, weights=p.weights * 4)
-        if "flattened channels first" in rules and p.source in ("pool", "average"):
-            p = _other_rows(p, network[p.source].shape)
+        shape = (0,) if p.source == INPUT else network[p.source].shape
+        if "flattened channels first" in rules and p.geometry.kind == "dense" and len(shape) == 3:
+            p = _other_rows(p, shape)
         for bits in (3, 4):
             if f"weights of {bits} bits" in rules and p.geometry.kind in ("dense", "conv2d"):
                 p = replace(p, weights=_quantised(p.weights, bits))

@@ -12,7 +12,7 @@ from brian_snn.cli.main import main
 from brian_snn.referee.probe import STEPS, probe_arrays, probe_counts, probe_input, probe_network, probe_rules
 from brian_snn.referee.probe import probe_verdict as verdict
 from brian_snn.referee.probe_files import ARRAYS, HASHES, hashes, published
-from tests.planted import record
+from tests.planted import RULES, record
 from tests.test_docs import DOCS
 
 #: Of version 1; another network is another version.
@@ -57,23 +57,7 @@ def test_most_pairs_have_too(counts):
     assert (len(rules), len({tuple(row) for row in by_rule})) == (231, 185)
 
 
-PLANTED = (
-    "reset to zero",
-    "> instead of >=",
-    "many spikes a step",
-    "lag of a step a layer",
-    "bias in the first step only",
-    "no bias",
-    "V not below 0",
-    "V not below -theta",
-    "withheld spike",
-    "max pooling: any spike of the step",
-    "average pooling as a sum",
-    "weights of 4 bits",
-)
-
-
-@pytest.mark.parametrize("rules", [(), *((rule,) for rule in PLANTED), *combinations(PLANTED[:4], 2)], ids=" and ".join)
+@pytest.mark.parametrize("rules", [(), *((rule,) for rule in RULES), *combinations(RULES[:4], 2)], ids=" and ".join)
 def test_a_plain_loop_by_a_rule_is_given_that_rule(counts, rules):
     output = record(probe_network(), probe_input(), rules, steps=STEPS)["out"].sum(axis=(0, 1))
     candidates, by_rule = counts

@@ -14,26 +14,9 @@ from brian_snn.referee.rules import Semantics
 from brian_snn.referee.runs import Run
 from brian_snn.referee.sources import Recorded
 from tests import planted
-from tests.planted import STEPS, planted_images, planted_network, record
+from tests.planted import RULES, STEPS, planted_images, planted_network, record
 from tests.small_network import constant_network
 
-RULES = (
-    "reset to zero",
-    "> instead of >=",
-    "many spikes a step",
-    "lag of a step a layer",
-    "bias in the first step only",
-    "no bias",
-    "V not below 0",
-    "V not below -theta",
-    "withheld spike",
-    "negative input counts as 0",
-    "max pooling: any spike of the step",
-    "average pooling as a sum",
-    "flattened channels first",
-    "weights of 4 bits",
-    "weights of 3 bits",
-)
 _EXCLUSIVE = ({"bias in the first step only", "no bias"}, {"V not below 0", "V not below -theta"})
 PAIRS = [pair for pair in combinations(RULES, 2) if set(pair) not in _EXCLUSIVE and "bits" not in pair[0]]
 

@@ -13,10 +13,10 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from several_inputs import SHAPE, by_name, in_order
 from tf_keras import layers
 
 HERE = Path(__file__).parent
-SHAPE = (10, 10, 3)
 
 
 def randomised(model, rng):
@@ -288,41 +288,6 @@ def channels_first_branches():
     pooled = first("GlobalAveragePooling2D")(x)
     x = layers.Flatten()(layers.Permute((3, 1, 2))(layers.Reshape((2, 14, 6))(x)))
     return keras.Model(image, layers.Dense(3)(layers.Concatenate()([x, pooled])))
-
-
-def several(image, features):
-    """Return the two outputs of a model of two inputs, with a shared layer and a nested model of two outputs."""
-    given = layers.Input((8,))
-    hidden = layers.Dense(6, activation="relu")(given)
-    inner = keras.Model(given, [layers.Dense(8, activation="relu")(hidden), layers.Dense(3)(hidden)], name="inner")
-    flat = layers.Flatten()(layers.MaxPooling2D(4)(layers.Conv2D(2, 3, activation="relu")(image)))
-    wide, narrow = inner(features)
-    again = inner(layers.Subtract()([wide, flat]))[1]
-    both = layers.ReLU()(layers.Concatenate()([narrow, again]))
-    return layers.Dense(4, activation="softmax")(both), layers.Dense(2)(layers.Concatenate()([both, flat]))
-
-
-def in_order():
-    """Return a model that takes a list and returns one."""
-    image, features = layers.Input(SHAPE), layers.Input((8,))
-    return keras.Model([image, features], list(several(image, features)))
-
-
-def by_name():
-    """Return a model that takes a dict and returns one, around another that does; no name is in alphabetical order."""
-
-    def model(around):
-        image, features = layers.Input(SHAPE, name="an_image"), layers.Input((8,), name="some_features")
-        classes, place = around(image, features)
-        return keras.Model({"picture": image, "numbers": features}, {"where": place, "classes": classes})
-
-    inner = model(several)
-
-    def outer(image, features):
-        found = inner({"picture": image, "numbers": features})
-        return found["classes"], layers.Dense(3)(layers.ReLU()(found["where"]))
-
-    return model(outer)
 
 
 def graph():

@@ -30,6 +30,9 @@ def run(arguments: Namespace) -> int:
     network = brian_snn.load_network(arguments.network)
     how = {name: getattr(arguments, name) for name in ("reset", "r", "readout", "weight_grid")}
     with staged_file(arguments.output) as path:
-        brian_snn.write_nir(network, path, **how)
-    new_console().print(f"wrote {arguments.output}")
+        rounded = brian_snn.write_nir(network, path, **how)
+    console = new_console()
+    console.print(f"wrote {arguments.output}")
+    if rounded:
+        console.print(f"{rounded:,} weights need more bits than float32 has and were rounded to it; see --weight-grid")
     return 0

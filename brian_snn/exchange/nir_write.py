@@ -35,7 +35,7 @@ def write_nir(
     r: float = 1.0,
     readout: Literal["current", "spikes"] = "current",
     weight_grid: float | None = None,
-) -> None:
+) -> int:
     """Write a network as a NIR file, channels first.
 
     Parameters
@@ -54,6 +54,12 @@ def write_nir(
         integrate, or neurons that have ``spikes``.
     weight_grid : float, optional
         A power of two of which weights and biases become multiples, so that sums in float32 are exact too.
+
+    Returns
+    -------
+    rounded : int
+        How many weights and biases need more than the 24 bits of float32, in which they are written, and were rounded
+        to it; 0 if the file holds the network as it is.
 
     Raises
     ------
@@ -75,8 +81,9 @@ def write_nir(
         raise ModelError("the network has several inputs or outputs; a NIR file is written of one and one.")
     if weight_grid is not None:
         network = round_to_grid(network, network.grid, weight_grid)
-    graph = _Writer(network, reset, r, readout).graph()
-    write_graph(graph, Path(path))
+    writer = _Writer(network, reset, r, readout)
+    write_graph(writer.graph(), Path(path))
+    return writer.rounded
 
 
 class _Writer:
@@ -86,6 +93,7 @@ class _Writer:
         self._network, self._reset, self._r, self._readout = network, reset, r, readout
         self._nodes: dict[str, NirNode] = {}
         self._edges: list[tuple[str, str]] = []
+        self.rounded = 0
         self._taken = {_plain(population.name) for population in network.populations}
         if len(self._taken) < len(network.populations) or {"input", "output"} & self._taken:
             raise ModelError(
@@ -108,6 +116,12 @@ class _Writer:
     def _node(self, name: str, kind: str, **values: Any) -> str:
         self._nodes[name] = NirNode(name, kind, values)
         return name
+
+    def _single(self, values: FloatArray) -> NDArray[np.float32]:
+        """Return weights in float32, which is what others hold, and count those that it rounds."""
+        single = np.ascontiguousarray(values, np.float32)
+        self.rounded += int(np.count_nonzero(single != values))
+        return single
 
     def _new(self, name: str) -> str:
         """Return a name that no node has."""
@@ -167,8 +181,8 @@ class _Writer:
             projection.source_index is None if turned else _takes_channels_first(projection, self._network.input_shape)
         )
         if whole and geometry.kind == "identity" and geometry.input_shape == target.shape and not bias.any():
-            scale = np.moveaxis(np.asarray(projection.weights), -1, 0)
-            return self._edge(source, self._node(name, "Scale", scale=np.ascontiguousarray(scale, np.float32)))
+            scale = self._single(np.moveaxis(np.asarray(projection.weights), -1, 0))
+            return self._edge(source, self._node(name, "Scale", scale=scale))
         if whole and geometry.is_window and geometry.output_shape == target.shape:
             return self._edge(source, self._convolution(name, projection, target, bias))
         return self._dense(name, projection, target, bias, source, shape if turned else (*shape[1:], shape[0]))
@@ -187,8 +201,8 @@ class _Writer:
         return self._node(
             name,
             "Conv2d",
-            weight=np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), np.float32),
-            bias=per_channel[0].astype(np.float32),
+            weight=self._single(kernel.transpose(3, 2, 0, 1)),
+            bias=self._single(per_channel[0]),
             stride=np.array(geometry.strides),
             padding=np.array(padding),
             dilation=np.array(geometry.dilation),
@@ -217,8 +231,8 @@ class _Writer:
                 self._new(f"{name}_flatten"), "Flatten", start_dim=0, end_dim=-1, input_type=np.array(_first(shape))
             )
             source, matrix = self._edge(source, flat), matrix[order]
-        weights = np.ascontiguousarray(matrix.T, np.float32)
-        return self._edge(source, self._node(name, "Affine", weight=weights, bias=bias.astype(np.float32)))
+        affine = self._node(name, "Affine", weight=self._single(matrix.T), bias=self._single(bias))
+        return self._edge(source, affine)
 
 
 def _plain(name: str) -> str:

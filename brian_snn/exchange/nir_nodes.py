@@ -271,7 +271,8 @@ def _read_neurons(build: Build, node: NirNode, x: Tensor) -> Tensor:
         x = _reshaped(build, node, x, shape)
     resistance = np.asarray(node.values["r"], np.float64)
     tau = uniform(node, "tau") if "tau" in node.values else None
-    gain, leak = build.time.gain_and_leak(node.label, resistance, tau)
+    single = np.asarray(node.values.get("tau", 0.0)).dtype.itemsize <= 4
+    gain, leak = build.time.gain_and_leak(node.label, resistance, tau, single)
     same = bool(np.all(threshold == threshold.flat[0]))
     factor = to_channels_last(np.asarray(gain), shape, node, "r")
     if not same:

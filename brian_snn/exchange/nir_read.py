@@ -28,6 +28,9 @@ from brian_snn.version import __version__
 #: From this version of `nir` on a neuron without v_reset has one of 0.
 _RESETS_TO_ZERO = (1, 0, 6)
 
+#: How many axes nodes take, that of the images not among them.
+_TAKES = {"Affine": 1, "Linear": 1, "Conv1d": 2, "Conv2d": 3, "AvgPool2d": 3, "SumPool2d": 3}
+
 
 def read_nir(
     path: str | Path,
@@ -131,7 +134,7 @@ def _layers(graph: NirGraph, time: Time, what: str) -> tuple[Build, LayerGraph]:
         if node.name not in needed or node is sink:
             continue
         if node is source:
-            tensors[node.name] = _image(build, node)
+            tensors[node.name] = _image(build, node, {graph.nodes[b].kind for a, b in graph.edges if a == node.name})
             continue
         heard = [tensors[name] for name in into[node.name]]
         if not heard:
@@ -164,14 +167,16 @@ def _leading_to(name: str, into: dict[str, list[str]]) -> set[str]:
     return needed
 
 
-def _image(build: Build, node: NirNode) -> Tensor:
-    """Read the Input: the image has the shape of the file, and is turned where it has channels."""
+def _image(build: Build, node: NirNode, readers: set[str]) -> Tensor:
+    """Read the Input: the image has the shape of the file, and is turned where it has channels.
+
+    An axis of the images, of length 1, is left out: of four lengths the first, or one more than all `readers` take.
+    """
     given = np.asarray(node.values["shape"])
     if given.dtype.kind not in "iu" or given.ndim != 1 or not 1 <= given.size <= 4 or np.any(given < 1):
         raise ModelError(f"{node.label}: its shape is {given.tolist()!r:.100}; up to four lengths were expected.")
     shape = tuple(int(length) for length in given)
-    if len(shape) == 4 and shape[0] == 1:
-        # That of the images.
+    if shape[0] == 1 and (len(shape) == 4 or {len(shape) - 1} == {_TAKES.get(kind) for kind in readers}):
         shape = shape[1:]
     if len(shape) == 4:
         raise ModelError(f"{node.label}: its shape is {shape}; channels, rows and columns were expected.")

@@ -18,8 +18,19 @@ InputGain = Literal["scaled", "one"]
 #: What a resistance says of the step where nobody says it: 1 of a step of 1, 10,000 of one of 0.1 ms (spikingjelly).
 _STEPS = {1.0: 1.0, 1e4: 1e-4}
 
+#: Other frameworks keep beta in float32, so that 1 - beta is a multiple of this for a beta of at least a half; the tau
+#: that they write of it, in float32 too, misses it by a rounding. (1 - beta) r is mostly 1, or a short number, and
+#: misses that by a few.
+_BETA_STEP, _GAIN_STEP, _ROUNDINGS = 2.0**-24, 2.0**-16, 2.0**-22
+
 #: A product of decimal numbers misses a whole number by a few roundings of float32.
 _NEAR = 1e-3
+
+
+def _meant(numbers: Any, step: float) -> FloatArray:
+    """Return the nearest multiples of a step where rounding to float32 alone lies between."""
+    near = np.rint(np.asarray(numbers) / step) * step
+    return np.where(np.abs(near - numbers) <= _ROUNDINGS * np.abs(numbers), near, numbers)
 
 
 @dataclass(frozen=True)
@@ -58,8 +69,10 @@ class Time:
             )
         return known
 
-    def gain_and_leak(self, label: str, resistance: NDArray[Any], tau: float | None) -> tuple[FloatArray, float]:
-        """Return what neurons take of their input in a step, and 1 - beta.
+    def gain_and_leak(
+        self, label: str, resistance: NDArray[Any], tau: float | None, single: bool = False
+    ) -> tuple[FloatArray, float]:
+        """Return what neurons take of their input in a step, and 1 - beta; `single` if tau is in float32.
 
         Raises
         ------
@@ -75,10 +88,13 @@ class Time:
             )
         if not tau > 0:
             raise ModelError(f"{label}: its tau is {tau!r}; a positive time was expected.")
-        leak = -math.expm1(-self.dt / tau) if self.discretisation == "exact" else self.dt / tau
+        dt = float(np.float32(self.dt)) if single else self.dt
+        leak = -math.expm1(-dt / tau) if self.discretisation == "exact" else dt / tau
         if not 0 < leak <= 1:
             raise ModelError(f"{label}: its tau of {tau!r} s is shorter than a step of {self.dt!r} s.")
-        return (leak * resistance if self.input_gain == "scaled" else np.ones(resistance.shape)), leak
+        leak = float(_meant(leak, _BETA_STEP)) if single else leak
+        gain = leak * resistance if self.input_gain == "scaled" else np.ones(resistance.shape)
+        return (_meant(gain, _GAIN_STEP) if single else gain), leak
 
     def steps(self, seconds: float, label: str) -> int:
         """Return a delay in steps.

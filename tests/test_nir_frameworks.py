@@ -1,4 +1,8 @@
-"""Files and runs of sinabs and spikingjelly, recorded by tests/data/nir/make_files.py: not an entry differs."""
+"""Files and runs of four frameworks, recorded by tests/data/nir/make_files.py.
+
+Of sinabs and spikingjelly not an entry differs; snntorch and norse fire above the threshold only, and nothing else is
+left.
+"""
 
 from pathlib import Path
 
@@ -6,6 +10,7 @@ import numpy as np
 import pytest
 
 from brian_snn import check, read_nir, simulate, verify
+from brian_snn.errors import ModelError
 from tests.nir_files import cnn
 
 DATA = Path(__file__).parent / "data" / "nir"
@@ -85,3 +90,46 @@ def test_the_referee_knows_leaks_and_thresholds_of_populations(file, run, option
     network, (images, expected) = read_nir(DATA / f"{file}.nir", **options), recorded(run)
     trains = {p.name: spikes for p, spikes in zip(network.populations, expected, strict=True)}
     assert check(network, trains, images).same
+
+
+#: Their Leaky(beta=0.75) and LIFBoxCell(tau_mem_inv=250), whose tau norse writes dt times too short.
+SNNTORCH = {"dt": 1e-4, "discretisation": "euler", "input_gain": "scaled"}
+NORSE = {**SNNTORCH, "dt": 1e-6, "reset": "zero"}
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "leak", "verdict"),
+    [
+        ("snntorch_lif_zero", SNNTORCH, 0.25, "> instead of >="),
+        ("norse_lif_zero", NORSE, 0.25, "> instead of >="),
+        # Of this run no potential meets the threshold.
+        ("norse_if_zero", {"reset": "zero"}, 0.0, "Eq. (4a)"),
+    ],
+)
+def test_files_of_those_that_fire_above_the_threshold(file, options, leak, verdict):
+    network, (images, expected) = read_nir(DATA / f"{file}.nir", **options), recorded(file)
+    assert {p.leak for p in network.populations} == {leak} and network.input_shape == (16,)
+    trains = {p.name: spikes for p, spikes in zip(network.populations, expected, strict=True)}
+    found = check(network, trains, images)
+    assert sum(s.size for s in expected) == 4_920 and sum(s.sum() for s in expected) > 3000
+    assert found.rule == verdict and found.rounding == 0
+    assert "> instead of >=" in (found.rule, *found.alike)
+
+
+@pytest.mark.parametrize(
+    ("framework", "reset", "verdict"),
+    [("snntorch", "subtraction", "> instead of >="), ("norse", "zero", "reset to zero and > instead of >=")],
+)
+def test_our_file_in_those_that_fire_above_the_threshold(framework, reset, verdict):
+    images, expected = recorded(f"ours_in_{framework}_{reset}")
+    names = [population.name for population in cnn().populations]
+    names = sorted(names) if framework == "norse" else names
+    found = check(cnn(), {n: s for n, s in zip(names, expected, strict=True)}, np.moveaxis(images, 1, -1))
+    assert not found.same and found.rule == verdict and found.rounding == 0
+    assert sum(s.size for s in expected) == 13_920
+
+
+def test_a_leak_that_never_leaks_is_refused():
+    # As snntorch writes Leaky(beta=1).
+    with pytest.raises(ModelError, match="node '1', r holds NaN or infinite"):
+        read_nir(DATA / "snntorch_if_zero.nir", **SNNTORCH)

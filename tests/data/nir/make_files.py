@@ -3,9 +3,9 @@
     python make_files.py OURS FOLDER
 
 in an environment with torch, nir, nirtorch and the frameworks that import, once with nir 1.0.8, of which spikingjelly
-knows, and once with nir 1.0.4, of which sinabs does; what fails is said and left out. OURS is the folder with the files
-of ``python -m tests.nir_files OURS``. Every run is an .npz with ``images`` (channels first) and ``spikes/K``,
-(n_images, steps, *shape), of the K-th layer of neurons.
+and snntorch know, and once with nir 1.0.4 and nirtorch 1.0, with which sinabs and norse work; what fails is said and
+left out. OURS is the folder with the files of ``python -m tests.nir_files OURS``. Every run is an .npz with ``images``
+(channels first) and ``spikes/K``, (n_images, steps, *shape), of the K-th layer of neurons.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -58,6 +59,18 @@ def network(neurons: Callable[[], nn.Module], pool: nn.Module | None = None) -> 
     )
 
 
+def vectors() -> torch.Tensor:
+    """Return what is shown to dense layers, multiples of 1/16."""
+    return torch.as_tensor(np.random.default_rng(1).integers(0, 17, (3, 16)) / 16, dtype=torch.float32)
+
+
+def dense(neurons: Callable[[int], nn.Module]) -> list[nn.Module]:
+    """Return three dense layers and their neurons, for exporters that know no pooling."""
+    sizes = (16, 24, 12, 5)
+    layers = [[nn.Linear(n, m), neurons(m)] for n, m in pairwise(sizes)]
+    return list(rounded(nn.Sequential(*(module for layer in layers for module in layer))))
+
+
 def run(model: nn.Module, is_neuron: Callable[[nn.Module], bool], shown: torch.Tensor) -> dict[str, np.ndarray]:
     """Run a network step by step and return the spikes of its neurons."""
     kept: list[list[np.ndarray]] = []
@@ -71,7 +84,14 @@ def run(model: nn.Module, is_neuron: Callable[[nn.Module], bool], shown: torch.T
             out = model(shown) if state is None else model(shown, state)
             # Some hand their state out and take it back.
             state = out[1] if isinstance(out, tuple) else None
-    return {f"spikes/{k}": np.stack(steps, axis=1) for k, steps in enumerate(kept)}
+    batch = shown.ndim in (2, 4)
+    return {f"spikes/{k}": np.stack(steps, axis=int(batch)) for k, steps in enumerate(kept)}
+
+
+def run_one_by_one(load: Callable[[], nn.Module], is_neuron: Callable[[nn.Module], bool]) -> dict[str, np.ndarray]:
+    """Run a network that flattens the batch too, one image at a time without a batch."""
+    runs = [run(load(), is_neuron, image) for image in images()]
+    return {name: np.stack([spikes[name] for spikes in runs]) for name in runs[0]}
 
 
 def _spikes(out: torch.Tensor | tuple) -> np.ndarray:
@@ -162,8 +182,65 @@ def of_sinabs(ours: Path, folder: Path) -> None:
         save(folder, f"ours_in_sinabs_{name}", spikes, "sinabs", shown)
 
 
+def of_snntorch(ours: Path, folder: Path) -> None:
+    """snntorch: reset to zero, with and without a leak."""
+    import snntorch
+    from snntorch.export_nir import export_to_nir
+    from snntorch.import_nir import import_from_nir
+
+    shown = vectors()
+    for name, beta in {"lif_zero": 0.75, "if_zero": 1.0}.items():
+
+        def neurons(n: int, beta: float = beta) -> nn.Module:
+            # Of one number for a layer it writes arrays without axes, which nir cannot write.
+            options = {"threshold": torch.ones(n), "reset_mechanism": "zero", "init_hidden": True}
+            return snntorch.Leaky(beta=torch.full((n,), beta), **options)
+
+        model = nn.Sequential(*dense(neurons))
+        write(folder / f"snntorch_{name}.nir", export_to_nir(model, shown[0]))
+        spikes = run(model, lambda m: isinstance(m, snntorch.Leaky), shown)
+        save(folder, f"snntorch_{name}", spikes, "snntorch", shown)
+
+    def loaded() -> nn.Module:
+        model = import_from_nir(nir.read(ours / "cnn_subtraction.nir"))
+        for module in model.modules():
+            if isinstance(module, snntorch.Leaky):
+                # An IF neuron comes back with a leak of a tenth, hands out its potential, and withholds spikes.
+                module.beta, module.init_hidden, module.reset_delay = torch.ones(()), True, True
+            if isinstance(module, nn.Conv2d):
+                # torch takes no numbers of NumPy.
+                module.groups = int(module.groups)
+                for name in ("stride", "padding", "dilation"):
+                    setattr(module, name, tuple(int(n) for n in getattr(module, name)))
+        return model
+
+    spikes = run_one_by_one(loaded, lambda m: isinstance(m, snntorch.Leaky))
+    save(folder, "ours_in_snntorch_subtraction", spikes, "snntorch", images())
+
+
+def of_norse(ours: Path, folder: Path) -> None:
+    """norse: reset to zero, with and without a leak."""
+    import norse.torch as norse
+    from norse.torch.utils.export_nir import to_nir
+    from norse.torch.utils.import_nir import from_nir
+
+    quarter = torch.tensor(0.25)
+    leaky = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(250.0), v_leak=torch.tensor(0.0), v_th=quarter)
+    kinds = {"if_zero": lambda n: norse.IAFCell(), "lif_zero": lambda n: norse.LIFBoxCell(p=leaky)}
+    shown = vectors()
+    for name, neurons in kinds.items():
+        model = norse.SequentialState(*dense(neurons))
+        write(folder / f"norse_{name}.nir", to_nir(model, shown[:1]))
+        spikes = run(model, lambda m: isinstance(m, (norse.IAFCell, norse.LIFBoxCell)), shown)
+        save(folder, f"norse_{name}", spikes, "norse", shown)
+    # nir 1.0.4 knows no v_reset, but norse resets to zero whatever the file says.
+    graph = nir.read(ours / "cnn_subtraction.nir")
+    spikes = run_one_by_one(lambda: from_nir(graph, dt=1.0), lambda m: isinstance(m, norse.IAFCell))
+    save(folder, "ours_in_norse_zero", spikes, "norse", images())
+
+
 if __name__ == "__main__":
-    for make in (of_spikingjelly, of_sinabs):
+    for make in (of_spikingjelly, of_sinabs, of_snntorch, of_norse):
         try:
             make(Path(sys.argv[1]), Path(sys.argv[2]))
         except Exception as error:

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "experiments" / "benchmarks" / "results" / "race.json"
 
 #: One colour a kind of program: the yardstick, this package, all others.
-COLOURS = {"loop": INK, "brian_snn": BLUE, "peer": VERMILION}
+COLOURS = {"loop": INK, "rows": GREY, "brian_snn": BLUE, "peer": VERMILION}
 COLUMNS = 3
 
 

@@ -29,6 +29,7 @@ def race() -> dict:
     own = {"simulation_peak_mb": 5.0, "python_peak_mb": 100.0, "events_per_image": 1e6}
     programs = {
         "loop": {"peak_mb": 3, "accuracy": 0.75, "events_per_image": 1e6, "one": {"ms": 2.0}, "both": {"ms": 1.0}},
+        "rows": {"peak_mb": None, "accuracy": None, "one": {"ms": 1.5}, "both": {"ms": 0.75}},
         "shared": own | {
             "peak_mb": 105, "accuracy": 0.75,
             "spikes": {"counts": 4000, "differing": 3, "largest": 2},
@@ -38,7 +39,7 @@ def race() -> dict:
         "torch": {"peak_mb": 200, "accuracy": 0.5, "batch": 50, "both": {"ms": 4.0}},
         "sinabs": {"absent": "no wheel"},
     }  # fmt: skip
-    kinds = {"loop": "loop", "shared": "brian_snn", "torch": "peer", "sinabs": "peer"}
+    kinds = {"loop": "loop", "rows": "rows", "shared": "brian_snn", "torch": "peer", "sinabs": "peer"}
     described = {name: {"label": f"the {name}", "kind": kind} for name, kind in kinds.items()}
     described["shared"]["settings"] = {"projection": "shared"}
     target = {"bytes_per_neuron": 64, "base_mb": 300}
@@ -68,13 +69,14 @@ def scaling() -> dict:
 def test_a_dot_is_the_time_with_both_cores_and_a_ring_that_with_one(race: dict) -> None:
     axes = module_at(ROOT / "figures" / "benchmark_race.py").plot_race(race).axes[0]
     drawn = [(line.get_fillstyle(), *line.get_xydata()[0]) for line in axes.lines if len(line.get_xydata()) == 1]
-    expected = {("full", 1, 0), ("none", 2, 0), ("full", 1.5, 1), ("none", 3, 1), ("full", 4, 2)}
+    expected = {("full", 1, 0), ("none", 2, 0), ("full", 0.75, 1), ("none", 1.5, 1)}
+    expected |= {("full", 1.5, 2), ("none", 3, 2), ("full", 4, 3)}
     assert set(drawn) == expected
 
 
 def test_an_absent_program_is_said_to_be_absent_in_its_row(race: dict) -> None:
     axes = module_at(ROOT / "figures" / "benchmark_race.py").plot_race(race).axes[0]
-    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [("absent", 3)]
+    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [("absent", 4)]
 
 
 @pytest.mark.parametrize(("panel", "ends"), [(0, [3, 12]), (1, [7, 13])])
@@ -96,8 +98,9 @@ def test_scripts_write_png_and_pdf(race: dict, scaling: dict, tmp_path: Path) ->
 
 def test_a_row_holds_times_images_a_second_events_and_ratios(race: dict) -> None:
     text = module_at(BENCHMARKS / "tables.py").all_tables(race, None)
-    assert "| the shared | 3.00 | 1.50 | 667 | 3.00 | 105 | 75.0 % | 1.50 | 1.50 |" in text
-    assert "| the torch (batch 50) |  | 4.00 | 250 |  | 200 | 50.0 % |  | 4.00 |" in text
+    assert "| the shared | 3.00 | 1.50 | 667 | 3.00 | 105 | 75.0 % | 1.50 | 1.50 | 2.00 |" in text
+    assert "| the rows | 1.50 | 0.75 | 1333 | 1.50 |  |  | 0.75 | 0.75 | 1.00 |" in text
+    assert "| the torch (batch 50) |  | 4.00 | 250 |  | 200 | 50.0 % |  | 4.00 |  |" in text
 
 
 @pytest.mark.parametrize(("load", "said"), [(0.3, "Do not rely on the times of net"), (0.05, "at most 0.1 cores busy")])

@@ -52,7 +52,9 @@ def test_the_loop_gives_every_neuron_the_spikes_of_brian2(benchmarks, case, resu
     done = loop.run_loop(binary, tmp_path, 1, len(case.images))
     for name, counts in loop.read_counts(case, tmp_path):
         np.testing.assert_array_equal(counts, result.spike_counts[name], err_msg=name)
-    assert done.events == result.synaptic_events.sum()
+    assert sum(done.events) == result.synaptic_events.sum()
+    rows = loop.compile_loop(tmp_path, "double", "row_limit")
+    assert loop.run_rows(rows, case, done.events, 1) > 0
     assert loop.read_predictions(case, tmp_path) == result.predictions.tolist()
 
 

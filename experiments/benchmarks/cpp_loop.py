@@ -1,4 +1,4 @@
-"""Our C++ event loop: compiling it, writing its input, running it, reading its spike counts."""
+"""Our C++ event loop and the row limit: compiling them, writing their input, running them, reading spike counts."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class LoopRun:
     ----------
     seconds, processor_seconds : float
         For an image; reading the input and writing the results are not in them.
-    events : int
-        Synaptic events of all images.
+    events : tuple of int
+        Synaptic events of all images, of each map.
     peak_mb : float
         Largest resident size, of all processes together.
     """
 
     seconds: float
     processor_seconds: float
-    events: int
+    events: tuple[int, ...]
     peak_mb: float
 
 
-def compile_loop(folder: Path, real: str) -> Path:
-    """Compile event_loop.cpp for ``double`` or ``float``."""
-    binary = folder / f"event_loop_{real}"
-    command = [*find_compiler(), "-O3", "-march=native", f"-DREAL={real}", str(HERE / "event_loop.cpp")]
+def compile_loop(folder: Path, real: str, source: str = "event_loop") -> Path:
+    """Compile event_loop.cpp, or row_limit.cpp, for ``double`` or ``float``."""
+    binary = folder / f"{source}_{real}"
+    command = [*find_compiler(), "-O3", "-march=native", f"-DREAL={real}", str(HERE / f"{source}.cpp")]
     subprocess.run([*command, "-o", str(binary)], check=True)
     return binary
 
@@ -107,13 +107,34 @@ def run_loop(binary: Path, folder: Path, processes: int, n_images: int) -> LoopR
     outputs = [process.communicate()[0].split() for process in running]
     if any(process.returncode for process in running):
         raise RuntimeError(f"{binary} stopped with exit codes {[process.returncode for process in running]}.")
-    seconds, processor_seconds, events, peak_kib = (list(column) for column in zip(*outputs, strict=True))
+    seconds, processor_seconds, peak_kib, *events = (list(column) for column in zip(*outputs, strict=True))
     return LoopRun(
         max(map(float, seconds)) / n_images,
         sum(map(float, processor_seconds)) / n_images,
-        sum(map(int, events)),
+        tuple(sum(map(int, of_map)) for of_map in events),
         sum(map(int, peak_kib)) * 1024 / 1e6,
     )
+
+
+def run_rows(binary: Path, case: Case, events: tuple[int, ...], processes: int) -> float:
+    """Add as many rows of weights as all images need, at random positions; return the seconds for an image."""
+    numbers = []
+    links = (p for p in case.network.projections if p.source != INPUT)
+    for link, n_events in zip(links, events, strict=True):
+        length = _row_length(link.geometry)
+        n_weights = length if link.weights is None else link.weights.size
+        numbers += [length, n_events // length // processes, case.network[link.target].size, n_weights]
+    command = [str(binary), *map(str, numbers)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(processes)]
+    return max(float(process.communicate()[0]) for process in running) / len(case.images)
+
+
+def _row_length(geometry: Geometry) -> int:
+    """Return how many weights lie side by side that a spike adds to neighbours: one of pooling."""
+    if geometry.kind not in ("conv2d", "dense"):
+        return 1
+    _, width, channels = grouped(geometry).output_shape
+    return channels * (min(geometry.kernel_size[1], width) if geometry.strides[1] == 1 else 1)
 
 
 def read_counts(case: Case, folder: Path) -> Iterator[tuple[str, NDArray[np.int32]]]:

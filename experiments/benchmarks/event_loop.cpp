@@ -2,14 +2,15 @@
 //
 // Usage: event_loop FOLDER. The folder holds network.txt and network.bin, written by cpp_loop.py; counts.bin (spikes of
 // every neuron) and output.bin (the last population's potentials) are put beside them. Printed are seconds that the loop
-// took for all images, seconds of processor time, synaptic events, and the peak memory in KiB. Nothing is included from
-// brian_snn. Compile with -O3 -march=native; -DREAL=float computes in float32, which is not exact on the grid.
+// took for all images, seconds of processor time, the peak memory in KiB, and the synaptic events of every map. Nothing is
+// included from brian_snn. Compile with -O3 -march=native; -DREAL=float computes in float32, which is not exact on the grid.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 #include <iostream>
@@ -31,7 +32,7 @@ struct Population {
     Kind kind;
     int32_t size;
     bool sees_image;
-    std::vector<real> v, drive, current;  // current: one row an image where it sees the image
+    std::vector<real> v, current;  // current: one row an image where it sees the image
     std::vector<int32_t> counts, spikes;
     int32_t n_spikes = 0;
 };
@@ -40,13 +41,21 @@ struct Range {
     int32_t first, last;
 };
 
+// The windows that hold a pixel.
+struct Windows {
+    Range rows, columns;
+};
+
 // A dense layer is a convolution over a 1 x 1 image.
 struct Link {
     int32_t source, target;
     Map map;
     int32_t h_in, w_in, c_in, h_out, w_out, c_out, rows, columns, stride_rows, stride_columns, top, left;
     std::vector<real> weights;
-    std::vector<Range> windows_of_row, windows_of_column;
+    std::vector<Windows> windows_of_pixel;
+    std::vector<int32_t> pixel_of_input, row_of_pixel, column_of_pixel;
+    std::vector<int32_t> unit_of_input;  // of pooling whose windows do not overlap: the one unit, or -1
+    int64_t events = 0;
 };
 
 struct Network {
@@ -67,109 +76,136 @@ std::vector<Range> windows(int32_t n_inputs, int32_t padding, int32_t kernel, in
     return ranges;
 }
 
-// Integrates, compares and resets in blocks that the compiler vectorises; only blocks with a spike are looked at again.
-template <bool receives, bool resets_to_zero>
+// Integrates and compares 64 neurons at a time, without a branch, which the compiler vectorises; the spikes of a block are
+// the bits of a word, and only they are looked at again.
+template <bool resets_to_zero>
 void advance(Population& p, const real* __restrict current, real threshold) {
-    constexpr int32_t block = 16;
+    constexpr int32_t block = 64;
     real* __restrict v = p.v.data();
-    real* __restrict drive = p.drive.data();
-    int32_t* __restrict counts = p.counts.data();
     int32_t* __restrict spikes = p.spikes.data();
-    int32_t n_spikes = 0;
-    for (int32_t start = 0; start < p.size; start += block) {
-        const int32_t end = std::min(start + block, p.size);
-        int64_t any = 0;
-        for (int32_t i = start; i < end; i++) {
-            real u = v[i] + current[i];
-            if (receives) {
-                u += drive[i];
-                drive[i] = 0;
-            }
-            v[i] = u;
-            any |= u >= threshold;
+    int32_t n_spikes = 0, start = 0;
+    for (; start + block <= p.size; start += block) {
+        alignas(block) char fires[block];
+        for (int32_t k = 0; k < block; k++) {
+            const real u = v[start + k] + current[start + k];
+            const char above = u >= threshold;
+            v[start + k] = u;
+            fires[k] = above;
         }
-        if (!any) continue;
-        for (int32_t i = start; i < end; i++) {
-            const bool fires = v[i] >= threshold;
-            v[i] = fires ? (resets_to_zero ? real(0) : v[i] - threshold) : v[i];
-            counts[i] += fires;
-            spikes[n_spikes] = i;
-            n_spikes += fires;
+        uint64_t bits = 0;
+        for (int32_t k = 0; k < block; k += 8) {
+            uint64_t eight;
+            std::memcpy(&eight, fires + k, 8);
+            bits |= (eight * 0x0102040810204080ULL >> 56) << k;
         }
+        for (; bits; bits &= bits - 1) spikes[n_spikes++] = start + __builtin_ctzll(bits);
+    }
+    for (int32_t i = start; i < p.size; i++) {
+        v[i] += current[i];
+        if (v[i] >= threshold) spikes[n_spikes++] = i;
+    }
+    for (int32_t s = 0; s < n_spikes; s++) {
+        const int32_t i = spikes[s];
+        v[i] = resets_to_zero ? real(0) : v[i] - threshold;
+        p.counts[i]++;
     }
     p.n_spikes = n_spikes;
 }
 
 void integrate(Population& p, const real* __restrict current) {
-    for (int32_t i = 0; i < p.size; i++) {
-        p.v[i] += current[i] + p.drive[i];
-        p.drive[i] = 0;
+    for (int32_t i = 0; i < p.size; i++) p.v[i] += current[i];
+}
+
+// Calls `meet(source neuron, unit)` for every window of a pooling that holds a spike, and returns how many there are.
+template <typename Meet>
+int64_t for_windows(const Link& k, const Population& source, Meet meet) {
+    if (!k.unit_of_input.empty()) {
+        int64_t events = 0;
+        for (int32_t s = 0; s < source.n_spikes; s++) {
+            const int32_t unit = k.unit_of_input[source.spikes[s]];
+            if (unit < 0) continue;
+            events++;
+            meet(source.spikes[s], unit);
+        }
+        return events;
     }
+    int64_t events = 0;
+    for (int32_t s = 0; s < source.n_spikes; s++) {
+        const int32_t input = source.spikes[s], pixel = k.pixel_of_input[input], channel = input - pixel * k.c_in;
+        const Windows& w = k.windows_of_pixel[pixel];
+        events += int64_t(w.rows.last - w.rows.first + 1) * (w.columns.last - w.columns.first + 1);
+        for (int32_t i = w.rows.first; i <= w.rows.last; i++)
+            for (int32_t j = w.columns.first; j <= w.columns.last; j++)
+                meet(input, (i * k.w_out + j) * k.c_out + channel);
+    }
+    return events;
 }
 
 // A unit spikes when an input's count passes its own. Counts grow by at most one a step, so it does so once a step.
 int64_t send_to_pool(const Link& k, const Population& source, Population& target) {
-    int64_t events = 0;
-    for (int32_t s = 0; s < source.n_spikes; s++) {
-        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
-        const Range y = k.windows_of_row[pixel / k.w_in], x = k.windows_of_column[pixel % k.w_in];
-        events += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
-        for (int32_t i = y.first; i <= y.last; i++)
-            for (int32_t j = x.first; j <= x.last; j++) {
-                const int32_t unit = (i * k.w_out + j) * k.c_out + channel;
-                if (source.counts[input] > target.counts[unit]) {
-                    target.counts[unit]++;
-                    target.spikes[target.n_spikes++] = unit;
-                }
-            }
-    }
-    return events;
+    return for_windows(k, source, [&](int32_t input, int32_t unit) {
+        if (source.counts[input] <= target.counts[unit]) return;
+        target.counts[unit]++;
+        target.spikes[target.n_spikes++] = unit;
+    });
 }
 
 int64_t send_average(const Link& k, const Population& source, Population& target) {
-    int64_t events = 0;
-    for (int32_t s = 0; s < source.n_spikes; s++) {
-        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
-        const Range y = k.windows_of_row[pixel / k.w_in], x = k.windows_of_column[pixel % k.w_in];
-        events += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
-        for (int32_t i = y.first; i <= y.last; i++)
-            for (int32_t j = x.first; j <= x.last; j++) {
-                const int32_t unit = (i * k.w_out + j) * k.c_out + channel;
-                target.drive[unit] += k.weights[unit];
-            }
-    }
-    return events;
+    return for_windows(k, source, [&](int32_t, int32_t unit) { target.v[unit] += k.weights[unit]; });
 }
 
-inline void add(real* __restrict sums, const real* __restrict numbers, int32_t n) {
-    constexpr int32_t block = 16;
-    int32_t i = 0;
-    for (; i + block <= n; i += block)
-        for (int32_t j = 0; j < block; j++) sums[i + j] += numbers[i + j];
-    for (; i < n; i++) sums[i] += numbers[i];
+// Adds rows of a length that the compiler knows, or, for n = 0, of any length. Away from the border there are as many as
+// the kernel has columns, which it may know too.
+template <int32_t n, int32_t columns>
+inline void add(real* __restrict sums, const real* __restrict numbers, int32_t rows, int32_t length) {
+    if (n > 0 && columns > 1 && rows == columns)
+        for (int32_t i = 0; i < n * columns; i++) sums[i] += numbers[i];
+    else if (n > 0)
+        for (int32_t row = 0; row < rows; row++)
+            for (int32_t i = 0; i < n; i++) sums[row * n + i] += numbers[row * n + i];
+    else
+        for (int32_t i = 0; i < rows * length; i++) sums[i] += numbers[i];
 }
 
 // The weights of one input channel in one kernel row lie in the order of the targets: a spike adds one run of numbers for
 // each row of windows, as long as its windows are neighbours, which they are where the stride is 1.
-int64_t send_convolution(const Link& k, const Population& source, Population& target) {
+template <int32_t n, int32_t columns>
+int64_t send_rows(const Link& k, const Population& source, Population& target) {
     int64_t windows = 0;
     for (int32_t s = 0; s < source.n_spikes; s++) {
-        const int32_t input = source.spikes[s], channel = input % k.c_in, pixel = input / k.c_in;
-        const int32_t row = pixel / k.w_in, column = pixel % k.w_in;
-        const Range y = k.windows_of_row[row], x = k.windows_of_column[column];
+        const int32_t input = source.spikes[s], pixel = k.pixel_of_input[input], channel = input - pixel * k.c_in;
+        const int32_t row = k.row_of_pixel[pixel], column = k.column_of_pixel[pixel];
+        const Range y = k.windows_of_pixel[pixel].rows, x = k.windows_of_pixel[pixel].columns;
         windows += int64_t(y.last - y.first + 1) * (x.last - x.first + 1);
         const int32_t together = k.stride_columns == 1 ? x.last - x.first + 1 : 1;
         for (int32_t i = y.first; i <= y.last; i++)
             for (int32_t j = x.first; j <= x.last; j += together) {
-                const int32_t down = row + k.top - i * k.stride_rows;
-                const int32_t right = column + k.left - j * k.stride_columns;
+                const int32_t down = row - i * k.stride_rows, right = column - j * k.stride_columns;
                 const int64_t tap = (int64_t(down) * k.c_in + channel) * k.columns + k.columns - 1 - right;
-                const real* __restrict w = k.weights.data() + tap * k.c_out;
-                real* __restrict z = target.drive.data() + (int64_t(i) * k.w_out + j) * k.c_out;
-                add(z, w, together * k.c_out);
+                const real* w = k.weights.data() + tap * k.c_out;
+                add<n, columns>(target.v.data() + (int64_t(i) * k.w_out + j) * k.c_out, w, together, k.c_out);
             }
     }
     return windows * k.c_out;
+}
+
+template <int32_t n>
+int64_t send_channels(const Link& k, const Population& source, Population& target) {
+    switch (k.stride_columns == 1 ? k.columns : 1) {
+        case 3: return send_rows<n, 3>(k, source, target);
+        case 5: return send_rows<n, 5>(k, source, target);
+        default: return send_rows<n, 1>(k, source, target);
+    }
+}
+
+int64_t send_convolution(const Link& k, const Population& source, Population& target) {
+    switch (k.c_out) {
+        case 10: return send_channels<10>(k, source, target);
+        case 16: return send_channels<16>(k, source, target);
+        case 32: return send_channels<32>(k, source, target);
+        case 64: return send_channels<64>(k, source, target);
+        default: return send_channels<0>(k, source, target);
+    }
 }
 
 int64_t send(const Link& k, std::vector<Population>& populations) {
@@ -179,17 +215,9 @@ int64_t send(const Link& k, std::vector<Population>& populations) {
     return k.map == Map::average_pool ? send_average(k, source, target) : send_convolution(k, source, target);
 }
 
-template <bool resets_to_zero>
-void advance_membrane(Population& p, bool receives, const real* current, real threshold) {
-    if (receives) advance<true, resets_to_zero>(p, current, threshold);
-    else advance<false, resets_to_zero>(p, current, threshold);
-}
-
-int64_t simulate(Network& network, int32_t image) {
-    int64_t events = 0;
+void simulate(Network& network, int32_t image) {
     for (auto& p : network.populations) {
         std::fill(p.v.begin(), p.v.end(), network.v_start);
-        std::fill(p.drive.begin(), p.drive.end(), real(0));
         std::fill(p.counts.begin(), p.counts.end(), 0);
     }
     for (int32_t step = 0; step < network.steps; step++) {
@@ -198,15 +226,14 @@ int64_t simulate(Network& network, int32_t image) {
             const real* current = p.current.data() + (p.sees_image ? int64_t(image) * p.size : 0);
             if (p.kind == Kind::readout) integrate(p, current);
             else if (p.kind == Kind::spiking && network.resets_to_zero)
-                advance_membrane<true>(p, !p.sees_image, current, network.threshold);
+                advance<true>(p, current, network.threshold);
             else if (p.kind == Kind::spiking)
-                advance_membrane<false>(p, !p.sees_image, current, network.threshold);
-            for (const Link& link : network.links)
-                if (link.source == int32_t(position)) events += send(link, network.populations);
+                advance<false>(p, current, network.threshold);
+            for (Link& link : network.links)
+                if (link.source == int32_t(position)) link.events += send(link, network.populations);
             p.n_spikes = 0;
         }
     }
-    return events;
 }
 
 // The file holds float64; a piece at a time is read and converted, so that the peak memory is that of the network.
@@ -246,6 +273,27 @@ long peak_memory_kib() {
     return 0;
 }
 
+// All that depends on the place of a spike alone.
+void work_out_windows(Link& k) {
+    const auto rows = windows(k.h_in, k.top, k.rows, k.stride_rows, k.h_out);
+    const auto columns = windows(k.w_in, k.left, k.columns, k.stride_columns, k.w_out);
+    const bool is_pool = k.map != Map::convolution;
+    const bool is_disjoint = k.rows <= k.stride_rows && k.columns <= k.stride_columns;
+    for (int32_t row = 0; row < k.h_in; row++)
+        for (int32_t column = 0; column < k.w_in; column++) {
+            const Range y = rows[row], x = columns[column];
+            const bool is_held = y.first <= y.last && x.first <= x.last;
+            for (int32_t channel = 0; channel < k.c_in; channel++) {
+                k.pixel_of_input.push_back(int32_t(k.windows_of_pixel.size()));
+                if (is_pool && is_disjoint)
+                    k.unit_of_input.push_back(is_held ? (y.first * k.w_out + x.first) * k.c_out + channel : -1);
+            }
+            k.windows_of_pixel.push_back({y, x});
+            k.row_of_pixel.push_back(row + k.top);
+            k.column_of_pixel.push_back(column + k.left);
+        }
+}
+
 Network read_network(const std::string& folder) {
     std::ifstream text(folder + "/network.txt"), numbers(folder + "/network.bin", std::ios::binary);
     Network network;
@@ -258,7 +306,6 @@ Network read_network(const std::string& folder) {
         text >> kind >> p.size >> p.sees_image;
         p.kind = Kind(kind);
         p.v.resize(p.size);
-        p.drive.resize(p.size);
         p.counts.resize(p.size);
         p.spikes.resize(p.size);
         read_numbers(numbers, p.current, int64_t(p.size) * (p.sees_image ? network.n_images : 1));
@@ -271,8 +318,7 @@ Network read_network(const std::string& folder) {
         const int64_t n_weights[] = {n_taps * k.c_out, 0, int64_t(k.h_out) * k.w_out * k.c_out};
         read_numbers(numbers, k.weights, n_weights[kind]);
         if (k.map == Map::convolution) sort_by_target(k);
-        k.windows_of_row = windows(k.h_in, k.top, k.rows, k.stride_rows, k.h_out);
-        k.windows_of_column = windows(k.w_in, k.left, k.columns, k.stride_columns, k.w_out);
+        work_out_windows(k);
     }
     if (!text || !numbers) {
         std::cerr << "cannot read network.txt or network.bin in " << folder << std::endl;
@@ -291,12 +337,11 @@ int main(int argc, char** argv) {
     const std::string folder = argv[1];
     Network network = read_network(folder);
     std::ofstream out(folder + "/counts.bin", std::ios::binary), output(folder + "/output.bin", std::ios::binary);
-    int64_t events = 0;
     double seconds = 0, processor_seconds = 0;
     for (int32_t image = 0; image < network.n_images; image++) {
         const auto start = std::chrono::steady_clock::now();
         const std::clock_t processor_start = std::clock();
-        events += simulate(network, image);
+        simulate(network, image);
         processor_seconds += double(std::clock() - processor_start) / CLOCKS_PER_SEC;
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         for (const auto& p : network.populations)
@@ -310,6 +355,8 @@ int main(int argc, char** argv) {
         std::cerr << "cannot write counts.bin or output.bin in " << folder << std::endl;
         return 1;
     }
-    std::printf("%.9f %.9f %lld %ld\n", seconds, processor_seconds, static_cast<long long>(events), peak_memory_kib());
+    std::printf("%.9f %.9f %ld", seconds, processor_seconds, peak_memory_kib());
+    for (const Link& link : network.links) std::printf(" %lld", static_cast<long long>(link.events));
+    std::printf("\n");
     return 0;
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from cpp_loop import compile_loop, read_counts, read_predictions, run_loop, write_input
+from cpp_loop import compile_loop, read_counts, read_predictions, run_loop, run_rows, write_input
 from networks import Case
 from venvs import AbsentError, Environments, last_words
 
@@ -56,7 +56,7 @@ def make_program(name: str, setting: Setting) -> Program:
     description = setting.params["programs"][name]
     if setting.case.name in description.get("skip", {}):
         raise AbsentError(description["skip"][setting.case.name])
-    kinds = {"loop": Loop, "brian_snn": BrianSnn, "peer": Peer}
+    kinds = {"loop": Loop, "rows": Rows, "brian_snn": BrianSnn, "peer": Peer}
     return kinds[description["kind"]](name, setting)
 
 
@@ -113,13 +113,13 @@ class Loop:
         found = {
             "peak_mb": done.peak_mb,
             "accuracy": accuracy(read_predictions(case, folder), case),
-            "events_per_image": done.events / len(case.images),
+            "events_per_image": sum(done.events) / len(case.images),
         }
         exact = folder / "counts_exact.npz"
         if self.description["real"] == "double":
             np.savez(exact, **dict(read_counts(case, folder)))
             (folder / "output_exact.bin").write_bytes((folder / "loop_1_0" / "output.bin").read_bytes())
-            (folder / "events_exact.txt").write_text(str(done.events))
+            (folder / "events_exact.json").write_text(json.dumps(done.events))
         elif exact.exists():
             found["spikes"] = compare_counts(dict(read_counts(case, folder)), exact)
         return found
@@ -128,6 +128,29 @@ class Loop:
         """Run all images."""
         done = run_loop(self.binary, self.setting.folder, CORES[cores], len(self.setting.case.images))
         return {"seconds": done.seconds, "processor_seconds": done.processor_seconds}
+
+
+class Rows:
+    """The additions of weights that the spikes of the C++ loop ask for, alone."""
+
+    cores = ("one", "both")
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        """Keep what is given."""
+        self.description, self.setting = setting.params["programs"][name], setting
+
+    def prepare(self) -> dict[str, Any]:
+        """Compile, and find out how many rows there are."""
+        folder, events = self.setting.folder, self.setting.folder / "events_exact.json"
+        if not events.exists():
+            raise AbsentError("the C++ loop did not run, which counts the rows")
+        self.events = tuple(json.loads(events.read_text()))
+        self.binary = compile_loop(folder, self.description["real"], "row_limit")
+        return {"accuracy": None, "peak_mb": None}
+
+    def time(self, cores: str) -> dict[str, float]:
+        """Add all rows."""
+        return {"seconds": run_rows(self.binary, self.setting.case, self.events, CORES[cores])}
 
 
 def compare_counts(counts: dict[str, Any], path: Path) -> dict[str, int]:
@@ -175,7 +198,7 @@ class BrianSnn:
         if exact.exists():
             with np.load(counts) as stored:
                 found["spikes"] = compare_counts(dict(stored), exact)
-            events = sum(run["events"]), int((folder / "events_exact.txt").read_text())
+            events = sum(run["events"]), sum(json.loads((folder / "events_exact.json").read_text()))
             if self.description["exact"] and (found["spikes"]["differing"] or events[0] != events[1]):
                 raise RuntimeError(f"{case.name}: brian_snn and the C++ loop disagree: {found['spikes']}, {events}")
         return found

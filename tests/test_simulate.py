@@ -151,7 +151,11 @@ def test_no_process_takes_two_of_the_last_shards_while_another_has_none(network,
 
 @pytest.mark.parametrize(
     ("n_images", "workers", "sizes"),
-    [(100, 1, [100]), (100, 2, [50, 50]), (600, 1, [200] * 3), (600, 2, [150] * 4), (5, 2, [3, 2]), (2, 4, [1, 1])],
+    [
+        # Eight shards a worker, of eight images at least; and of 256 at most.
+        *((64, 1, [8] * 8), (100, 2, [9] * 11 + [1]), (640, 1, [80] * 8), (640, 2, [40] * 16), (4096, 1, [256] * 16)),
+        *((15, 1, [15]), (5, 2, [3, 2]), (2, 4, [1, 1])),
+    ],
 )
 def test_every_worker_gets_as_many_shards(network, n_images, workers, sizes):
     of_all = job.make_job(network, Settings(3), Recording())

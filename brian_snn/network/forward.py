@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from brian_snn.network.records import INPUT, Population, Projection
 
 #: Pixels are split at multiples of this, or of a larger power of two where their sums need one.
 _PIXEL_GRID = 2.0**-24
+
+#: Found once for each network that there is: it takes longer than the currents of some images.
+_HEAVIEST_ROWS: WeakKeyDictionary[Network, tuple[str, float]] = WeakKeyDictionary()
 
 #: Multiples of a grid below 2**52 times the grid are exact in float64, with a bit to spare.
 _EXACT = 2.0**52
@@ -139,16 +143,25 @@ def input_currents(network: Network, images: NDArray[np.generic]) -> dict[str, F
     currents = {}
     for name in dict.fromkeys(projection.target for projection in network.out_of(INPUT)):
         population = network[name]
-        sums = [np.zeros((len(images), population.size)) for _ in parts]
-        for part, total in zip(parts, sums, strict=True):
-            for projection in network.into(name):
-                if projection.source == INPUT:
-                    _accumulate(projection, part, total)
-        current = sums[0] + population.bias.ravel()
-        for total in sums[1:]:
-            current += total
+        current = _from_image(network, population, parts[0])
+        current += population.bias.ravel()
+        for part in parts[1:]:
+            current += _from_image(network, population, part)
         currents[name] = current.reshape(len(images), *population.shape)
     return currents
+
+
+def _from_image(network: Network, population: Population, pixels: FloatArray) -> FloatArray:
+    """Return W x of a population, (n_images, size), in an array of its own."""
+    projections = [p for p in network.into(population.name) if p.source == INPUT]
+    first = projections[0]
+    if len(projections) == 1 and first.target_index is None and first.geometry.n_out == population.size:
+        outputs = apply_map(first.geometry, first.weights, gather_inputs(first, pixels))
+        return outputs.reshape(len(pixels), -1)
+    totals = np.zeros((len(pixels), population.size))
+    for projection in projections:
+        _accumulate(projection, pixels, totals)
+    return totals
 
 
 def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
@@ -191,6 +204,12 @@ def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
 
 def _heaviest_row(network: Network) -> tuple[str, float]:
     """Return the population of which a neuron has the largest weights to the image, and the sum of their sizes."""
+    if network not in _HEAVIEST_ROWS:
+        _HEAVIEST_ROWS[network] = _find_heaviest_row(network)
+    return _HEAVIEST_ROWS[network]
+
+
+def _find_heaviest_row(network: Network) -> tuple[str, float]:
     rows: dict[str, float] = {}
     for projection in network.out_of(INPUT):
         if projection.weights is not None:

@@ -10,4 +10,8 @@ from brian_snn.arrays import FloatArray
 def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
     """Return the multiples of `grid` nearest to `values`; infinity where float64 holds none."""
     with np.errstate(over="ignore"):
-        return np.round(np.asarray(values, np.float64) / grid) * grid
+        multiples = np.array(values, np.float64)
+        multiples /= grid
+        np.rint(multiples, out=multiples)
+        multiples *= grid
+        return multiples

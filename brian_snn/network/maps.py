@@ -13,8 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.network.records import Geometry, Pair
 
-# Upper limits of the unrolled windows that are held at a time: of several images, and of the rows of one.
-_CHUNK_BYTES, _ROWS_BYTES = 2**26, 2**29
+# Upper limits of the unrolled windows that are held at a time: of several images, which stay in the cache of a
+# processor, and of the rows of one.
+_CHUNK_BYTES, _ROWS_BYTES = 2**21, 2**29
 
 
 class Wiring(Protocol):
@@ -169,6 +170,8 @@ def _convolve(geometry: Geometry, weights: FloatArray, x: FloatArray) -> FloatAr
 
 def _multiply(geometry: Geometry, weights: FloatArray, windows: FloatArray) -> FloatArray:
     """Return the products of windows (`_windows`) and weights, (n_images, rows, columns, channels)."""
+    if geometry.groups == 1:
+        return np.asarray(np.tensordot(windows, weights, axes=([4, 5, 3], [0, 1, 2])), np.float64)
     y = np.empty((*windows.shape[:3], geometry.output_shape[2]))
     n_in, n_out = weights.shape[2], geometry.output_shape[2] // geometry.groups
     for group in range(geometry.groups):

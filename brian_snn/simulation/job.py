@@ -39,6 +39,9 @@ from brian_snn.simulation.topology import Topology, topology
 #: What is recorded of a shard and its noise take about this much memory, and its images are at most this many.
 _SHARD_BYTES, _SHARD_IMAGES = 2**26, 256
 
+#: So many shards a worker, if each has so many images: what comes before one and after it is done while another runs.
+_SHARDS_A_WORKER, _FEWEST_IMAGES = 8, 8
+
 #: Bytes a neuron and step. Potentials and noise are numbers of float64. A spike is a row of three int32, whose decoding
 #: and sorting take four times that for a while; but few neurons spike in more than one of four steps.
 _FLOAT_BYTES, _SPIKE_BYTES = 8, 12
@@ -115,6 +118,7 @@ def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) ->
         fits = _SHARD_BYTES // _image_bytes(job)
         # As many shards for each worker, so that none waits for the last.
         rounds = -(-n_images // (workers * max(1, min(fits, _SHARD_IMAGES))))
+        rounds = max(rounds, min(_SHARDS_A_WORKER, n_images // (workers * _FEWEST_IMAGES)))
         shard_size = -(-n_images // (workers * rounds))
     return [range(first, min(first + shard_size, n_images)) for first in range(0, n_images, shard_size)]
 

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,14 @@ import brian2
 import filelock
 import platformdirs
 
-from brian_snn.backends.compiler import Compiler, Progress, compile_project, compiler_identity, find_compiler
+from brian_snn.backends.compiler import (
+    Compiler,
+    Progress,
+    compile_project,
+    compiler_identity,
+    find_compiler,
+    place_headers,
+)
 from brian_snn.backends.manifest import MANIFEST, build_doubts, whole_manifest, write_manifest
 from brian_snn.backends.trust import close_to_others, make_private, require_trusted
 from brian_snn.errors import BrianSnnError, CompilerError, OutputError
@@ -47,6 +55,8 @@ import os
 import sys
 
 os.chdir(sys.argv[2])
+# Brian2 takes names of it along where it is there, which takes as long as to generate the code of a small network.
+sys.modules["pylab"] = None
 from importlib.util import module_from_spec, spec_from_file_location
 
 spec = spec_from_file_location("brian_snn", sys.argv[1])
@@ -248,7 +258,11 @@ def _partial(folder: Path) -> Iterator[Path]:
 
 def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Progress | None) -> None:
     """Generate and compile."""
-    _generate(topology, partial)
+    # Headers do not depend on what is generated.
+    with ThreadPoolExecutor(1) as beside, starting("a thread"):
+        placed = beside.submit(place_headers, partial, compiler)
+        _generate(topology, partial)
+    placed.result()
     compile_project(partial, compiler, progress)
     write_manifest(partial, topology)
 

@@ -1,7 +1,8 @@
 """Find the C++ compiler and compile a generated project with it.
 
-Brian2's own makefile parses the same headers again for each of the dozens of small files of a project. Here they are
-precompiled once, which makes a file several times cheaper, and the files are compiled side by side.
+Brian2's own makefile parses the same headers again for each of the dozens of small files of a project. Here those of
+the standard library are precompiled once in a process, which makes a file several times cheaper, and the files are
+compiled side by side.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from brian_snn.errors import CompilerError
 from brian_snn.limits import starting
@@ -23,26 +28,24 @@ from brian_snn.processors import usable_processors
 FLAGS = ("-w", "-O3", "-march=native", "-std=c++11", "-I.")
 
 # Set-up code that runs once. With a hundred layers Brian2's objects.cpp has 30,000 lines, a minute of work for an
-# optimiser and seven seconds without.
-_COLD = {"objects.cpp": "-O0", "main.cpp": "-O1", "run.cpp": "-O0", "synapses_classes.cpp": "-O0"}
+# optimiser and seven seconds without. The pragma leaves the precompiled headers valid, which -O0 would not.
+_COLD = ("objects.cpp", "main.cpp", "run.cpp", "synapses_classes.cpp")
+_COLD_HEADER = """
+#if defined(__clang__)
+#pragma clang optimize off
+#else
+#pragma GCC optimize("O0")
+#endif
+"""
 
 # What nearly every file of a project includes.
-_HEADER = """
-#include "objects.h"
-#include "brianlib/common_math.h"
-#include "brianlib/stdint_compat.h"
-#include <climits>
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
-#include <fstream>
-#include <iostream>
-#include <map>
-#include <numeric>
-#include <string>
-#include <tuple>
-"""
+_STANDARD_HEADER = "\n".join(
+    f"#include <{name}>"
+    for name in (
+        *("algorithm", "climits", "cmath", "csignal", "cstdint", "cstdlib", "cstring", "ctime", "fstream", "iostream"),
+        *("map", "numeric", "queue", "random", "set", "string", "tuple", "utility", "vector"),
+    )
+)
 
 Progress = Callable[[int, int], None]
 
@@ -89,6 +92,50 @@ def compiler_identity(compiler: Compiler) -> str:
     return done.stdout
 
 
+#: The precompiled headers of this process by their compiler, in files without a name, which no process leaves behind.
+_HEADERS: dict[Compiler, BinaryIO] = {}
+_MAKING_HEADERS = threading.Lock()
+
+#: Where they lie in a project while it is compiled.
+_HEADER = Path("headers", "standard.h")
+
+
+def place_headers(folder: Path, compiler: Compiler) -> None:
+    """Put the headers of the standard library, precompiled, into the folder of a project, unless they are there.
+
+    Raises
+    ------
+    CompilerError
+        If the compiler fails.
+    """
+    header, precompiled = folder / _HEADER, folder / f"{_HEADER}.gch"
+    header.parent.mkdir(exist_ok=True)
+    with _MAKING_HEADERS:
+        if precompiled.exists():
+            return
+        header.write_text(_STANDARD_HEADER, "utf-8")
+        if compiler in _HEADERS:
+            _copy(_HEADERS[compiler], precompiled)
+            return
+        _run([*compiler, *FLAGS, "-x", "c++-header", str(_HEADER), "-o", f"{_HEADER}.gch"], folder)
+        # Without room for it the next project makes its own.
+        with suppress(OSError), precompiled.open("rb") as made, ExitStack() as unless_kept:
+            kept = unless_kept.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(made, kept)
+            kept.flush()
+            unless_kept.pop_all()
+            _HEADERS[compiler] = kept
+
+
+def _copy(kept: BinaryIO, path: Path) -> None:
+    """Copy a file from its start, wherever another process that shares it stands in it."""
+    position = 0
+    with path.open("wb") as file:
+        while piece := os.pread(kept.fileno(), 2**20, position):
+            file.write(piece)
+            position += len(piece)
+
+
 def compile_project(folder: Path, compiler: Compiler, progress: Progress | None = None) -> None:
     """Compile all sources below `folder` into ``folder/main`` and delete the intermediate files.
 
@@ -97,16 +144,17 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
     CompilerError
         With the last lines of the compiler's message.
     """
-    (folder / "precompiled.h").write_text(_HEADER, "utf-8")
-    _run([*compiler, *FLAGS, "-x", "c++-header", "precompiled.h", "-o", "precompiled.h.gch"], folder)
+    place_headers(folder, compiler)
+    cold = _HEADER.with_name("cold.h")
+    (folder / cold).write_text(_COLD_HEADER, "utf-8")
     # The largest first: the last file to finish should not be the longest.
     paths = sorted(folder.rglob("*.cpp"), key=lambda path: (-path.stat().st_size, path))
     sources = [str(path.relative_to(folder)) for path in paths]
 
     def compile_one(source: str) -> str:
         target = source[: -len(".cpp")] + ".o"
-        optimisation = [_COLD[source]] if source in _COLD else []
-        _run([*compiler, *FLAGS, *optimisation, "-include", "precompiled.h", "-c", source, "-o", target], folder)
+        headers = ["-include", str(_HEADER), *(["-include", str(cold)] if source in _COLD else [])]
+        _run([*compiler, *FLAGS, *headers, "-c", source, "-o", target], folder)
         return target
 
     targets, pool = [], ThreadPoolExecutor(usable_processors())
@@ -121,8 +169,9 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
         # After an error no further file is compiled.
         pool.shutdown(cancel_futures=True)
     _run([*compiler, *targets, "-o", "main"], folder)
-    for name in (*targets, "precompiled.h.gch"):
+    for name in targets:
         (folder / name).unlink()
+    shutil.rmtree(folder / _HEADER.parent)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -41,6 +41,9 @@ from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
 
+#: Said of the charge balance of a neuron that does not sum what arrives.
+_WORKED_OUT = "q is worked out from N and V(T)"
+
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22
 
@@ -68,7 +71,8 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     ``S9`` or ``S11``, for reset to zero or by subtraction: the rate law of a neuron with constant input, the current
     recomputed from the image by such layers. In S9 a neuron with z <= 0 must be silent and have V(T) = V(0) + z T
     instead.
-    ``charge``: N V_thr = q - (V(T) - V(0)) - e - l, for every neuron of every layer; l is what leaked away.
+    ``charge``: N V_thr = q - (V(T) - V(0)) - e - l, for every neuron of every layer; l is what leaked away. Of a plain
+    neuron q was worked out from this very balance, so what it took in is judged by ``synapses``.
     ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by such layers. Of a
     refractory neuron the charge that it missed counts too.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
@@ -185,7 +189,11 @@ def _membrane_rows(result: Result, parameters: Parameters, population: Populatio
             for equation, residual in residuals.items():
                 largest[equation] = _largest(largest[equation], residual)
     rows = [_not_applicable(name, law, note)] if note else []
-    return rows + [_checked(result, parameters, _Row(name, equation), value) for equation, value in largest.items()]
+    notes = {} if "charge" in neuron.model.outputs else {"charge": _WORKED_OUT}
+    return rows + [
+        _checked(result, parameters, _Row(name, equation, note=notes.get(equation, "")), value)
+        for equation, value in largest.items()
+    ]
 
 
 def _booked(part: Result, population: Population, neuron: Neuron, batch: slice, in_balance: bool) -> FloatArray:

@@ -9,9 +9,9 @@ from brian2 import Clock, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get
 from brian2 import Network as BrianNetwork
 from brian2.devices.device import RuntimeDevice
 
-from brian_snn.backends.code_object import TemplateCodeObject
 from brian_snn.backends.competition import CompiledCompetition, RuntimeCompetition
 from brian_snn.backends.connectivity import connect
+from brian_snn.backends.crossings import Crossings
 from brian_snn.backends.functions import FUNCTIONS
 from brian_snn.backends.rendering import rendered
 from brian_snn.backends.shared_kernel import RuntimeKernel, SharedProjection
@@ -83,15 +83,21 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
     )
     if model.threshold:
         group.thresholder["spike"].when = slots.threshold
-        if not isinstance(get_device(), RuntimeDevice):
-            group.thresholder["spike"].codeobj_class = TemplateCodeObject
         group.resetter["spike"].when = slots.reset
     if model.arrival:
         group.run_on_event("arrival", "n_arrived += 1", when=slots.reset, order=2)
         group.set_event_schedule("arrival", when=slots.reset, order=1)
-    if model.integrate:
+    if _in_one_pass(topology, layer):
+        group.contained_objects.append(Crossings(group, model, clock, slots.threshold))
+    elif model.integrate:
         group.run_regularly(model.integrate, clock=clock, when=slots.integrate)
     return group
+
+
+def _in_one_pass(topology: Topology, layer: Layer) -> bool:
+    """Whether neurons integrate, are compared and reset at once: nothing else happens in between."""
+    compiled = not isinstance(get_device(), RuntimeDevice)
+    return compiled and topology.schedule == "same_step" and bool(layer.model.threshold) and not layer.model.competes
 
 
 def _carrier(

@@ -73,9 +73,12 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> RunOutputs:
     """Read what a process wrote about one shard."""
-    records = np.fromfile(folder / "images.bin", record_dtype(topology, plan))
-    if len(records) != n_images:
-        raise SimulationError(f"the compiled simulation wrote {len(records)} images instead of {n_images}.")
+    layout, path = record_dtype(topology, plan), folder / "images.bin"
+    written = path.stat().st_size // layout.itemsize
+    if written != n_images:
+        raise SimulationError(f"the compiled simulation wrote {written} images instead of {n_images}.")
+    # A map, of which each field is read once, into its array; it outlives the file.
+    records = np.memmap(path, layout, "r")
     spikes, traces = {}, {}
     for position, layer in enumerate(topology.layers):
         if layer.record_spikes:

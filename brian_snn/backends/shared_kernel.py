@@ -38,7 +38,7 @@ class SharedProjection(Group, CodeRunner):
     has_weights : bool
         False for max pooling.
     schedule : str
-        Order within a step; with ``brian2`` input goes straight to V.
+        Order within a step.
     clock : Clock
     when : str
         Scheduling slot.
@@ -54,7 +54,7 @@ class SharedProjection(Group, CodeRunner):
         clock: Clock,
         when: str,
     ) -> None:
-        references = _references(source, target, has_weights, schedule)
+        references = _references(source, target, has_weights)
         float_type = target.variables["v"].dtype if has_weights else np.dtype(np.float64)
         arrays = _arrays(link, len(source), float_type)
         CodeRunner.__init__(
@@ -69,7 +69,7 @@ class SharedProjection(Group, CodeRunner):
                 {
                     "g": _constants(link, len(source)),
                     "input_names": [name for name in ("drive", "v", "charge") if name in references],
-                    "skip_clamped": has_weights and schedule == "brian2",
+                    "skip_clamped": "v" in references,
                     "count_lag": 0 if schedule == "same_step" else 1,
                     "is_gate": "lead_target" in references,
                     "real": c_data_type(float_type),
@@ -98,15 +98,19 @@ def _counter(source: NeuronGroup) -> str:
     return "n_arrived" if "arrival" in source.events else "n_spikes"
 
 
-def _references(
-    source: NeuronGroup, target: NeuronGroup, has_weights: bool, schedule: Schedule
-) -> dict[str, tuple[NeuronGroup, str]]:
+def _references(source: NeuronGroup, target: NeuronGroup, has_weights: bool) -> dict[str, tuple[NeuronGroup, str]]:
     """Return the variables of its neurons that a kernel reads or writes: its name for each, group, name there."""
     if not has_weights:
         pooled = ("lead",) if "lead" in target.variables else ("hit", "n_spikes")
         return {"n_spikes_source": (source, _counter(source))} | {f"{name}_target": (target, name) for name in pooled}
-    direct = ("v", "charge", "clamp_steps", "t_in_timesteps")
-    return {name: (target, name) for name in (("drive",) if schedule == "same_step" else direct)}
+    inputs = _inputs(target)
+    clamped = ("clamp_steps", "t_in_timesteps") if "v" in inputs else ()
+    return {name: (target, name) for name in (*inputs, *clamped)}
+
+
+def _inputs(target: NeuronGroup) -> tuple[str, ...]:
+    """Return what arriving charge is added to: what waits for the integration, or V and the book of what arrived."""
+    return ("drive",) if "drive" in target.variables else tuple(n for n in ("v", "charge") if n in target.variables)
 
 
 def _arrays(link: Link, n_source: int, float_type: np.dtype[Any]) -> dict[str, tuple[int, Any]]:
@@ -156,10 +160,8 @@ class RuntimeKernel(BrianObject):
             np.maximum(self._state(self._target, "lead"), received[0], out=self._state(self._target, "lead"))
         elif pools:
             self._state(self._target, "hit")[:] += received[0] > self._state(self._target, "n_spikes")
-        elif self._schedule == "same_step":
-            self._state(self._target, "drive")[:] += received[0]
-        elif self._target.t_in_timesteps >= self._target.clamp_steps:
-            for name in ("v", "charge"):
+        elif "drive" in self._target.variables or self._target.t_in_timesteps >= self._target.clamp_steps:
+            for name in _inputs(self._target):
                 self._state(self._target, name)[:] += received[0]
 
     @staticmethod

@@ -6,10 +6,11 @@
 The rounding of the leak is what keeps V on the grid, its sums exact, and the charge balance at a residual of 0; it is
 at most half a grid step. A refractory neuron leaves V as it is. A readout that only integrates never spikes.
 
-Every membrane keeps its own books: ``charge`` is q, the sum of z(t) over the steps in which the neuron was not clamped;
-``surplus`` is e, what a reset to zero threw away, ``leaked`` what a leak took, and ``missed`` what arrived while the
-neuron was refractory. Together with the spike count and the potentials they make the charge balance an identity between
-measured numbers.
+Every membrane keeps its own books: ``surplus`` is e, what a reset to zero threw away, ``leaked`` what a leak took, and
+``missed`` what arrived while the neuron was refractory. ``charge`` is q, the sum of z(t) over the steps in which the
+neuron was not clamped. A plain neuron, without leak or rest and in our schedule, receives straight into V and does not
+sum it: its q is worked out after the run, N V_thr + V(T) - V(0) + e, which is what has been through its membrane
+(`brian_snn.results.charges`). The others sum it step by step, so that the charge balance is one of measured numbers.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _ACTIVE = "int(t_in_timesteps >= clamp_steps)"
 _MEMBRANE = """
 v : 1
 current : 1
-charge : 1
 v_thr : 1 (shared, constant)
 v_start : 1 (shared, constant)
 clamp_steps : integer (shared)
 """
 _DRIVE = "drive : 1\n"
+_CHARGE = "charge : 1\n"
 COUNT = "n_spikes : integer\n"
 _SURPLUS = "surplus : 1\n"
 _LEAK = """
@@ -113,37 +114,46 @@ def _no_law(settings: Settings, grid: float, books: tuple[Book, ...]) -> str:
 def _model(settings: Settings, books: tuple[Book, ...], fires: bool, receives_spikes: bool) -> NeuronModel:
     """Return what Brian2 needs; with its own schedule synapses act on V itself, as in any script written for that."""
     same_step, leaks, rests = settings.schedule == "same_step", LEAKED in books, MISSED in books
-    collects = receives_spikes and same_step
-    received = "w * int(t_in_timesteps >= clamp_steps_post)"
+    sums = leaks or rests or not same_step
+    collects = receives_spikes and same_step and sums
     resets = ["surplus += v - v_thr", "v = 0"] if settings.reset == "zero" else ["v -= v_thr"]
     resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
     conditions = ["v >= v_thr", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
     return NeuronModel(
         equations=_MEMBRANE
         + _DRIVE * collects
+        + _CHARGE * sums
         + COUNT * fires
         + _SURPLUS * (SURPLUS in books)
         + _LEAK * leaks
         + _REFRACTORY * rests,
-        on_spike_from="drive_post += w" if same_step else f"v_post += {received}\ncharge_post += {received}",
+        on_spike_from=_receiving(collects, sums),
         has_weights=True,
-        integrate=_integration(collects, leaks, rests),
+        integrate=_integration(collects, sums, leaks, rests),
         threshold=" and ".join(conditions) if fires else "",
         reset="\n".join(resets) if fires else "",
-        outputs=(*["n_spikes"] * fires, "v", "charge", *(book.name for book in books)),
+        outputs=(*["n_spikes"] * fires, "v", *["charge"] * sums, *(book.name for book in books)),
         charges=_CHARGES,
         zeroed=_ZEROED,
         constants=(*["leak_rate", "grid"] * leaks, *["refractory_steps"] * rests),
     )
 
 
-def _integration(collects: bool, leaks: bool, rests: bool) -> str:
+def _receiving(collects: bool, sums: bool) -> str:
+    """Return what a spike does: it waits for the integration, or goes to V itself."""
+    received = "w * int(t_in_timesteps >= clamp_steps_post)"
+    return (
+        "drive_post += w" if collects else "\n".join(["v_post += " + received, *["charge_post += " + received] * sums])
+    )
+
+
+def _integration(collects: bool, sums: bool, leaks: bool, rests: bool) -> str:
     """Return the statements of the integrate slot: what a rest misses, the leak, the charge of the step."""
     z = "(drive + current)" if collects else "current"
     awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
     missed = [f"missed += {z} * {_ACTIVE} * int(t_in_timesteps < ready_at)"]
     leak = [f"loss = nearest_product(v, leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
-    charge = [f"z = {z} * {awake}", "v += z", "charge += z"]
+    charge = [f"z = {z} * {awake}", "v += z", *["charge += z"] * sums]
     return "\n".join([*missed * rests, *leak * leaks, *charge, *["drive = 0"] * collects])
 
 

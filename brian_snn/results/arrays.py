@@ -59,6 +59,38 @@ def as_fields(by_name: Mapping[str, Any]) -> dict[str, Any]:
     return fields | {"booked": {name: by_name[name] for name in BOOK_NAMES if name in by_name}}
 
 
+class Gathering:
+    """The arrays of all images, each put into its place as those of some images come.
+
+    Parameters
+    ----------
+    n_images : int
+        How many there will be.
+    """
+
+    def __init__(self, n_images: int) -> None:
+        self._n_images = n_images
+        self._whole: dict[tuple[str, Any], NDArray[Any]] = {}
+        self._trains: dict[Any, list[NDArray[Any]]] = {}
+
+    def add(self, field: str, key: Any, array: NDArray[Any], first: int) -> None:
+        """Put an array of the images from `first` on into its place."""
+        if field == "spike_trains":
+            self._trains.setdefault(key, []).append(array + np.array([first, 0, 0], array.dtype))
+            return
+        axis = _AXIS_OF_IMAGES.get(field, 0)
+        lead, n, rest = array.shape[:axis], array.shape[axis], array.shape[axis + 1 :]
+        if (field, key) not in self._whole:
+            self._whole[field, key] = np.empty((*lead, self._n_images, *rest), array.dtype)
+        self._whole[field, key][(slice(None),) * axis + (slice(first, first + n),)] = array
+
+    def of(self, field: str) -> dict[Any, NDArray[Any]]:
+        """Return the arrays of a field, once all have come."""
+        if field == "spike_trains":
+            return {key: np.concatenate(trains) for key, trains in self._trains.items()}
+        return {key: array for (name, key), array in self._whole.items() if name == field}
+
+
 class ByPopulation(dict[Any, Any]):
     """Arrays in memory by population; a name that there is not is an error that lists those there are."""
 

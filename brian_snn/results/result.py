@@ -6,7 +6,7 @@ that a saved result can be verified on its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,8 @@ from brian_snn.network.output import activate, answer_of
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
-from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, as_fields, join_arrays
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, Gathering, as_fields
+from brian_snn.results.charges import Charges
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
@@ -52,7 +53,9 @@ class Result:
     potentials : dict of (n_images, *shape) float array
         V(T); zeros for max pooling, which has no membrane.
     charge : dict of (n_images, *shape) float array
-        q = sum of z(t) over the window, summed step by step inside the simulation; zeros for max pooling.
+        q = sum of z(t) over the window; zeros for max pooling. Summed step by step inside the simulation where a
+        neuron leaks or rests, and with Brian2's own schedule; else worked out from N, V(T) and the books when it is
+        asked for (`brian_snn.results.charges`).
     booked : dict of dict of (n_images, *shape) float array
         What neurons note besides, by the name of the book and by population, of those that keep it: ``surplus``, e, the
         sum over spikes of u - V_thr that a reset to zero threw away; ``leaked``, the sum of l(t) that a leak took;
@@ -300,19 +303,35 @@ _NOTHING_OVER_TIME: dict[str, Any] = {
 }
 
 
-def join(parts: Sequence[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
-    """Put the results of consecutive images together in memory."""
-    firsts = np.cumsum([0, *(len(part.images) for part in parts[:-1])]).tolist()
-    fields: dict[str, Any] = {
-        name: {
-            key: join_arrays(name, [part.by_population(name)[key] for part in parts], firsts)
-            for key in parts[0].by_population(name)
-        }
-        for name in ARRAYS_BY_NAME
-    }
-    if parts[0].output_history is not None:
-        fields["output_history"] = join_arrays("output_history", [_history(part) for part in parts], firsts)
-    return replace(parts[0], images=images, timings_s=timings_s, **as_fields(fields))
+def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
+    """Put the results of consecutive images together in memory, each as it comes."""
+    first_part, first = None, 0
+    gathering = Gathering(len(images))
+    for part in parts:
+        if len(part.images) == len(images):
+            return replace(part, images=images, timings_s=timings_s)
+        first_part = first_part or part
+        for name in _joined_fields(part):
+            for key, array in part.by_population(name).items():
+                gathering.add(name, key, array, first)
+        if isinstance(part.charge, Charges):
+            for key, array in part.charge.summed.items():
+                gathering.add("charge", key, array, first)
+        if part.output_history is not None:
+            gathering.add("output_history", None, part.output_history, first)
+        first += len(part.images)
+    assert first_part is not None, "a simulation has an image"
+    fields: dict[str, Any] = as_fields({name: gathering.of(name) for name in ARRAYS_BY_NAME})
+    if isinstance(first_part.charge, Charges):
+        measured = fields["spike_counts"], fields["potentials"], fields["booked"]
+        fields["charge"] = Charges(first_part.charge.balances, *measured, fields["charge"])
+    history = gathering.of("output_history").get(None)
+    return replace(first_part, images=images, timings_s=timings_s, output_history=history, **fields)
+
+
+def _joined_fields(part: Result) -> tuple[str, ...]:
+    """Return the fields whose arrays are put together; a charge that is worked out from others is not."""
+    return tuple(name for name in ARRAYS_BY_NAME if name != "charge" or not isinstance(part.charge, Charges))
 
 
 def choose_images(result: Result, numbers: Sequence[int]) -> Result:
@@ -332,9 +351,3 @@ def choose_images(result: Result, numbers: Sequence[int]) -> Result:
             fields: dict[str, Any] = {n: {k: v[rows] for k, v in part.by_population(n).items()} for n in kept}
             parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **as_fields(fields)))
     return join(parts, np.concatenate([part.images for part in parts]), {})
-
-
-def _history(part: Result) -> FloatArray:
-    """Return the output at the checkpoints of a part that has some."""
-    assert part.output_history is not None, "all parts of a result have the same recordings"
-    return part.output_history

@@ -107,7 +107,7 @@ def simulate(
     prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace, labels)
-    return join(list(_in_order(prepared, execution)), prepared.images, prepared.laps_s)
+    return join(_in_order(prepared, execution), prepared.images, prepared.laps_s)
 
 
 def stream(

@@ -19,6 +19,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
 from brian_snn.neurons.table import BOOKS
+from brian_snn.results.charges import Charges, balances
 from brian_snn.results.heads import estimate_logits
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.topology import Layer, Topology
@@ -105,11 +106,14 @@ def collect(
     read = _Records(records, network, plan)
     checkpoints = recording.checkpoints
     logits = [side_by_side(read.logits_at(step, settings, parameters)) for step in checkpoints]
+    spike_counts = read.zeros(np.int32) | read.final("n_spikes")
+    potentials = read.zeros() | read.final("v")
+    booked = {book.name: read.final(book.name) for book in BOOKS}
     return {
-        "spike_counts": read.zeros(np.int32) | read.final("n_spikes"),
-        "potentials": read.zeros() | read.final("v"),
-        "charge": read.zeros() | read.final("charge"),
-        "booked": {book.name: read.final(book.name) for book in BOOKS},
+        "spike_counts": spike_counts,
+        "potentials": potentials,
+        "charge": Charges(balances(network, settings), spike_counts, potentials, booked, read.final("charge")),
+        "booked": booked,
         "early_counts": {key: read.counts_at(*key) for key in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array(logits) if checkpoints else None,

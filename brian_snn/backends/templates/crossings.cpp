@@ -1,14 +1,16 @@
 {#
-Brian2's threshold without a branch for each neuron. At the rates of converted networks that branch is mispredicted so
-often that it costs several times the comparison. Here 64 neurons are compared at a time, which the compiler vectorises,
-and their results gathered into the bits of one word; only the spikes among them are visited.
+What neurons do in a step, in one pass: they integrate, are compared with the threshold, and those that spike are reset.
+
+64 neurons are advanced and compared at a time, without a branch, which the compiler vectorises: at the rates of
+converted networks a branch for each neuron is mispredicted so often that it costs several times the comparison. Their
+results are gathered into the bits of one word, and only the spikes among them are visited.
 
 USES_VARIABLES { N }
 #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     const int _vectorisation_idx = -1;
-    {{scalar_code|autoindent}}
+    {{scalar_code['advance']|autoindent}}
     {% set _eventspace = get_array_name(eventspace_variable) %}
     int32_t _count = 0;
     int64_t _block = 0;
@@ -17,7 +19,7 @@ USES_VARIABLES { N }
         for (int _k = 0; _k < 64; _k++) {
             const size_t _idx = _block + _k;
             const size_t _vectorisation_idx = _idx;
-            {{vector_code|autoindent}}
+            {{vector_code['advance']|autoindent}}
             _above[_k] = _cond;
         }
         uint64_t _spikes = 0;
@@ -32,12 +34,16 @@ USES_VARIABLES { N }
     }
     for (size_t _idx = _block; _idx < N; _idx++) {
         const size_t _vectorisation_idx = _idx;
-        {{vector_code|autoindent}}
+        {{vector_code['advance']|autoindent}}
         if (_cond) {{_eventspace}}[_count++] = _idx;
     }
     {{_eventspace}}[N] = _count;
-{% endblock %}
-
-{% block after_code %}
-    {{get_array_name(eventspace_variable)}}[N] = 0;
+    {
+        {{scalar_code['reset']|autoindent}}
+        for (int32_t _k = 0; _k < _count; _k++) {
+            const size_t _idx = {{_eventspace}}[_k];
+            const size_t _vectorisation_idx = _idx;
+            {{vector_code['reset']|autoindent}}
+        }
+    }
 {% endblock %}

@@ -7,6 +7,7 @@ and in fixed point. The same input is applied in every step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +155,13 @@ def probe_counts(candidates: Sequence[Candidate], population: str = "out") -> ND
     return found
 
 
+@functools.cache
+def _counts_of_all() -> tuple[Sequence[Candidate], NDArray[np.int64]]:
+    """Return all rules and their counts, worked out once."""
+    candidates = probe_rules(probe_network())
+    return candidates, probe_counts(candidates)
+
+
 @dataclass(frozen=True, eq=False)
 class ProbeVerdict:
     """What the output of the probe says.
@@ -195,7 +203,6 @@ def probe_verdict(counts: ArrayLike) -> ProbeVerdict:
     given = np.asarray(counts)
     if given.shape != (16,) or given.dtype.kind not in "buif" or not np.array_equal(given, np.rint(given)):
         raise DataError(f"the output of the probe is {given!r:.200}; 16 whole numbers were expected, a count a neuron.")
-    candidates = probe_rules(probe_network())
-    by_rule = probe_counts(candidates)
+    candidates, by_rule = _counts_of_all()
     fitting = [c.name for c, row in zip(candidates, by_rule, strict=True) if np.array_equal(row, given)]
-    return ProbeVerdict(fitting[0] if fitting else None, tuple(fitting[1:]), given.astype(np.int64), by_rule[0])
+    return ProbeVerdict(fitting[0] if fitting else None, tuple(fitting[1:]), given.astype(np.int64), by_rule[0].copy())

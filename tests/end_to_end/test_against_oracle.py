@@ -12,7 +12,7 @@ from tests.oracles import simulate_oracle
 from tests.strategies import Run, architectures, runs
 
 RANDOM = settings(
-    max_examples=36,
+    max_examples=24,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -1,0 +1,56 @@
+"""Memory of a process that goes through a run on disk: it does not grow with the number of images."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from brian_snn import simulate
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
+
+#: Prints the largest resident size in KiB, after a command of ours.
+PEAK = """
+import resource, sys
+from brian_snn.__main__ import main
+assert main(sys.argv[1:]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+# A report holds a sample of some 100 MB, which the fewer fill.
+N_NEURONS, N_FEW, N_MANY = 2000, 5_000, 15_000
+
+
+def wide_network():
+    """Return dense layers of 4, 2000 and 2 neurons."""
+    rng = np.random.default_rng(0)
+
+    def dense(source, target, n_in, n_out):
+        weights = np.round(rng.normal(size=(n_in, n_out)) * 64) / 64
+        return Projection(source, target, Geometry("dense", (n_in,), (n_out,)), weights)
+
+    populations = (
+        Population("wide", "spiking", (N_NEURONS,), np.zeros(N_NEURONS), 1),
+        Population("out", "readout", (2,), np.zeros(2), 2),
+    )
+    projections = (dense(INPUT, "wide", 4, N_NEURONS), dense("wide", "out", N_NEURONS, 2))
+    return Network(populations, projections, (4,), grid=2.0**-24)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["verify", "report"])
+def test_verification_and_report_of_many_images_take_as_much_as_of_few(tmp_path, command):
+    images = np.random.default_rng(1).integers(0, 17, (N_MANY, 4)) / 16
+    peaks = {}
+    for n_images in (N_FEW, N_MANY):
+        folder = tmp_path / f"run_{n_images}"
+        simulate(wide_network(), images[:n_images], steps=5, output=folder)
+        options = ["--replay", "1", *(["-o", f"{folder}.html"] if command == "report" else [])]
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, command, str(folder), *options], capture_output=True, text=True, check=True
+        )
+        peaks[n_images] = int(done.stderr.split()[-1]) * 1024
+    # Counts and potentials of the rest, which are on disk, would take as much.
+    growth, rest = peaks[N_MANY] - peaks[N_FEW], (N_MANY - N_FEW) * N_NEURONS * 12
+    assert growth < rest / 2, (growth, rest)

@@ -1,5 +1,6 @@
-// What the synaptic events of a network take at the least where a spike adds a row of weights: the additions alone, at
-// random positions, without neurons, without a list of spikes, without geometry.
+// What the synaptic events of a network take where a spike adds a row of weights: the additions alone, at random
+// positions, without neurons, without a list of spikes, without geometry. No bound where arrays are larger than the
+// caches, since spikes in the order of their neurons find what they need there more often.
 //
 // Usage: row_limit LENGTH ROWS TARGETS WEIGHTS [...], four numbers a map: numbers in a row, rows to add, numbers in the
 // target and in the weights. Printed are seconds for all of them together. Compile with -O3 -march=native; -DREAL=float

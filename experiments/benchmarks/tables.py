@@ -15,7 +15,7 @@ QUIET = 0.1
 #: The yardstick of all ratios.
 YARDSTICK = "loop"
 
-#: What nothing that adds a row of weights for each spike can be faster than, in float64.
+#: The additions of weights alone, in float64.
 LIMIT = "rows"
 
 #: A start is a difference of two times; one below zero says no more than that.

@@ -1,11 +1,11 @@
 """Write small NIR files with the frameworks themselves, run their networks, and run files of ours in them.
 
-    python make_files.py OURS FOLDER
+    python make_files.py OURS FOLDER FRAMEWORK ...
 
-in an environment with torch, nir, nirtorch and the frameworks that import, once with nir 1.0.8, of which spikingjelly
-and snntorch know, and once with nir 1.0.4 and nirtorch 1.0, with which sinabs and norse work; what fails is said and
-left out. OURS is the folder with the files of ``python -m tests.nir_files OURS``. Every run is an .npz with ``images``
-(channels first) and ``spikes/K``, (n_images, steps, *shape), of the K-th layer of neurons.
+in an environment with torch, nir, nirtorch and the frameworks: with nir 1.0.8, of which spikingjelly and snntorch know,
+or with nir 1.0.4 and nirtorch 1.0, with which sinabs and norse work; `make_all.py` makes both. OURS is the folder with
+the files of ``python -m tests.nir_files OURS``. Every run is an .npz with ``images`` (channels first) and ``spikes/K``,
+(n_images, steps, *shape), of the K-th layer of neurons.
 """
 
 from __future__ import annotations
@@ -240,8 +240,6 @@ def of_norse(ours: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for make in (of_spikingjelly, of_sinabs, of_snntorch, of_norse):
-        try:
-            make(Path(sys.argv[1]), Path(sys.argv[2]))
-        except Exception as error:
-            print(make.__name__, "failed:", repr(error)[:600])
+    MAKERS = {"spikingjelly": of_spikingjelly, "sinabs": of_sinabs, "snntorch": of_snntorch, "norse": of_norse}
+    for framework in sys.argv[3:]:
+        MAKERS[framework](Path(sys.argv[1]), Path(sys.argv[2]))

@@ -18,8 +18,10 @@ assert main(sys.argv[1:]) == 0
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
 
-# A report holds a sample of some 100 MB, which the fewer fill.
-N_NEURONS, N_FEW, N_MANY = 2000, 5_000, 15_000
+N_NEURONS = 2000
+
+#: Few images and many: the few fill what is held at a time, of a report a sample of some 100 MB.
+NUMBERS = {"verify": (2_200, 8_000), "report": (5_000, 15_000)}
 
 
 def wide_network():
@@ -39,11 +41,11 @@ def wide_network():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["verify", "report"])
+@pytest.mark.parametrize("command", NUMBERS)
 def test_verification_and_report_of_many_images_take_as_much_as_of_few(tmp_path, command):
-    images = np.random.default_rng(1).integers(0, 17, (N_MANY, 4)) / 16
-    peaks = {}
-    for n_images in (N_FEW, N_MANY):
+    few, many = NUMBERS[command]
+    images, peaks = np.random.default_rng(1).integers(0, 17, (many, 4)) / 16, {}
+    for n_images in (few, many):
         folder = tmp_path / f"run_{n_images}"
         simulate(wide_network(), images[:n_images], steps=5, output=folder)
         options = ["--replay", "1", *(["-o", f"{folder}.html"] if command == "report" else [])]
@@ -52,5 +54,5 @@ def test_verification_and_report_of_many_images_take_as_much_as_of_few(tmp_path,
         )
         peaks[n_images] = int(done.stderr.split()[-1]) * 1024
     # Counts and potentials of the rest, which are on disk, would take as much.
-    growth, rest = peaks[N_MANY] - peaks[N_FEW], (N_MANY - N_FEW) * N_NEURONS * 12
+    growth, rest = peaks[many] - peaks[few], (many - few) * N_NEURONS * 12
     assert growth < rest / 2, (growth, rest)

@@ -1,5 +1,7 @@
 """The charge of plain neurons, which is worked out after the run, and what `verify` can and cannot say of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brian2 import ms
@@ -36,6 +38,25 @@ def test_it_is_what_has_been_through_the_membrane(images, reset, shard_size):
     assert result.charge["conv"] is result.charge["conv"]
     assert list(result.charge) == list(result.spike_counts) and len(result.charge) == len(result.spike_counts)
     assert verify(result)["holds"].all()
+
+
+@pytest.mark.parametrize("readout", ["potential", "spikes"])
+@pytest.mark.parametrize("threshold", [0.3, 0.7, 1.1, 1.9, np.pi / 2])
+def test_thresholds_are_those_of_the_run(images, threshold, readout):
+    # Neither is on the grid, nor is their product: each is rounded, and the charge has to be of the same roundings.
+    plain = small_network()
+    own = {p.name: 1.3 + 0.1 * k for k, p in enumerate(plain.populations) if p.kind != "max_pool"}
+    populations = tuple(replace(p, threshold=own.get(p.name, 1.0)) for p in plain.populations)
+    result = simulate(
+        replace(plain, populations=populations),
+        images,
+        threshold=threshold,
+        readout=readout,
+        checkpoints=[30],
+        **IN_PROCESS,
+    )
+    assert verify(result, replay="all")["holds"].all()
+    assert np.array_equal(result.output_history[-1], result.logits)
 
 
 def test_neurons_that_leak_sum_it_step_by_step(images):

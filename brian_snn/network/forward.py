@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,6 @@ from brian_snn.network.records import INPUT, Population, Projection
 
 #: Pixels are split at multiples of this, or of a larger power of two where their sums need one.
 _PIXEL_GRID = 2.0**-24
-
-#: Found once for each network that there is: it takes longer than the currents of some images.
-_HEAVIEST_ROWS: WeakKeyDictionary[Network, tuple[str, float]] = WeakKeyDictionary()
 
 #: Multiples of a grid below 2**52 times the grid are exact in float64, with a bit to spare.
 _EXACT = 2.0**52
@@ -115,7 +111,9 @@ def _activate(population: Population, totals: FloatArray) -> FloatArray:
     return np.clip(currents, 0.0, ceiling)
 
 
-def input_currents(network: Network, images: NDArray[np.generic]) -> dict[str, FloatArray]:
+def input_currents(
+    network: Network, images: NDArray[np.generic], heaviest: tuple[str, float] | None = None
+) -> dict[str, FloatArray]:
     """Return the constant current W x + b of the populations that the image feeds.
 
     The sums are taken over parts of the pixels (`image_parts`). On a network whose weights are multiples of its grid
@@ -128,6 +126,8 @@ def input_currents(network: Network, images: NDArray[np.generic]) -> dict[str, F
         Rounded to its grid or not; the currents are not rounded.
     images : (n_images, *input_shape) array
         Pixels as the model takes them.
+    heaviest : tuple, optional
+        The `heaviest_row` of the network, if it is known: it takes longer than the currents of some images.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def input_currents(network: Network, images: NDArray[np.generic]) -> dict[str, F
     DataError
         If the images do not fit, or if they are so large that the sums cannot be exact; names the population.
     """
-    parts = image_parts(network, checked_images(network, images))
+    parts = image_parts(network, checked_images(network, images), heaviest)
     currents = {}
     for name in dict.fromkeys(projection.target for projection in network.out_of(INPUT)):
         population = network[name]
@@ -164,7 +164,7 @@ def _from_image(network: Network, population: Population, pixels: FloatArray) ->
     return totals
 
 
-def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
+def image_parts(network: Network, pixels: FloatArray, heaviest: tuple[str, float] | None = None) -> list[FloatArray]:
     """Split pixels into two parts or more, coarse to fine, that add up to them.
 
     With weights that are multiples of the grid, sums over all parts but the last are exact in float64 in any order: its
@@ -176,6 +176,8 @@ def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
     network : Network
         With weights as the image meets them.
     pixels : (n_images, *input_shape) float array
+    heaviest : tuple, optional
+        The `heaviest_row` of the network, if it is known.
 
     Raises
     ------
@@ -183,7 +185,7 @@ def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
         If pixels or weights are so large that no split helps, or that sums overflow; names the population.
     """
     grid = network.grid or _PIXEL_GRID
-    name, row = _heaviest_row(network)
+    name, row = heaviest or heaviest_row(network)
     rest, done = pixels, np.zeros(1, bool)
     parts: list[FloatArray] = []
     while not done.all():
@@ -202,14 +204,8 @@ def image_parts(network: Network, pixels: FloatArray) -> list[FloatArray]:
     return parts
 
 
-def _heaviest_row(network: Network) -> tuple[str, float]:
+def heaviest_row(network: Network) -> tuple[str, float]:
     """Return the population of which a neuron has the largest weights to the image, and the sum of their sizes."""
-    if network not in _HEAVIEST_ROWS:
-        _HEAVIEST_ROWS[network] = _find_heaviest_row(network)
-    return _HEAVIEST_ROWS[network]
-
-
-def _find_heaviest_row(network: Network) -> tuple[str, float]:
     rows: dict[str, float] = {}
     for projection in network.out_of(INPUT):
         if projection.weights is not None:

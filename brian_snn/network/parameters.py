@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,19 @@ class Parameters:
     threshold: float
     v_init: float
 
+    @cached_property
+    def heaviest_row(self) -> tuple[str, float]:
+        """What the currents of any images need to know of the weights (`brian_snn.network.forward.heaviest_row`)."""
+        return forward.heaviest_row(self.network)
+
     def of(self, name: str) -> Parameters:
         """Return the parameters with V_thr of a population."""
-        own = self.network[name].threshold
-        if own == 1:
-            return self
-        return replace(self, threshold=float(on_grid(self.threshold * own, self.network.grid)))
+        return replace(self, threshold=own_threshold(self.threshold, self.network[name], self.network.grid))
+
+
+def own_threshold(threshold: float, population: Population, grid: float) -> float:
+    """Return V_thr of a population: that of the settings, on the grid, times its own, and that on the grid."""
+    return float(on_grid(on_grid(threshold, grid) * population.threshold, grid))
 
 
 def scaled_parameters(network: Network, settings: Settings) -> Parameters:
@@ -103,7 +111,7 @@ def input_currents(parameters: Parameters, images: NDArray[np.generic]) -> dict[
     currents : dict of (n_images, *shape) float array
         One entry per population with a projection from the image; its bias is included.
     """
-    currents = forward.input_currents(parameters.network, images)
+    currents = forward.input_currents(parameters.network, images, parameters.heaviest_row)
     return {name: on_grid(current, parameters.network.grid) for name, current in currents.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,61 +34,59 @@ ARRAYS_BY_NAME = (
 _AXIS_OF_IMAGES = {"count_history": 1, "total_counts": 1, "output_history": 1}
 
 
-def join_arrays(field_name: str, arrays: Sequence[NDArray[Any]], first_images: Sequence[int]) -> NDArray[Any]:
-    """Return one field of consecutive images from that of its pieces.
+class Joined:
+    """One array of a result for all images, each piece of it put into its place as it comes.
 
     Parameters
     ----------
     field_name : str
         The field of `Result`.
-    arrays : sequence of array
-        One for each piece.
-    first_images : sequence of int
-        Number of the first image of each piece; spikes say which image they belong to.
+    n_images : int
+        How many images there will be.
     """
-    if field_name == "spike_trains":
-        arrays = [
-            train + np.array([first, 0, 0], train.dtype) for train, first in zip(arrays, first_images, strict=True)
-        ]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=_AXIS_OF_IMAGES.get(field_name, 0))
+
+    def __init__(self, field_name: str, n_images: int) -> None:
+        self._is_trains, self._axis = field_name == "spike_trains", _AXIS_OF_IMAGES.get(field_name, 0)
+        self._n_images = n_images
+        self._whole: NDArray[Any] | None = None
+        self._trains: list[NDArray[Any]] = []
+
+    def add(self, piece: NDArray[Any], first: int) -> None:
+        """Put the array of the images from number `first` on into its place."""
+        if self._is_trains:
+            # Spikes say which image they belong to.
+            self._trains.append(piece + np.array([first, 0, 0], piece.dtype) if first else piece)
+            return
+        n = piece.shape[self._axis]
+        if n == self._n_images:
+            self._whole = piece
+            return
+        if self._whole is None:
+            shape = (*piece.shape[: self._axis], self._n_images, *piece.shape[self._axis + 1 :])
+            self._whole = np.empty(shape, piece.dtype)
+        self._whole[(slice(None),) * self._axis + (slice(first, first + n),)] = piece
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The whole, once all pieces have come."""
+        if self._is_trains:
+            return self._trains[0] if len(self._trains) == 1 else np.concatenate(self._trains)
+        assert self._whole is not None, "an array has pieces"
+        return self._whole
+
+
+def join_arrays(field_name: str, pieces: Iterable[tuple[int, NDArray[Any]]], n_images: int) -> NDArray[Any]:
+    """Return one field of consecutive images from that of its pieces, each with the number of its first image."""
+    joined = Joined(field_name, n_images)
+    for first, piece in pieces:
+        joined.add(piece, first)
+    return joined.array
 
 
 def as_fields(by_name: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `Result` that hold arrays by name: the books together, as one of them."""
     fields = {name: value for name, value in by_name.items() if name not in BOOK_NAMES}
     return fields | {"booked": {name: by_name[name] for name in BOOK_NAMES if name in by_name}}
-
-
-class Gathering:
-    """The arrays of all images, each put into its place as those of some images come.
-
-    Parameters
-    ----------
-    n_images : int
-        How many there will be.
-    """
-
-    def __init__(self, n_images: int) -> None:
-        self._n_images = n_images
-        self._whole: dict[tuple[str, Any], NDArray[Any]] = {}
-        self._trains: dict[Any, list[NDArray[Any]]] = {}
-
-    def add(self, field: str, key: Any, array: NDArray[Any], first: int) -> None:
-        """Put an array of the images from `first` on into its place."""
-        if field == "spike_trains":
-            self._trains.setdefault(key, []).append(array + np.array([first, 0, 0], array.dtype))
-            return
-        axis = _AXIS_OF_IMAGES.get(field, 0)
-        lead, n, rest = array.shape[:axis], array.shape[axis], array.shape[axis + 1 :]
-        if (field, key) not in self._whole:
-            self._whole[field, key] = np.empty((*lead, self._n_images, *rest), array.dtype)
-        self._whole[field, key][(slice(None),) * axis + (slice(first, first + n),)] = array
-
-    def of(self, field: str) -> dict[Any, NDArray[Any]]:
-        """Return the arrays of a field, once all have come."""
-        if field == "spike_trains":
-            return {key: np.concatenate(trains) for key, trains in self._trains.items()}
-        return {key: array for (name, key), array in self._whole.items() if name == field}
 
 
 class ByPopulation(dict[Any, Any]):

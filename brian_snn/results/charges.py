@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
+from brian_snn.network.parameters import Parameters
 from brian_snn.neurons.table import neuron_of
 from brian_snn.settings import Settings
 
@@ -33,15 +33,16 @@ class Balance:
     books: tuple[str, ...]
 
 
-def balances(network: Network, settings: Settings) -> dict[str, Balance]:
+def balances(network: Network, settings: Settings, parameters: Parameters) -> dict[str, Balance]:
     """Return the balances of the populations that do not sum what arrives step by step."""
-    found, v_init = {}, float(on_grid(settings.v_init, network.grid))
+    found = {}
     for population in network.populations:
-        neuron = neuron_of(network, population, settings)
+        name, neuron = population.name, neuron_of(network, population, settings)
         if "charge" in neuron.model.outputs or "v" not in neuron.model.outputs:
             continue
-        price = float(on_grid(settings.threshold * population.threshold, network.grid)) if neuron.fires else 0.0
-        found[population.name] = Balance(price, v_init, tuple(b.name for b in neuron.books if b.in_balance))
+        price = parameters.of(name).threshold if neuron.fires else 0.0
+        books = tuple(book.name for book in neuron.books if book.in_balance)
+        found[name] = Balance(price, parameters.v_init, books)
     return found
 
 

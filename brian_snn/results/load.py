@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brian_snn.errors import DataError, SettingError
 from brian_snn.network.network import Network
-from brian_snn.results.arrays import ARRAYS_BY_NAME, as_fields, join_arrays
+from brian_snn.results.arrays import ARRAYS_BY_NAME, Joined, as_fields
 from brian_snn.results.result import Result
 from brian_snn.results.shards import ShardFile, StoredArrays, array_names, checking, damaged
 from brian_snn.results.store import DESCRIPTION, IMAGES, read_description, read_inputs, shard_files
@@ -90,7 +90,6 @@ def _result(
     """Return a result that reads from some shards; `first_image` is the number of the first image of the folder."""
     path, stored = files[0].path, files[0].names()
     keys = array_names(path, stored, network, settings)
-    firsts = [file.shard.start - files[0].shard.start for file in files]
     checkpoints = files[0].read("checkpoints")
     expected = Expected(network, settings, sum(len(file.shard) for file in files), len(np.atleast_1d(checkpoints)))
     with checking(path, "checkpoints"):
@@ -98,10 +97,12 @@ def _result(
     history = None
     if "output_history" in stored:
         with checking(path, "output_history"):
-            histories = [file.read("output_history") for file in files]
-            for file, part in zip(files, histories, strict=True):
-                replace(expected, n_images=len(file.shard)).check_history(part)
-            history = join_arrays("output_history", histories, firsts)
+            joined = Joined("output_history", expected.n_images)
+            for file in files:
+                piece = file.read("output_history")
+                replace(expected, n_images=len(file.shard)).check_history(piece)
+                joined.add(piece, file.shard.start - files[0].shard.start)
+            history = joined.array
     fields: dict[str, Any] = {field: StoredArrays(field, keys[field], files, expected) for field in ARRAYS_BY_NAME}
     number = first_image + files[0].shard.start
     return Result(

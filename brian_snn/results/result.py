@@ -6,7 +6,7 @@ that a saved result can be verified on its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,10 +21,11 @@ from brian_snn.events import MeanFrames
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
+from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
-from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, Gathering, as_fields
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, Joined, as_fields
 from brian_snn.results.charges import Charges
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
@@ -235,7 +236,7 @@ class Result:
 
     def _logits(self, output: Population, from_spikes: bool) -> FloatArray:
         """Return the logits by an output's spikes or by its potentials."""
-        threshold = float(on_grid(self.settings.threshold * output.threshold, self.network.grid))
+        threshold = own_threshold(self.settings.threshold, output, self.network.grid)
         v_init = float(on_grid(self.settings.v_init, self.network.grid))
         spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]
@@ -305,33 +306,32 @@ _NOTHING_OVER_TIME: dict[str, Any] = {
 
 def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
     """Put the results of consecutive images together in memory, each as it comes."""
-    first_part, first = None, 0
-    gathering = Gathering(len(images))
+    joined: dict[str, dict[Any, Joined]] = {name: {} for name in (*ARRAYS_BY_NAME, "output_history")}
+    first, base = 0, cast(Result, None)
     for part in parts:
         if len(part.images) == len(images):
             return replace(part, images=images, timings_s=timings_s)
-        first_part = first_part or part
-        for name in _joined_fields(part):
-            for key, array in part.by_population(name).items():
-                gathering.add(name, key, array, first)
-        if isinstance(part.charge, Charges):
-            for key, array in part.charge.summed.items():
-                gathering.add("charge", key, array, first)
-        if part.output_history is not None:
-            gathering.add("output_history", None, part.output_history, first)
+        for name, arrays in _pieces(part):
+            for key, array in arrays.items():
+                joined[name].setdefault(key, Joined(name, len(images))).add(array, first)
+        base = part if first == 0 else base
         first += len(part.images)
-    assert first_part is not None, "a simulation has an image"
-    fields: dict[str, Any] = as_fields({name: gathering.of(name) for name in ARRAYS_BY_NAME})
-    if isinstance(first_part.charge, Charges):
+    by_name = {name: {key: each.array for key, each in found.items()} for name, found in joined.items()}
+    history = by_name.pop("output_history").get(None)
+    fields: dict[str, Any] = as_fields(by_name)
+    if isinstance(base.charge, Charges):
         measured = fields["spike_counts"], fields["potentials"], fields["booked"]
-        fields["charge"] = Charges(first_part.charge.balances, *measured, fields["charge"])
-    history = gathering.of("output_history").get(None)
-    return replace(first_part, images=images, timings_s=timings_s, output_history=history, **fields)
+        fields["charge"] = Charges(base.charge.balances, *measured, fields["charge"])
+    return replace(base, images=images, timings_s=timings_s, output_history=history, **fields)
 
 
-def _joined_fields(part: Result) -> tuple[str, ...]:
-    """Return the fields whose arrays are put together; a charge that is worked out from others is not."""
-    return tuple(name for name in ARRAYS_BY_NAME if name != "charge" or not isinstance(part.charge, Charges))
+def _pieces(part: Result) -> Iterator[tuple[str, Mapping[Any, NDArray[Any]]]]:
+    """Yield the arrays of a part by the names of their fields; of a charge only what was summed in the run."""
+    for name in ARRAYS_BY_NAME:
+        is_worked_out = name == "charge" and isinstance(part.charge, Charges)
+        yield name, cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
+    if part.output_history is not None:
+        yield "output_history", {None: part.output_history}
 
 
 def choose_images(result: Result, numbers: Sequence[int]) -> Result:

@@ -145,8 +145,8 @@ class StoredArrays(Mapping[Any, NDArray[Any]]):
             raise self.missing(key)
         name = self._names[key]
         start = self._files[0].shard.start
-        arrays = [self._read(file, key, name) for file in self._files]
-        array = join_arrays(self._field, arrays, [file.shard.start - start for file in self._files])
+        pieces = ((file.shard.start - start, self._read(file, key, name)) for file in self._files)
+        array = join_arrays(self._field, pieces, self._expected.n_images)
         array.setflags(write=False)
         return array
 

@@ -112,7 +112,9 @@ def collect(
     return {
         "spike_counts": spike_counts,
         "potentials": potentials,
-        "charge": Charges(balances(network, settings), spike_counts, potentials, booked, read.final("charge")),
+        "charge": Charges(
+            balances(network, settings, parameters), spike_counts, potentials, booked, read.final("charge")
+        ),
         "booked": booked,
         "early_counts": {key: read.counts_at(*key) for key in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),

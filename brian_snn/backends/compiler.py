@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -94,7 +93,6 @@ def compiler_identity(compiler: Compiler) -> str:
 
 #: The precompiled headers of this process by their compiler, in files without a name, which no process leaves behind.
 _HEADERS: dict[Compiler, BinaryIO] = {}
-_MAKING_HEADERS = threading.Lock()
 
 #: Where they lie in a project while it is compiled.
 _HEADER = Path("headers", "standard.h")
@@ -109,22 +107,21 @@ def place_headers(folder: Path, compiler: Compiler) -> None:
         If the compiler fails.
     """
     header, precompiled = folder / _HEADER, folder / f"{_HEADER}.gch"
-    header.parent.mkdir(exist_ok=True)
-    with _MAKING_HEADERS:
-        if precompiled.exists():
-            return
-        header.write_text(_STANDARD_HEADER, "utf-8")
-        if compiler in _HEADERS:
-            _copy(_HEADERS[compiler], precompiled)
-            return
-        _run([*compiler, *FLAGS, "-x", "c++-header", str(_HEADER), "-o", f"{_HEADER}.gch"], folder)
-        # Without room for it the next project makes its own.
-        with suppress(OSError), precompiled.open("rb") as made, ExitStack() as unless_kept:
-            kept = unless_kept.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(made, kept)
-            kept.flush()
-            unless_kept.pop_all()
-            _HEADERS[compiler] = kept
+    if precompiled.exists():
+        return
+    header.parent.mkdir()
+    header.write_text(_STANDARD_HEADER, "utf-8")
+    if compiler in _HEADERS:
+        _copy(_HEADERS[compiler], precompiled)
+        return
+    _run([*compiler, *FLAGS, "-x", "c++-header", str(_HEADER), "-o", f"{_HEADER}.gch"], folder)
+    # Without room for it the next project makes its own.
+    with suppress(OSError), precompiled.open("rb") as made, ExitStack() as unless_kept:
+        kept = unless_kept.enter_context(tempfile.TemporaryFile())
+        shutil.copyfileobj(made, kept)
+        kept.flush()
+        unless_kept.pop_all()
+        _HEADERS[compiler] = kept
 
 
 def _copy(kept: BinaryIO, path: Path) -> None:

@@ -1,10 +1,15 @@
-"""A network that is written as NIR files, for frameworks to read: ``python -m tests.nir_files FOLDER``."""
+"""NIR files for tests, and a network that is written as such for frameworks to read.
+
+``python -m tests.nir_files FOLDER`` writes it.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 
 from brian_snn import write_nir
@@ -35,6 +40,24 @@ def cnn(seed: int = 3) -> Network:
         populations.append(Population(name, "spiking", shape, np.array(bias), depth))
         projections.append(Projection(source, name, geometry, weights))
     return Network(tuple(populations), tuple(projections), (8, 8, 1), grid=2.0**-24)
+
+
+def write(path: Path, nodes: dict[str, Any], edges: Any, version: str = "1.0.4") -> Path:
+    """Write a graph as nir does: a dict of (type, fields) by name."""
+    with h5py.File(path, "w") as file:
+        file["version"] = version
+        file["node/type"] = "NIRGraph"
+        file["node/edges"] = np.array(edges, dtype=h5py.string_dtype())
+        for name, (kind, fields) in nodes.items():
+            file[f"node/nodes/{name}/type"] = kind
+            for key, value in fields.items():
+                file[f"node/nodes/{name}/{key}"] = value
+    return path
+
+
+def neurons(shape: tuple[int, ...], threshold: float = 1.0, kind: str = "IF", **more: Any) -> tuple[str, Any]:
+    """Return a node of neurons."""
+    return kind, {"r": np.ones(shape, np.float32), "v_threshold": np.full(shape, threshold, np.float32), **more}
 
 
 def main(folder: Path) -> None:

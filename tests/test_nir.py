@@ -11,33 +11,16 @@ from hypothesis import strategies as st
 from brian_snn import load_network, read_nir, simulate, verify, write_nir
 from brian_snn.__main__ import main
 from brian_snn.errors import ModelError, SettingError
-from tests.nir_files import cnn
+from tests.nir_files import cnn, neurons, write
 from tests.small_network import small_network
 
 IN_PROCESS = {"backend": "runtime"}
 STEPS = 25
 
 
-def write(path, nodes, edges, version="1.0.4"):
-    """Write a graph as nir does: a dict of (type, fields) by name."""
-    with h5py.File(path, "w") as file:
-        file["version"] = version
-        file["node/type"] = "NIRGraph"
-        file["node/edges"] = np.array(edges, dtype=h5py.string_dtype())
-        for name, (kind, fields) in nodes.items():
-            file[f"node/nodes/{name}/type"] = kind
-            for key, value in fields.items():
-                file[f"node/nodes/{name}/{key}"] = value
-    return path
-
-
 def drawn(rng, *shape):
     """Return float32 weights that are multiples of 2**-6."""
     return (np.round(rng.normal(0.1, 1.2, shape) / np.sqrt(np.prod(shape[1:]) or 1) * 64) / 64).astype(np.float32)
-
-
-def neurons(shape, threshold=1.0, kind="IF", **more):
-    return kind, {"r": np.ones(shape, np.float32), "v_threshold": np.full(shape, threshold, np.float32), **more}
 
 
 def convolve(x, weight, bias, stride, padding, dilation, groups):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from brian_snn import read_nir, write_nir
 from brian_snn.__main__ import main
 from brian_snn.exchange.nir_time import Time
-from tests.nir_files import cnn
-from tests.test_nir import neurons, write
+from tests.nir_files import cnn, neurons, write
 
 
 @given(beta=st.floats(0.5, 1 - 2.0**-20, width=32), dt=st.sampled_from([1e-4, 1e-3, 1.0]))

@@ -70,7 +70,7 @@ def test_a_wrong_potential_shows_in_what_reached_the_neuron(images):
     result.potentials["mixed"].flat[0] += 2.0**-24
     report = verify(result).set_index(["population", "equation"])
     assert set(report.index[~report["holds"]]) == {("mixed", "synapses"), ("mixed", "spikes")}
-    assert "worked out" in report.loc[("mixed", "charge"), "note"]
+    assert "holds by construction" in report.loc[("mixed", "charge"), "note"]
 
 
 def test_a_population_that_there_is_not_is_named(images):

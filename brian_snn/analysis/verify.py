@@ -42,7 +42,7 @@ from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
 
 #: Said of the charge balance of a neuron that does not sum what arrives.
-_WORKED_OUT = "q is worked out from N and V(T)"
+_WORKED_OUT = "it holds by construction: q is worked out from N and V(T), and judged by synapses"
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22

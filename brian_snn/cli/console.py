@@ -23,7 +23,9 @@ from brian_snn.escaping import shown
 EQUATIONS = ("S9", "S11", "charge", "synapses", "max_pool", "spikes")
 
 #: What the verification table shows.
-RESIDUAL_NOTE = "in thresholds; - does not apply; spikes: Eq. (4), images replayed"
+RESIDUAL_NOTE = (
+    "in thresholds; - does not apply; charge: 0 by construction where q is not summed; spikes: Eq. (4), images replayed"
+)
 
 #: Text of a table is not broken up to this width.
 _WORDS_WIDTH = 32

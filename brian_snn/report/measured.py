@@ -178,9 +178,14 @@ def residuals(run: Run) -> Section:
         Text(f"{equation} does not apply to {', '.join(group['population'])}: {note}.")
         for (equation, note), group in report[~report["applicable"]].groupby(["equation", "note"], sort=False)
     ]
+    remarks = report[report["applicable"] & (report["note"] != "") & (report["equation"] != "spikes")]
+    notes += [
+        Text(f"{equation} of {', '.join(group['population'])}: {note}.")
+        for (equation, note), group in remarks.groupby(["equation", "note"], sort=False)
+    ]
     text = (
-        "The books: each identity is put to every neuron and every image with the counts, potentials and charges that "
-        "were measured. The dynamics, column spikes: Equation (4) is stepped outside Brian2, and its spike counts and "
+        "The books: each identity is put to every neuron and every image with the counts and potentials that were "
+        "measured. The dynamics, column spikes: Equation (4) is stepped outside Brian2, and its spike counts and "
         "final potentials are compared with the simulation's, for as many images as the last column says. Arithmetic "
         "is exact, so a residual is compared with 0 and not with a tolerance."
     )

@@ -20,12 +20,16 @@ FILES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".h5", 
 
 
 def assert_computes_the_same(path, name, tolerance=1e-5):
-    """Compare what the model in a file computes, in Keras 3 and as a network, with what Keras 2 computed."""
+    """Compare what the model in a file computes, in Keras 3 and as a network, with what Keras 2 computed.
+
+    Keras 3 does what Keras 2 did, up to the order of its sums; in half precision a sum depends on the processor too.
+    """
     with np.load(FOLDER / f"{name}.npz") as arrays:
         images, expected = arrays["images"], arrays["outputs"]
     model = load_model(path)
     allowed = tolerance * np.abs(expected).max()
-    np.testing.assert_allclose(scores_of(model, images), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    by_keras = allowed if tolerance > 1e-5 else 1e-6 * np.abs(expected).max()
+    np.testing.assert_allclose(scores_of(model, images), expected, rtol=0, atol=by_keras)
     network = fold(read_model(model))
     values = forward(network, by_input(images, network.inputs) if network.inputs else images)
     heads = network.heads or [(network.output.name, network.output_activation)]

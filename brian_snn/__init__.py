@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brian_snn.analysis.verify import verify
+    from brian_snn.backends.brian2_model import Brian2Model, brian2
     from brian_snn.conversion.convert import convert
     from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from brian_snn.settings import Execution, Recording, Settings
 
 __all__ = [
+    "Brian2Model",
     "BrianSnnError",
     "Conversion",
     "Events",
@@ -46,6 +48,7 @@ __all__ = [
     "Recording",
     "Result",
     "Settings",
+    "brian2",
     "check",
     "convert",
     "load_network",
@@ -59,6 +62,8 @@ __all__ = [
 
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
 _HOMES = {
+    "Brian2Model": "backends.brian2_model",
+    "brian2": "backends.brian2_model",
     "BrianSnnError": "errors",
     "Geometry": "network.records",
     "Conversion": "conversion_settings",

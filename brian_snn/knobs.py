@@ -6,17 +6,26 @@ of the command line and the entries of a sweep are made of them.
 
 from __future__ import annotations
 
+import difflib
 import textwrap
+from collections.abc import Collection
 from dataclasses import Field, field, fields
 from typing import Any, TypeVar, get_args
 
 from brian_snn.checks import real_number, whole_number
-from brian_snn.errors import SettingError
+from brian_snn.errors import OptionError, SettingError
 
 _Record = TypeVar("_Record", bound=type)
 
 #: Columns of a docstring.
 _WIDTH = 116
+
+
+def no_option(name: str, known: Collection[str]) -> OptionError:
+    """Return the error of a name that no knob has, with the likeliest that was meant."""
+    likely = difflib.get_close_matches(name, known, 1)
+    there = f"did you mean {likely[0]}?" if likely else f"there are {', '.join(known)}."
+    return OptionError(f"there is no option {name!r:.200}; {there}")
 
 
 def choice(default: str, choices: Any, text: str) -> Any:

@@ -36,14 +36,22 @@ class BrianObjects:
     state_monitors: dict[int, StateMonitor]
 
 
-def brian_network(topology: Topology) -> BrianObjects:
+def brian_network(topology: Topology, clock: Clock | None = None) -> BrianObjects:
     """Return a Brian2 network of `NeuronGroup`s and what connects them, all parameters zero.
 
-    The dynamics has no time constant: it counts steps, and the clock's 1 ms is a name for one of them.
+    Parameters
+    ----------
+    topology : Topology
+        Sizes, neuron models and connectivity.
+    clock : Clock, optional
+        Of a script in which other objects of Brian2 live beside these: names that are taken get a number behind them,
+        and every object is one that any device of Brian2 translates. Without it the clock is one of 1 ms, a name for a
+        step: the dynamics has no time constant and counts steps.
     """
-    clock = Clock(dt=1 * ms, name="snn_clock")
-    groups = tuple(_group(topology, position, clock) for position in range(len(topology.layers)))
-    links = tuple(_carrier(topology, link, groups, clock) for link in topology.links)
+    more = "" if clock is None else "*"
+    clock = clock or Clock(dt=1 * ms, name="snn_clock")
+    groups = tuple(_group(topology, position, clock, more) for position in range(len(topology.layers)))
+    links = tuple(_carrier(topology, link, groups, clock, more) for link in topology.links)
     competitions = {
         position: _competition(topology, position, groups, clock)
         for position, layer in enumerate(topology.layers)
@@ -60,12 +68,12 @@ def brian_network(topology: Topology) -> BrianObjects:
         if layer.record_potentials
     }
     monitors = [*spikes.values(), *states.values()]
-    network = BrianNetwork(groups, links, list(competitions.values()), monitors, name="snn")
+    network = BrianNetwork(groups, links, list(competitions.values()), monitors, name=f"snn{more}")
     network.schedule = network_schedule(len(topology.layers), topology.schedule)
     return BrianObjects(network, clock, groups, links, competitions, spikes, states)
 
 
-def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
+def _group(topology: Topology, position: int, clock: Clock, more: str) -> NeuronGroup:
     """Make the neurons of one layer. Names are looked up in the group itself, and functions among ours."""
     layer: Layer = topology.layers[position]
     slots = population_slots(position, topology.schedule)
@@ -79,7 +87,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
         clock=clock,
         dtype=dict.fromkeys(model.charges, np.dtype(layer.float_type).type) if layer.has_membrane else None,
         namespace=dict(FUNCTIONS),
-        name=rendered(f"population_{position}"),
+        name=rendered(f"population_{position}") + more,
     )
     if model.threshold:
         group.thresholder["spike"].when = slots.threshold
@@ -87,7 +95,7 @@ def _group(topology: Topology, position: int, clock: Clock) -> NeuronGroup:
     if model.arrival:
         group.run_on_event("arrival", "n_arrived += 1", when=slots.reset, order=2)
         group.set_event_schedule("arrival", when=slots.reset, order=1)
-    if _in_one_pass(topology, layer):
+    if not more and _in_one_pass(topology, layer):
         group.contained_objects.append(Crossings(group, model, clock, slots.threshold))
     elif model.integrate:
         group.run_regularly(model.integrate, clock=clock, when=slots.integrate)
@@ -101,15 +109,17 @@ def _in_one_pass(topology: Topology, layer: Layer) -> bool:
 
 
 def _carrier(
-    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock, more: str
 ) -> Synapses | SharedProjection | RuntimeKernel:
     """Make what carries the spikes of one link."""
     # Brian2's NumPy code has no maximum over synapses: it would warn and loop over them in Python.
     takes_maximum = "lead" in groups[link.target].variables and isinstance(get_device(), RuntimeDevice)
-    return (_shared if link.shared or takes_maximum else _synapses)(topology, link, groups, clock)
+    if link.shared or takes_maximum:
+        return _shared(topology, link, groups, clock, more)
+    return _synapses(topology, link, groups, clock, more)
 
 
-def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock) -> Synapses:
+def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock, more: str) -> Synapses:
     """Make the explicit synapses of one link."""
     model = topology.layers[link.target].model
     synapses = Synapses(
@@ -121,7 +131,7 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         clock=clock,
         dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
         namespace=rendered({"first_source": link.first_source, "n_neurons": link.n_neurons}),
-        name=rendered(f"projection_{link.index}"),
+        name=rendered(f"projection_{link.index}") + more,
     )
     synapses.pre.when = population_slots(link.target, topology.schedule).receive
     connect(synapses, link, topology.layers[link.source].size)
@@ -129,13 +139,13 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
 
 
 def _shared(
-    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock
+    topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock, more: str
 ) -> SharedProjection | RuntimeKernel:
     """Make the shared kernel of one link, in the form that the active device runs."""
     source, target = groups[link.source], groups[link.target]
     when = population_slots(link.target, topology.schedule).receive
     if isinstance(get_device(), RuntimeDevice):
-        return RuntimeKernel(link, source, target, topology.schedule, clock, when)
+        return RuntimeKernel(link, source, target, topology.schedule, clock, when, more)
     has_weights = topology.layers[link.target].model.has_weights
     return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import IntArray
 from brian_snn.backends.brian_objects import BrianObjects, brian_network
-from brian_snn.backends.connectivity import synaptic_weights
-from brian_snn.backends.shared_kernel import RuntimeKernel
+from brian_snn.backends.starting import set_parameters, start_image
 from brian_snn.simulation.records import Plan, Stop, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.topology import Topology
@@ -28,7 +27,7 @@ def run_runtime(
     """Simulate the images of a shard in one run, one after the other, and return what was recorded."""
     with _runtime_device():
         objects = brian_network(topology)
-        _set_parameters(topology, objects, constants)
+        set_parameters(topology, objects, constants)
         for position, competition in objects.competitions.items():
             competition.noise = inputs.noise[position].reshape(-1, topology.layers[position].size)
         loop = _ImageLoop(topology, objects, plan, constants, inputs, on_image)
@@ -64,7 +63,7 @@ class _ImageLoop:
     ) -> None:
         self.records = np.zeros(inputs.n_images, record_dtype(topology, plan))
         self._layers = list(zip(range(len(topology.layers)), topology.layers, objects.groups, strict=True))
-        self._n_outputs = topology.n_outputs
+        self._topology, self._objects, self._n_outputs = topology, objects, topology.n_outputs
         self._clock, self._plan, self._on_image = objects.clock, plan, on_image
         self._constants, self._inputs = constants, inputs
 
@@ -74,20 +73,8 @@ class _ImageLoop:
         for position, layer, group in self._layers:
             if layer.sees_frames:
                 group.current = self._inputs.currents[position][image, step]
-        if step:
-            return
-        for position, layer, group in self._layers:
-            for name in layer.model.zeroed:
-                if name in group.variables:
-                    setattr(group, name, 0)
-            if layer.has_membrane:
-                group.v = self._constants.v_init
-                group.clamp_steps = image * self._plan.steps + self._constants.clamp_steps[position]
-            if layer.sees_image and not layer.sees_frames:
-                group.current = self._inputs.currents[position][image]
-            if "stream" in group.variables:
-                group.stream = self._inputs.noise[position][image]
-                group.first_step = image * self._plan.steps
+        if not step:
+            start_image(self._topology, self._objects, self._constants, self._inputs, image, image * self._plan.steps)
 
     def after_step(self) -> None:
         """Record at stops and at the end of an image."""
@@ -131,20 +118,3 @@ def _runtime_device() -> Iterator[None]:
             reset_device()
             if runtime_dt is not None:
                 runtime_device.defaultclock.dt = runtime_dt
-
-
-def _set_parameters(topology: Topology, objects: BrianObjects, constants: RunConstants) -> None:
-    """Set what is the same for every image."""
-    for position, (layer, group) in enumerate(zip(topology.layers, objects.groups, strict=True)):
-        for name in layer.model.constants:
-            setattr(group, name, constants.named[position][name])
-        if layer.has_membrane:
-            group.v_thr, group.v_start = constants.thresholds[position], constants.v_init
-            if not layer.sees_image:
-                group.current = constants.bias[position]
-    for link, carrier in zip(topology.links, objects.links, strict=True):
-        weights = constants.weights[link.index]
-        if isinstance(carrier, RuntimeKernel):
-            carrier.weights = weights
-        elif weights is not None and len(carrier):
-            carrier.w = synaptic_weights(link, weights, topology.layers[link.source].size)

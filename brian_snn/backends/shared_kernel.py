@@ -132,9 +132,16 @@ class RuntimeKernel(BrianObject):
     """
 
     def __init__(
-        self, link: Link, source: NeuronGroup, target: NeuronGroup, schedule: Schedule, clock: Clock, when: str
+        self,
+        link: Link,
+        source: NeuronGroup,
+        target: NeuronGroup,
+        schedule: Schedule,
+        clock: Clock,
+        when: str,
+        more: str = "",
     ) -> None:
-        super().__init__(clock=clock, when=when, name=f"projection_{link.index}")
+        super().__init__(clock=clock, when=when, name=f"projection_{link.index}{more}")
         self.weights: FloatArray | None = None
         self._link = link
         self._source, self._target, self._schedule = source, target, schedule

@@ -3,7 +3,7 @@
 A stream is the SplitMix64 generator (Steele, Lea and Flood, OOPSLA 2014), whose n-th number is a hash of its key plus n
 times a constant. Each image has a stream of its own, with a key made of the seed and the number of the image, so an
 image's numbers are the same whatever is simulated beside it, in whatever order and by however many processes. All of it
-is whole-number arithmetic, the same bits in C++ and in NumPy, and nothing is stored.
+is whole-number arithmetic, the same bits in C++, Cython and NumPy, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -23,6 +23,16 @@ static inline double uniform_number(double key, double n) {
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
     return double((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
 }
+"""
+
+#: The same in Cython.
+UNIFORM_CYTHON = """
+from libc.stdint cimport uint64_t
+cdef double uniform_number(double key, double n):
+    cdef uint64_t x = <uint64_t>key + (<uint64_t>n + 1) * 0x9E3779B97F4A7C15ULL
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL
+    return <double>((x ^ (x >> 31)) >> 11) / 9007199254740992.0
 """
 
 

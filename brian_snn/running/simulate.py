@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import brian_snn.knobs as knobs
 from brian_snn.datasets import check_image_array
-from brian_snn.errors import DataError, OptionError, SettingError
+from brian_snn.errors import DataError, SettingError
 from brian_snn.events import has_steps
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
@@ -31,7 +31,7 @@ from brian_snn.results.store import Inputs
 from brian_snn.running.callbacks import raised_as_they_are
 from brian_snn.running.execute import execute, n_parallel
 from brian_snn.settings import Execution, Progress, Recording, Settings
-from brian_snn.simulation.job import Job, cut, make_job
+from brian_snn.simulation.job import Job, asked_settings, cut, make_job
 
 
 def simulate(
@@ -145,11 +145,11 @@ def _with_defaults(
     SettingError
         If the settings say another number of steps, or another coding of the input.
     """
-    if network.simulation and settings is None:
-        asked = Settings.from_numbers(network.simulation)
+    asked = asked_settings(network, settings)
+    if settings is None:
         own = {name.removesuffix("_s"): getattr(asked, name.removesuffix("_s")) for name in network.simulation}
         options = own | options
-    shape, given = np.shape(images), vars(settings) if isinstance(settings, Settings) else {}
+    shape, given = np.shape(images), vars(settings) if settings else {}
     coding = options.get("input_coding", given.get("input_coding", "current"))
     if not has_steps(images, network.input_shape):
         if coding == "frames":
@@ -176,18 +176,11 @@ def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settin
     OptionError
         If there is no option of a name.
     """
-    if not isinstance(settings, Settings | None):
-        raise SettingError(
-            f"settings is {settings!r:.200}; it must be a Settings. Name its fields to give them one by one, such as "
-            "steps=200."
-        )
     kinds = (Settings, Recording, Execution)
     known = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
     for name in options:
         if name not in known:
-            likely = difflib.get_close_matches(name, known, 1)
-            there = f"did you mean {likely[0]}?" if likely else f"there are {', '.join(known)}."
-            raise OptionError(f"there is no option {name!r:.200}; {there}")
+            raise knobs.no_option(name, known)
     of_kind: dict[type, dict[str, Any]] = {kind: {} for kind in kinds}
     for name, value in options.items():
         of_kind[known[name]][name] = value

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
+from brian_snn.errors import SettingError
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import (
@@ -91,6 +92,22 @@ class Job:
             bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},
             weights={k: p.weights for k, p in enumerate(parameters.network.projections) if p.source != INPUT},
         )
+
+
+def asked_settings(network: Network, settings: Settings | None) -> Settings:
+    """Return the settings given, or else those that the network's own file asks for.
+
+    Raises
+    ------
+    SettingError
+        If what was given is something else.
+    """
+    if not isinstance(settings, Settings | None):
+        raise SettingError(
+            f"settings is {settings!r:.200}; it must be a Settings. Name its fields to give them one by one, such as "
+            "steps=200."
+        )
+    return settings or Settings.from_numbers(network.simulation)
 
 
 def make_job(network: Network, settings: Settings, recording: Recording) -> Job:

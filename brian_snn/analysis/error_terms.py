@@ -23,6 +23,8 @@ transient      -(D - R): charge that came at the wrong time, spiked before the s
 surplus        -(e - max(q - Theta, 0)): what reset to zero threw away, but for what no neuron could have spiked
 leak           -l
 refractory     -m
+synapse        what waits in the synapses at the end, counted as missed
+adaptation     what an adaptation current took; and so mismatch and noise: minus what was booked
 =============  =====================================================================================================
 
 Of V(T) - V(0), the part min(q, 0) is what any silent neuron gathers and max(q - Theta, 0) what any saturated one does

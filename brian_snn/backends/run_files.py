@@ -27,7 +27,12 @@ def write_parameters(folder: Path, topology: Topology, constants: RunConstants) 
 
     for position, layer in enumerate(topology.layers):
         group = f"population_{position}"
-        arguments += [f"{group}.{name}={constants.named[position][name]!r}" for name in layer.model.constants]
+        for name in layer.model.constants:
+            value = constants.named[position][name]
+            if isinstance(value, np.ndarray):
+                pass_array(f"{group}.{name}", value.astype(layer.float_type if name in layer.model.charges else float))
+            else:
+                arguments.append(f"{group}.{name}={value!r}")
         if layer.has_membrane:
             arguments.append(f"{group}.v_thr={constants.thresholds[position]!r}")
             arguments.append(f"{group}.v_start={constants.v_init!r}")

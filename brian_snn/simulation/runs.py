@@ -23,8 +23,8 @@ class RunConstants:
     v_init : float
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
-    named : tuple of dict of float
-        Of each layer the run-time constants that its neuron model names.
+    named : tuple of dict of float or (size,) float array
+        Of each layer the run-time constants that its neuron model names, and of which each neuron may have its own.
     bias : dict of (size,) float array
         Constant current of the layers that do not see the image.
     weights : dict of float array, or None
@@ -34,7 +34,7 @@ class RunConstants:
     thresholds: tuple[float, ...]
     v_init: float
     clamp_steps: tuple[int, ...]
-    named: tuple[Mapping[str, float], ...]
+    named: tuple[Mapping[str, float | FloatArray], ...]
     bias: dict[int, FloatArray]
     weights: dict[int, FloatArray | None]
 

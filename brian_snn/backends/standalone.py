@@ -22,9 +22,9 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.backends.blas import one_blas_thread
 from brian_snn.backends.build_cache import Build, get_build
 from brian_snn.backends.run_files import read_shard, write_array, write_parameters, write_plan
+from brian_snn.blas import one_blas_thread
 from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
 from brian_snn.files import require_room, temporary_folder
 from brian_snn.limits import remedy, starting

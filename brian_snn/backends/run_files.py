@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,7 @@ def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> R
     written = path.stat().st_size // layout.itemsize
     if written != n_images:
         raise SimulationError(f"the compiled simulation wrote {written} images instead of {n_images}.")
-    # A map, of which each field is read once, into its array; it outlives the file.
-    records = np.memmap(path, layout, "r")
+    records = _fields_of_one(path, layout) if n_images == 1 else _fields(path, layout)
     spikes, traces = {}, {}
     for position, layer in enumerate(topology.layers):
         if layer.record_spikes:
@@ -92,6 +92,22 @@ def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> R
             trace = np.fromfile(folder / f"trace_{position}.bin", layer.float_type).astype(np.float64)
             traces[position] = trace.reshape(n_images, plan.steps, layer.size)
     return RunOutputs(records, spikes, traces)
+
+
+def _fields(path: Path, layout: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """Return the fields of all records, (n_images, *shape of the field)."""
+    records = np.memmap(path, layout, "r")
+    return {name: np.array(records[name]) for name in layout.names or ()}
+
+
+def _fields_of_one(path: Path, layout: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """Return the fields of the only record: one behind the other, so that a large one is never in memory twice."""
+    fields = {}
+    with path.open("rb") as file:
+        for name in layout.names or ():
+            kind = layout[name]
+            fields[name] = np.fromfile(file, kind.base, math.prod(kind.shape)).reshape(1, *kind.shape)
+    return fields
 
 
 def read_spikes(data: bytes, n_images: int) -> NDArray[Any]:

@@ -22,9 +22,9 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.backends.blas import one_blas_thread
 from brian_snn.backends.build_cache import Build, get_build
 from brian_snn.backends.run_files import read_shard, write_array, write_parameters, write_plan
+from brian_snn.blas import one_blas_thread
 from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
 from brian_snn.files import require_room, temporary_folder
 from brian_snn.limits import remedy, starting
@@ -121,7 +121,7 @@ class CompiledProcess:
 
     def submit(self, inputs: RunInputs) -> None:
         """Hand a shard to the process, behind those that it has."""
-        shard = self._shard_folder(inputs)
+        shard = self._shard_folder(inputs.first)
         shard.mkdir()
         for position, currents in inputs.currents.items():
             float_type = self._job.layout.layers[position].float_type
@@ -135,8 +135,8 @@ class CompiledProcess:
         except BrokenPipeError:
             self._fail()
 
-    def collect(self, inputs: RunInputs, on_image: Callable[[], None]) -> RunOutputs:
-        """Wait for the oldest shard handed over and return what was recorded."""
+    def collect(self, shard: Shard, on_image: Callable[[], None]) -> RunOutputs:
+        """Wait for a shard, the oldest handed over, and return what was recorded."""
         assert self._process.stdout is not None, "the process was started with a pipe"
         for line in self._process.stdout:
             if line == "image\n":
@@ -145,9 +145,9 @@ class CompiledProcess:
                 break
         else:
             self._fail()
-        shard = self._shard_folder(inputs)
-        outputs = read_shard(shard, self._job.layout, self._job.plan, inputs.n_images)
-        for path in shard.iterdir():
+        folder = self._shard_folder(shard.start)
+        outputs = read_shard(folder, self._job.layout, self._job.plan, len(shard))
+        for path in folder.iterdir():
             path.unlink()
         return outputs
 
@@ -164,9 +164,9 @@ class CompiledProcess:
                 assert pipe is not None, "the process was started with pipes"
                 pipe.close()
 
-    def _shard_folder(self, inputs: RunInputs) -> Path:
+    def _shard_folder(self, first: int) -> Path:
         """Return the folder of a shard."""
-        return self._folder / f"shard_{inputs.first}"
+        return self._folder / f"shard_{first}"
 
     def _fail(self, kind: type[SimulationError] = SimulationError) -> NoReturn:
         """Raise what the process died of; OSError if its folder is full, where it could not even say so."""
@@ -238,24 +238,26 @@ class _Crew:
 
     def _drive(self, process: CompiledProcess) -> None:
         """Keep one process busy until no shard is left."""
-        under_way: deque[tuple[Shard, RunInputs]] = deque()
+        under_way: deque[Shard] = deque()
         try:
             while not self._stopped.is_set():
                 shard = self._next_shard(holds_one=bool(under_way))
                 if shard is not None:
-                    inputs = run_inputs(self._job, self._images[shard.start : shard.stop], shard.start)
-                    process.submit(inputs)
-                    under_way.append((shard, inputs))
+                    process.submit(run_inputs(self._job, self._images[shard.start : shard.stop], shard.start))
+                    under_way.append(shard)
                 if not under_way:
                     return
                 if shard is None or len(under_way) == _AHEAD:
-                    shard, inputs = under_way.popleft()
-                    outputs = process.collect(inputs, self._count_image)
-                    images = self._images[shard.start : shard.stop]
-                    self._done.put((shard, shard_result(self._job, images, outputs, shard.start)))
+                    shard = under_way.popleft()
+                    self._done.put((shard, self._result(process, shard)))
         except BaseException as error:
             if not self._stopped.is_set():
                 self._done.put(error)
+
+    def _result(self, process: CompiledProcess, shard: Shard) -> Result:
+        """Wait for a shard and return its result, of which nothing is kept here."""
+        outputs = process.collect(shard, self._count_image)
+        return shard_result(self._job, self._images[shard.start : shard.stop], outputs, shard.start)
 
     def _next_shard(self, holds_one: bool) -> Shard | None:
         """Return a shard that no thread has taken yet; the last ones go to processes that have none."""

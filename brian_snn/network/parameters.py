@@ -90,7 +90,8 @@ def scaled_parameters(network: Network, settings: Settings) -> Parameters:
                 f"population {name!r}: its weights or biases, up to {np.abs(values).max():.3g}, times the threshold, "
                 f"{threshold!r}, are more than float64 holds on a grid of {grid!r}; check both."
             )
-        return product
+        # With a threshold of 1 they are what they were, and need not be there twice.
+        return values if np.array_equal(product, values) else product
 
     populations = tuple(replace(p, bias=scaled(p.bias, p.name)) for p in network.populations)
     projections = tuple(

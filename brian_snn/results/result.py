@@ -292,7 +292,10 @@ class Result:
 def events_of(result: Result, name: str) -> NDArray[np.int64]:
     """Return the spikes of a population times their fan-out, for each image."""
     fan = total_fan_out(result.network, name)
-    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
+    # Unlike a product, this makes no copy of all counts in the type of the sums.
+    parts = [
+        np.einsum("ij,j->i", part.spike_counts[name].reshape(len(part.images), -1), fan) for part in result.parts()
+    ]
     return np.concatenate(parts).astype(np.int64)
 
 
@@ -305,15 +308,18 @@ _NOTHING_OVER_TIME: dict[str, Any] = {
 
 
 def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
-    """Put the results of consecutive images together in memory, each as it comes."""
+    """Put the results of consecutive images together in memory, each as it comes.
+
+    Parts are used up: each of their arrays is dropped once it is in its place, so that it is not there twice.
+    """
     joined: dict[str, dict[Any, Joined]] = {name: {} for name in (*ARRAYS_BY_NAME, "output_history")}
     first, base = 0, cast(Result, None)
     for part in parts:
         if len(part.images) == len(images):
             return replace(part, images=images, timings_s=timings_s)
         for name, arrays in _pieces(part):
-            for key, array in arrays.items():
-                joined[name].setdefault(key, Joined(name, len(images))).add(array, first)
+            for key in list(arrays):
+                joined[name].setdefault(key, Joined(name, len(images))).add(arrays.pop(key), first)
         base = part if first == 0 else base
         first += len(part.images)
     by_name = {name: {key: each.array for key, each in found.items()} for name, found in joined.items()}
@@ -325,11 +331,12 @@ def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[s
     return replace(base, images=images, timings_s=timings_s, output_history=history, **fields)
 
 
-def _pieces(part: Result) -> Iterator[tuple[str, Mapping[Any, NDArray[Any]]]]:
+def _pieces(part: Result) -> Iterator[tuple[str, dict[Any, NDArray[Any]]]]:
     """Yield the arrays of a part by the names of their fields; of a charge only what was summed in the run."""
     for name in ARRAYS_BY_NAME:
         is_worked_out = name == "charge" and isinstance(part.charge, Charges)
-        yield name, cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
+        arrays = cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
+        yield name, cast(dict[Any, NDArray[Any]], arrays)
     if part.output_history is not None:
         yield "output_history", {None: part.output_history}
 

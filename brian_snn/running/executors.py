@@ -169,12 +169,12 @@ def _run_shard(job: Job, code: str, images: NDArray[np.generic], first: int) -> 
         build = get_build(job.layout)
     except (CompilerError, OutputError) as error:
         raise type(error)(f"the worker on {platform.node()}: {error}") from error
-    inputs = run_inputs(job, images, first)
+    shard = range(first, first + len(images))
     with temporary_folder() as folder:
         (process,) = start_processes(build, job, [folder])
         try:
-            process.submit(inputs)
-            return process.collect(inputs, lambda: None)
+            process.submit(run_inputs(job, images, first))
+            return process.collect(shard, lambda: None)
         finally:
             process.kill()
             process.close()

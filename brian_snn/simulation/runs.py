@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray, IntArray
@@ -63,12 +62,13 @@ class RunInputs:
 
 @dataclass(frozen=True, eq=False)
 class RunOutputs:
-    """Raw recordings: one record per image, and spikes and traces by position of the layer.
+    """Raw recordings: the records of the images, and spikes and traces by position of the layer.
 
-    Spikes are rows of image, step, neuron; traces are (n_images, steps, size). Images are counted from the first of the
-    shard.
+    Records are by the fields of `brian_snn.simulation.records.record_dtype`, each an array of its own, one row an
+    image. Spikes are rows of image, step, neuron; traces are (n_images, steps, size). Images are counted from the first
+    of the shard.
     """
 
-    records: NDArray[np.void]
+    records: Mapping[str, NDArray[Any]]
     spikes: dict[int, IntArray]
     traces: dict[int, NDArray[Any]]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from brian_snn.referee.check import Judgement, check
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
+    from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.settings import Execution, Recording, Settings
 
@@ -46,6 +47,7 @@ __all__ = [
     "Recording",
     "Result",
     "Settings",
+    "build",
     "check",
     "convert",
     "load_network",
@@ -72,6 +74,7 @@ _HOMES = {
     "Result": "results.result",
     "Settings": "settings",
     "Judgement": "referee.check",
+    "build": "running.build",
     "check": "referee.check",
     "convert": "conversion.convert",
     "load_network": "network.file",

@@ -18,6 +18,7 @@ LISTED = {
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
     "test_dynamics.py::test_float32_is_replayed_in_float64": "",
     "test_frames.py::test_compiled_frames_are_those_of_the_process": "synapses",
+    "test_build.py::test_other_settings_have_those_too": "",
     # Kills and pieces of the campaign; test_run_folder.py has some of each.
     "campaign/test_sweep_kills.py::test_a_moment_of_a_sweep": "",
     "campaign/test_determinism.py::test_some_pieces": "",

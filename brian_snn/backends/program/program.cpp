@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +37,8 @@ static int report(const std::exception& error) {
 
 Program::Program(int argc, char** argv) {
     try {
+        // Without a reader the program still has a folder to write, or to delete.
+        std::signal(SIGPIPE, SIG_IGN);
         const uint16_t one = 1;
         if (!*reinterpret_cast<const char*>(&one)) throw Refusal("this processor is big-endian; the files are not");
         read_command_line(argc, argv);
@@ -222,8 +225,8 @@ static std::vector<Array> arrays_of(const Model& model, const Measured& measured
 /// A folder of results that is there whole or not at all.
 class Folder {
 public:
-    Folder(const std::string& path, int64_t n_images) : path(path), part(path + ".part"), n_images(n_images) {
-        if (mkdir(part.c_str(), 0777)) throw Refusal(part + ": cannot be made, or is there already");
+    Folder(const std::string& path, int64_t n_images) : path(path), part(path + format(".%ld.part", long(getpid()))), n_images(n_images) {
+        if (mkdir(part.c_str(), 0777)) throw Refusal(path + ": cannot be made");
     }
     ~Folder() {
         if (part.empty()) return;
@@ -313,6 +316,7 @@ int Program::run(const Simulate& simulate) {
                 if (checks) right &= is_right(array);
             }
             std::cout << "image " << number << ":" << line << std::endl;
+            if (!std::cout && !folder) throw Refusal("nobody reads what is said");
         }
         if (folder) folder->finish();
         if (checks) std::cout << (right ? "all counts and potentials are right" : "NOT what brian_snn says") << std::endl;

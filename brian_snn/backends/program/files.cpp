@@ -135,7 +135,7 @@ Numbers::Numbers(const std::string& path) : path(path), bare(false), start(0) {
     }
     static const std::map<std::string, int64_t> widths = {
         {"<f8", 8}, {"<f4", 4}, {"|u1", 1}, {"|i1", 1}, {"|b1", 1}, {"<i2", 2}, {"<u2", 2}, {"<i4", 4}, {"<u4", 4}, {"<i8", 8}};
-    if (!widths.count(type)) throw Refusal(path + ": is of type " + type.substr(0, 8) + "; save images as float64");
+    if (!widths.count(type)) throw Refusal(path + ": is of a type that is not read; save images as float64");
     width = widths.at(type);
     if (bare) shape = {size / width};
     // In double, where no product of lengths overflows.

@@ -30,7 +30,10 @@ static const char* const usage =
 static const size_t most_shown = 16;
 
 static int report(const std::exception& error) {
-    std::cerr << "main: error: " << error.what() << std::endl;
+    // A path, or what a file says of itself, may hold what steers a terminal.
+    std::string words;
+    for (const char* c = error.what(); *c; c++) words += uint8_t(*c) < 32 || *c == 127 ? format("\\x%02x", *c) : std::string(1, *c);
+    std::cerr << "main: error: " << words << std::endl;
     const Refusal* const refusal = dynamic_cast<const Refusal*>(&error);
     return refusal ? refusal->code : 3;
 }

@@ -15,8 +15,10 @@ from brian2 import ms
 import brian_snn
 from brian_snn import simulate
 from brian_snn.errors import DataError, OptionError, OutputError, SettingError
+from brian_snn.network.network import Network
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.simulation_cases import tiny
-from tests.small_network import STEPS, Loop, constant_network, loop_result, small_images, small_network
+from tests.small_network import GRID, STEPS, Loop, constant_network, loop_result, small_images, small_network, to_grid
 from tests.variant_oracles import VariantLoop
 
 #: Settings of the program that most tests share.
@@ -138,6 +140,41 @@ def test_other_settings_have_those_too(projection, options, loop, tmp_path, monk
     plain = {name: value for name, value in options.items() if name != "float_type"}
     counts = loop_result(network, images, loop, **plain)
     assert [n for n in differing(found, counts) if n.startswith(("spikes", "potentials"))] == []
+
+
+def test_every_kind_of_output_says_what_a_result_says(tmp_path):
+    """A class for each place, with ties; yes or no for each of several units and for a single one; a number."""
+    heads = {
+        "map": ((2, 2, 3), "softmax"),
+        "several": ((3,), "sigmoid"),
+        "single": ((1,), "sigmoid"),
+        "n": ((1,), "linear"),
+    }
+    rng = np.random.default_rng(6)
+    populations = [Population("layer", "spiking", (7,), np.zeros(7), 1)]
+    projections = [Projection(INPUT, "layer", Geometry("dense", (4,), (7,)), to_grid(rng.normal(size=(4, 7))))]
+    for name, (shape, _) in heads.items():
+        size = int(np.prod(shape))
+        weights = to_grid(rng.normal(size=(7, size)))
+        # Two classes that are always equal.
+        weights[:, 1 : size // 2 : 3] = weights[:, : size // 2 : 3]
+        populations.append(Population(name, "readout", shape, np.zeros(shape), 2, scale=1.0))
+        geometry, target = Geometry("dense", (7,), (size,)), np.arange(size, dtype=np.int32)
+        projections.append(Projection("layer", name, geometry, weights, target_index=target))
+    kinds = tuple((name, kind) for name, (_, kind) in heads.items())
+    network = Network(tuple(populations), tuple(projections), (4,), grid=GRID, heads=kinds)
+    images = rng.normal(size=(6, 4))
+    for readout in ("potential", "spikes"):
+        folder, place = tmp_path / readout / "program", tmp_path / readout
+        brian_snn.build(network, output=folder, steps=STEPS, readout=readout)
+        compile_project(folder)
+        found, said = results_of(folder, images, place)
+        assert differing(found, simulate(network, images, steps=STEPS, readout=readout, backend="runtime")) == []
+        assert found["predictions_1"].shape == (6, 2, 2)
+        assert found["predictions_3"].shape == (6,)
+        assert "predictions_4" not in found
+        numbers = [float(line.rpartition("| ")[2]) for line in said.splitlines()]
+        assert np.array_equal(numbers, found["logits_4"][:, 0])
 
 
 @pytest.mark.parametrize("suffix", ["f64", "f32", "u8"])

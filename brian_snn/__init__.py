@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from brian_snn.referee.check import Judgement, check
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
+    from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.settings import Execution, Recording, Settings
 
@@ -49,6 +50,7 @@ __all__ = [
     "Result",
     "Settings",
     "brian2",
+    "build",
     "check",
     "convert",
     "load_network",
@@ -77,6 +79,7 @@ _HOMES = {
     "Result": "results.result",
     "Settings": "settings",
     "Judgement": "referee.check",
+    "build": "running.build",
     "check": "referee.check",
     "convert": "conversion.convert",
     "load_network": "network.file",

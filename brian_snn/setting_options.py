@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -77,6 +77,15 @@ def record_from(record: type[_Record], arguments: Namespace) -> _Record:
 def settings_from(arguments: Namespace) -> Settings:
     """Return the checked settings that the options give."""
     return record_from(Settings, arguments)
+
+
+def fill_from_network(arguments: Namespace, simulation: Mapping[str, float | str]) -> None:
+    """Put what a network asks for (`Network.simulation`) where there is an option and none was given."""
+    for name, value in simulation.items():
+        option = name.removesuffix("_s")
+        if getattr(arguments, option, value) is None:
+            # Options of times are in ms.
+            setattr(arguments, option, 1e3 * float(value) if name.endswith("_s") else value)
 
 
 def settings_options(settings: Settings) -> list[str]:

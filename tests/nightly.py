@@ -19,6 +19,8 @@ LISTED = {
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
     "test_dynamics.py::test_float32_is_replayed_in_float64": "",
     "test_frames.py::test_compiled_frames_are_those_of_the_process": "synapses",
+    "test_build.py::test_other_settings_have_those_too": "",
+    "test_build.py::test_every_kind_of_output_says_what_a_result_says": "",
     # Kills and pieces of the campaign; test_run_folder.py has some of each.
     "campaign/test_sweep_kills.py::test_a_moment_of_a_sweep": "",
     "campaign/test_determinism.py::test_some_pieces": "",

@@ -17,14 +17,21 @@ from brian_snn.simulation.runs import RunConstants, RunOutputs
 from brian_snn.simulation.topology import Link, Topology
 
 
-def write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:
-    """Write all arrays that are the same for every image and return the binary's arguments."""
+def write_parameters(
+    folder: Path, topology: Topology, constants: RunConstants, called: Path | None = None
+) -> list[str]:
+    """Write all arrays that are the same for every image and return the binary's arguments.
+
+    Parameters
+    ----------
+    called : Path, optional
+        What the folder is for the binary, where that is another path.
+    """
     arguments = []
 
     def pass_array(name: str, values: NDArray[Any]) -> None:
-        path = folder / f"{name}.bin"
-        write_array(path, np.ascontiguousarray(values))
-        arguments.append(f"{name}={path}")
+        write_array(folder / f"{name}.bin", np.ascontiguousarray(values))
+        arguments.append(f"{name}={(called or folder) / name}.bin")
 
     for position, layer in enumerate(topology.layers):
         group = f"population_{position}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, SCHEDULER_HELP, add_any_range, add_output, add_workers
 from brian_snn.errors import DataError, Interrupted
-from brian_snn.setting_options import add_knobs, add_settings, record_from, settings_from
+from brian_snn.setting_options import add_knobs, add_settings, fill_from_network, record_from, settings_from
 from brian_snn.settings import Execution, Recording
 
 #: Settings that the network or the data say where no option does.
@@ -61,11 +61,7 @@ def run(arguments: Namespace) -> int:
     if has_steps(data.images, network.input_shape):
         arguments.steps = data.images.shape[1] if arguments.steps is None else arguments.steps
         arguments.input_coding = "frames"
-    for name, value in network.simulation.items():
-        option = name.removesuffix("_s")
-        if getattr(arguments, option) is None:
-            # Options of times are in ms.
-            setattr(arguments, option, 1e3 * float(value) if name.endswith("_s") else value)
+    fill_from_network(arguments, network.simulation)
     settings = settings_from(arguments)
     executor = connect(arguments.scheduler) if arguments.scheduler else None
     options = {name: getattr(arguments, name) for name in ("resume", "any_range", "workers", "shard_size")}

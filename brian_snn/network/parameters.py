@@ -154,8 +154,9 @@ def check_range(
         with np.errstate(over="ignore"):
             bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
     # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
-    worst = max(bounds, key=lambda p: bounds[p] / _limit(p, settings, grid) if math.isfinite(bounds[p]) else math.inf)
-    limit = _limit(worst, settings, grid)
+    limits = {population: exact_limit(population, settings, grid) for population in bounds}
+    worst = max(bounds, key=lambda p: bounds[p] / limits[p] if math.isfinite(bounds[p]) else math.inf)
+    limit = limits[worst]
     if not bounds[worst] < limit:
         kind = float_type(worst, settings)
         raise SettingError(
@@ -164,7 +165,7 @@ def check_range(
         )
 
 
-def _limit(population: Population, settings: Settings, grid: float) -> float:
+def exact_limit(population: Population, settings: Settings, grid: float) -> float:
     """Return where sums of grid multiples end to be exact: 53 bits, 2**29 on the default grid, or 24, which is 1."""
     return grid * 2.0 ** (np.finfo(float_type(population, settings)).nmant + 1)
 

@@ -13,9 +13,7 @@ process ends with its input.
 {
     const auto stop_with = [](const std::string& message) { std::cerr << message << std::endl; std::exit(3); };
 
-    std::cout.rdbuf(standard_output);
-    std::cerr.rdbuf(complaints.standard_error);
-    if (complaints.heard) std::exit(3);
+    {% include "end_of_reading.cpp" %}
     std::cout << "ready" << std::endl;
 
     std::ifstream plan(brian::results_dir + "plan.txt");
@@ -61,13 +59,8 @@ process ends with its input.
         {% endfor %}
 
         for (long image = 0; image < n_images; image++) {
+            {% include "start_image.cpp" %}
             {% for layer in layers %}
-            {% for name in layer.zeroed %}
-            std::fill({{name}}, {{name}} + {{layer.size}}, 0);
-            {% endfor %}
-            {% if layer.v %}
-            std::fill({{layer.v}}, {{layer.v}} + {{layer.size}}, {{layer.v_start}}[0]);
-            {% endif %}
             {% if layer.sees_image and not layer.sees_frames %}
             currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
@@ -81,9 +74,6 @@ process ends with its input.
             if (!noise_{{layer.position}}) stop_with("cannot read the random input");
             {% endif %}
             {% endfor %}
-            {{timestep}}[0] = 0;
-            {{time}}[0] = 0;
-            {{network}}.t = 0;
 
             long step = 0;
             for (long s = 0; s <= n_stops; s++) {

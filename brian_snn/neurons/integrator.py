@@ -90,6 +90,8 @@ def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bo
         no_law=_no_law(settings, grid, books),
         solvable=not (leaks or rests),
         constants=constants | ({"refractory_steps": settings.refractory_steps} if rests else {}),
+        title=_title(settings, books, fires),
+        formula=_formula(settings, books, fires),
     )
 
 
@@ -109,6 +111,39 @@ def _no_law(settings: Settings, grid: float, books: tuple[Book, ...]) -> str:
     if settings.reset == "zero" and float(on_grid(settings.v_init, grid)) != 0:
         return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
     return ""
+
+
+def _title(settings: Settings, books: tuple[Book, ...], fires: bool) -> str:
+    """Return what a paper calls the neuron."""
+    leaky = "leaky " * (LEAKED in books)
+    if not fires:
+        return f"{leaky}integrator that never spikes"
+    reset = "to zero (4a)" if settings.reset == "zero" else "by subtraction (4b)"
+    return f"{leaky}integrate-and-fire neuron, reset {reset}{', refractory' * (MISSED in books)}"
+
+
+def _formula(settings: Settings, books: tuple[Book, ...], fires: bool) -> tuple[str, ...]:
+    """Return Eq. (4) with what the settings add to it; in Brian2's own order spikes arrive after the comparison."""
+    before = settings.schedule == "same_step"
+    delay = " - d" * (settings.delay_steps > 0)
+    arrives = rf" + \sum_j w_{{ij}} \Theta_j(t{delay})"
+    z, late = (arrives, "") if before else ("", arrives)
+    awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * (MISSED in books)
+    silent = r", \; \Theta_i(t) = 0" * fires
+    after = rf"u_i(t){late}"
+    if fires and settings.reset == "zero":
+        after = rf"{f'[{after}]' if late else after}\,(1 - \Theta_i(t)) \quad \text{{(4a)}}"
+    elif fires:
+        after += r" - V_{\mathrm{thr}} \Theta_i(t) \quad \text{(4b)}"
+    lines = [
+        *[r"l_i(t) &= g \, \mathrm{rint}((1 - \beta) V_i(t-1) / g)"] * (LEAKED in books),
+        rf"u_i(t) &= V_i(t-1){' - l_i(t)' * (LEAKED in books)} + I_i{z}",
+        *[rf"\Theta_i(t) &= 1 \text{{ if }} u_i(t) \ge V_{{\mathrm{{thr}}}}{awake} \text{{, else }} 0"] * fires,
+        rf"V_i(t) &= {after}",
+        *[r"V_i(t) &= V_i(t-1) \text{ in the } n_{\mathrm{ref}} \text{ steps after a spike}"] * (MISSED in books),
+        *[rf"V_i(t) &= V(0){silent} \text{{ for }} t \le c"] * (settings.clamp > 0),
+    ]
+    return tuple(lines)
 
 
 def _model(settings: Settings, books: tuple[Book, ...], fires: bool, receives_spikes: bool) -> NeuronModel:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from brian_snn.network.records import Geometry, Population, Projection
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.referee.check import Judgement, check
+    from brian_snn.report.describe import describe
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
@@ -53,6 +54,7 @@ __all__ = [
     "build",
     "check",
     "convert",
+    "describe",
     "load_network",
     "load_result",
     "read_nir",
@@ -82,6 +84,7 @@ _HOMES = {
     "build": "running.build",
     "check": "referee.check",
     "convert": "conversion.convert",
+    "describe": "report.describe",
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",

@@ -12,6 +12,9 @@ from brian_snn.settings import Settings
 
 _Record = TypeVar("_Record")
 
+#: Settings that a network or the data may say where no option does.
+LEFT_OPEN = ("steps", "reset", "dt", "delay")
+
 
 def _number_or_word(text: str) -> float | str:
     """Return a number, or what is none, of which the record says whether it may be."""
@@ -80,7 +83,7 @@ def settings_from(arguments: Namespace) -> Settings:
 
 
 def fill_from_network(arguments: Namespace, simulation: Mapping[str, float | str]) -> None:
-    """Put what a network asks for (`Network.simulation`) where there is an option and none was given."""
+    """Give the options that are None what a network asks for, its `Network.simulation`."""
     for name, value in simulation.items():
         option = name.removesuffix("_s")
         if getattr(arguments, option, value) is None:

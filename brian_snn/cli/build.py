@@ -7,11 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, add_any_range, add_output
-from brian_snn.setting_options import add_settings, fill_from_network, settings_from
+from brian_snn.setting_options import LEFT_OPEN, add_settings, fill_from_network, settings_from
 from brian_snn.settings import Settings
-
-#: Settings that the network says where no option does.
-_LEFT_OPEN = ("steps", "reset", "dt", "delay")
 
 #: Settings that a program has not: it is compiled, shows still images and draws no random numbers.
 _NOT_THERE = ("backend", "input_coding", "output_rate", "seed")
@@ -24,7 +21,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", help=text)
     add_any_range(parser)
     there = [field.name for field in fields(Settings) if field.name not in _NOT_THERE]
-    add_settings(parser, only=there, **dict.fromkeys(_LEFT_OPEN))
+    add_settings(parser, only=there, **dict.fromkeys(LEFT_OPEN))
     add_output(parser, "folder")
 
 

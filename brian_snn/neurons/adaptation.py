@@ -47,6 +47,13 @@ def adaptation(population: Population, settings: Settings, grid: float) -> Part 
         charges=("adaptation", "adaptation_step", *["adapted"] * takes),
         zeroed=("adaptation", *["adapted"] * takes),
         constants={"adaptation_rate": rate / grid, "adaptation_grid": grid, "adaptation_step": step},
+        title="with an adaptation current" if takes else "with an adaptive threshold",
+        formula=(
+            r"D_i(t) &= A_i(t-1) + a \, \Theta_i(t-1)",
+            r"A_i(t) &= D_i(t) - g \, \mathrm{rint}(r_A D_i(t) / g)",
+        ),
+        term=" - A_i(t)" * takes,
+        barrier_symbol="A_i(t)",
         no_law=_no_law(takes, settings),
         # Of a spike in every step, with what the rounding of the decay leaves.
         charge_a_step=(step / rate + grid / rate) * takes,

@@ -28,7 +28,7 @@ from brian_snn.neurons.adaptation import adaptation
 from brian_snn.neurons.leak import leak
 from brian_snn.neurons.mismatch import threshold_mismatch
 from brian_snn.neurons.noise import membrane_noise
-from brian_snn.neurons.part import Part
+from brian_snn.neurons.part import ARRIVES, Part
 from brian_snn.neurons.record import Book, Neuron, NeuronModel, Scene
 from brian_snn.neurons.synapse import synapse
 from brian_snn.settings import Settings
@@ -98,6 +98,8 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         arrays={name: values for part in parts for name, values in part.arrays.items()},
         stream=next((part.stream for part in parts if part.stream), None),
         charge_a_step=sum(part.charge_a_step for part in parts),
+        title=_title(settings, parts, rests, fires),
+        formula=_formula(settings, parts, rests, fires),
     )
 
 
@@ -123,6 +125,47 @@ def _no_law(settings: Settings, grid: float, parts: Sequence[Part], rests: bool,
     if settings.reset == "zero" and float(on_grid(settings.v_init, grid)) != 0:
         return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
     return ""
+
+
+def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> str:
+    """Return what a paper calls the neuron."""
+    more = "".join(f", {word}" for word in (*(part.title for part in parts), *["refractory"] * rests))
+    if not fires:
+        return f"integrator that never spikes{more}"
+    reset = "to zero (4a)" if settings.reset == "zero" else "by subtraction (4b)"
+    return f"integrate-and-fire neuron, reset {reset}{more}"
+
+
+def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> tuple[str, ...]:
+    """Return Eq. (4) with what the settings add to it; in Brian2's own order spikes arrive after the comparison."""
+    before, misses = settings.schedule == "same_step", rests and settings.refractory_input == "lost"
+    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{' - d' * (settings.delay_steps > 0)})"
+    lines = [line.replace(ARRIVES, arrives) for part in parts for line in part.formula]
+    arrives = next((part.given for part in parts if part.given), arrives)
+    z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")
+    lines.append(rf"u_i(t) &= V_i(t-1){''.join(part.term for part in parts)} + I_i{z}")
+    if fires:
+        barrier = "".join(f" + {part.barrier_symbol}" for part in parts if part.barrier)
+        awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * rests
+        lines.append(
+            rf"\Theta_i(t) &= 1 \text{{ if }} u_i(t) \ge V_{{\mathrm{{thr}}}}{barrier}{awake} \text{{, else }} 0"
+        )
+    lines.append(rf"V_i(t) &= {_after(settings, parts, late, fires)}")
+    lines += [r"V_i(t) &= V_i(t-1) \text{ in the } n_{\mathrm{ref}} \text{ steps after a spike}"] * misses
+    silent = r", \; \Theta_i(t) = 0" * fires
+    return (*lines, *[rf"V_i(t) &= V(0){silent} \text{{ for }} t \le c"] * (settings.clamp > 0))
+
+
+def _after(settings: Settings, parts: Sequence[Part], late: str, fires: bool) -> str:
+    """Return V after the comparison: with what arrives late, and without what a spike takes."""
+    after = rf"u_i(t){late}"
+    if not fires:
+        return after
+    if settings.reset == "zero":
+        return rf"{f'[{after}]' if late else after}\,(1 - \Theta_i(t)) \quad \text{{(4a)}}"
+    price = r"V_{\mathrm{thr}}" + "".join(f" + {part.barrier_symbol}" for part in parts if part.price)
+    price = f"({price})" if "+" in price else price
+    return rf"{after} - {price} \Theta_i(t) \quad \text{{(4b)}}"
 
 
 def _model(

@@ -40,6 +40,9 @@ def leak(population: Population, settings: Settings, grid: float, fires: bool) -
         zeroed=("leaked",),
         constants={"grid": grid} if varies else {"leak_rate": part / grid, "grid": grid},
         arrays={"leak_rate": lambda: _rates(population, settings, part) / grid} if varies else {},
+        title="leaky",
+        formula=(r"l_i(t) &= g \, \mathrm{rint}((1 - \beta) V_i(t-1) / g)",),
+        term=" - l_i(t)",
         no_law="its potential leaks; the charge balance has a term for that, the rate law has none",
     )
 

@@ -50,6 +50,8 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
         charges=("mismatched", "offset"),
         zeroed=("mismatched",),
         arrays={"offset": lambda: _offsets(population, settings, grid)},
+        title="each with its own threshold",
+        barrier_symbol="d_i",
         no_law="its threshold is its own; the charge balance has a term for that, the rate law has none",
     )
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.record import Book, Scene
 
+#: Stands in a part's formula for what arrives.
+ARRIVES = "ARRIVES"
+
 
 class PartState:
     """A part of the neurons of a population in NumPy, (n_images, size); this one does nothing.
@@ -70,6 +73,12 @@ class Part:
         From the numbers of images to the key of each image's random numbers, (n_images, 1).
     charge_a_step : float
         The most that it brings to V, or takes from it, in a step.
+    title : str
+        What a paper adds to the name of the neuron.
+    formula : tuple of str
+        What it does in step t, before u_i(t) is had, as lines of LaTeX.
+    term, given, barrier_symbol : str
+        In LaTeX: what is added to u_i(t); what stands there for what arrives; what is added to the threshold.
     """
 
     state: Callable[[Scene], PartState]
@@ -87,3 +96,8 @@ class Part:
     no_law: str = ""
     stream: Callable[[range], FloatArray] | None = None
     charge_a_step: float = 0.0
+    title: str = ""
+    formula: tuple[str, ...] = ()
+    term: str = ""
+    given: str = ""
+    barrier_symbol: str = ""

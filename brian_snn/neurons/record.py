@@ -198,6 +198,10 @@ class Neuron:
     rank : callable, optional
         From (spike counts, number of the first neuron in the network, number of all) of a source to what this neuron
         takes the largest of; by default the counts.
+    title : str
+        What a paper calls it.
+    formula : tuple of str
+        Its step t as a paper writes it: lines of LaTeX, aligned at ``&``, in the symbols of `brian_snn.describe`.
     """
 
     model: NeuronModel
@@ -214,3 +218,5 @@ class Neuron:
     stream: Callable[[range], FloatArray] | None = None
     charge_a_step: float = 0.0
     rank: Callable[[FloatArray, int, int], FloatArray] | None = None
+    title: str = ""
+    formula: tuple[str, ...] = ()

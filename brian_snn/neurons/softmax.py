@@ -40,7 +40,19 @@ def softmax_readout(population: Population, settings: Settings, grid: float, rec
         zeroed=(*integrates.model.zeroed, "chosen"),
         competes=True,
     )
-    return replace(integrates, model=model, state=partial(_Competition, integrates), solvable=False, draws=_DRAWS)
+    winner = r"k(t) &= \arg\max_k \, [V_k(t) + V_{\mathrm{thr}} G_k(t)]"
+    spike = r"\Theta_i(t) &= 1 \text{ if the generator spikes and } i = k(t) \text{, else } 0"
+    # That it is silent while it is clamped is said by the integrator of those that fire only.
+    silent = [r"\Theta_i(t) &= 0 \text{ for } t \le c"] * (settings.clamp > 0)
+    return replace(
+        integrates,
+        model=model,
+        state=partial(_Competition, integrates),
+        solvable=False,
+        draws=_DRAWS,
+        title="integrator without a reset, of which one at a time spikes, chosen by a softmax",
+        formula=(*integrates.formula, winner, spike, *silent),
+    )
 
 
 class _Competition:

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.neurons.part import Part, PartState
+from brian_snn.neurons.part import ARRIVES, Part, PartState
 from brian_snn.neurons.record import Book, Scene
 from brian_snn.settings import Settings
 
@@ -31,6 +31,14 @@ waiting += drive * active
 rising -= nearest_product(rising, synapse_rate) * synapse_grid
 drive = nearest_product(waiting - rising, synapse_rate) * synapse_grid
 waiting -= drive"""
+_GIVEN = r"s_i(t) &= g \, \mathrm{rint}(r_s X_i(t) / g)"
+_EXPONENTIAL_FORMULA = (rf"X_i(t) &= X_i(t-1) - s_i(t-1) + {ARRIVES}", _GIVEN)
+_ALPHA_FORMULA = (
+    rf"Y_i(t) &= Y_i(t-1) - p_i(t-1) + {ARRIVES}",
+    r"p_i(t) &= g \, \mathrm{rint}(r_s Y_i(t) / g)",
+    r"X_i(t) &= X_i(t-1) - s_i(t-1) + p_i(t)",
+    _GIVEN,
+)
 
 
 def synapse(settings: Settings, grid: float, receives_spikes: bool) -> Part | None:
@@ -45,6 +53,9 @@ def synapse(settings: Settings, grid: float, receives_spikes: bool) -> Part | No
         books=(WAITING,),
         charges=("waiting", *["rising"] * rises),
         zeroed=("waiting", *["rising"] * rises),
+        title=f"{settings.synapse} synapses",
+        formula=_ALPHA_FORMULA if rises else _EXPONENTIAL_FORMULA,
+        given="s_i(t)",
         constants={"synapse_rate": _rate(settings) / grid, "synapse_grid": grid},
     )
 

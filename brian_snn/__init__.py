@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from brian_snn.analysis.verify import verify
     from brian_snn.backends.brian2_model import Brian2Model, brian2
+    from brian_snn.conversion.adjusting import adjust
     from brian_snn.conversion.convert import convert
     from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
@@ -50,6 +51,7 @@ __all__ = [
     "Recording",
     "Result",
     "Settings",
+    "adjust",
     "brian2",
     "build",
     "check",
@@ -67,6 +69,7 @@ __all__ = [
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
 _HOMES = {
     "Brian2Model": "backends.brian2_model",
+    "adjust": "conversion.adjusting",
     "brian2": "backends.brian2_model",
     "BrianSnnError": "errors",
     "Geometry": "network.records",

@@ -41,7 +41,7 @@ def write_model(folder: Path, job: Job) -> None:
     maps = [p for p in parameters.network.projections if p.source == INPUT]
     heads = network.heads or ((network.output.name, network.output_activation),)
     lines: list[Iterable[float]] = [
-        (job.settings.steps, network.grid, parameters.v_init),
+        (job.settings.steps, network.grid),
         (network.calibration_range is not None, low, high),
         (positions.get(heaviest, -1), row),
         _shape(network.input_shape),
@@ -72,7 +72,8 @@ def _population(folder: Path, position: int, population: Population, job: Job) -
     sees_image = job.layout.layers[position].sees_image
     if sees_image:
         write_array(folder / f"bias_{position}.bin", job.constants.bias[position])
-    return (*_shape(population.shape), float(job.drives[population.name]), limit, int(bits), sees_image)
+    start, drive = job.constants.v_init[position], float(job.drives[population.name])
+    return (*_shape(population.shape), start, drive, limit, int(bits), sees_image)
 
 
 def _output(folder: Path, position: int, activation: str, job: Job) -> Iterable[float]:

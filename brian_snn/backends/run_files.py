@@ -43,7 +43,7 @@ def write_parameters(
                 arguments.append(f"{group}.{name}={value!r}")
         if layer.has_membrane:
             arguments.append(f"{group}.v_thr={constants.thresholds[position]!r}")
-            arguments.append(f"{group}.v_start={constants.v_init!r}")
+            arguments.append(f"{group}.v_start={constants.v_init[position]!r}")
             arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
             if not layer.sees_image:
                 pass_array(f"{group}.current", constants.bias[position].astype(layer.float_type))

@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from brian_snn.cli import (
+    adjust,
     build,
     cache,
     check,
@@ -78,6 +79,7 @@ class Command:
 COMMANDS = (
     Command("demo", "Convert, simulate and verify a digit classifier that ships with the package.", add_demo_options),
     Command("convert", "Convert a trained model to a spiking network.", convert.add_options),
+    Command("adjust", "Give one population a lambda, threshold, leak, V(0) or clamp of its own.", adjust.add_options),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", simulate.add_options),
     Command("build", "Write a network as a C++ program that needs no Python.", build.add_options),
     Command("describe", "Describe a network for a paper, in Markdown.", describe.add_options),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.network.grid import on_grid
+from brian_snn.network.parameters import own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
@@ -92,7 +92,7 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         fires=fires,
         books=books,
         law="S9" if settings.reset == "zero" else "S11",
-        no_law=_no_law(settings, grid, parts, rests, misses),
+        no_law=_no_law(population, settings, grid, parts, rests),
         solvable=not (parts or rests),
         constants=constants | ({"refractory_steps": settings.refractory_steps} if rests else {}),
         arrays={name: values for part in parts for name, values in part.arrays.items()},
@@ -113,16 +113,16 @@ def _parts(
     return tuple(part for part in found if part is not None)
 
 
-def _no_law(settings: Settings, grid: float, parts: Sequence[Part], rests: bool, misses: bool) -> str:
+def _no_law(population: Population, settings: Settings, grid: float, parts: Sequence[Part], rests: bool) -> str:
     """Return why the rate law of constant input says nothing about a neuron; empty if it applies."""
     for part in parts:
         if part.no_law:
             return part.no_law
-    if misses:
+    if rests and settings.refractory_input == "lost":
         return "it is refractory after each spike and misses what arrives then"
     if rests and settings.reset == "zero":
         return "it is refractory after each spike, and S9 rests on one as soon as the threshold is reached"
-    if settings.reset == "zero" and float(on_grid(settings.v_init, grid)) != 0:
+    if settings.reset == "zero" and own_v_init(settings.threshold, settings.v_init, population, grid) != 0:
         return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
     return ""
 

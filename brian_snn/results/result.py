@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
-from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
-from brian_snn.network.parameters import own_threshold
+from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
@@ -236,8 +235,9 @@ class Result:
 
     def _logits(self, output: Population, from_spikes: bool) -> FloatArray:
         """Return the logits by an output's spikes or by its potentials."""
-        threshold = own_threshold(self.settings.threshold, output, self.network.grid)
-        v_init = float(on_grid(self.settings.v_init, self.network.grid))
+        grid, settings = self.network.grid, self.settings
+        threshold = own_threshold(settings.threshold, output, grid)
+        v_init = own_v_init(settings.threshold, settings.v_init, output, grid)
         spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]
         return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)

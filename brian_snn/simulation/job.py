@@ -86,7 +86,7 @@ class Job:
         populations = list(enumerate(network.populations))
         return RunConstants(
             thresholds=tuple(parameters.of(p.name).threshold for _, p in populations),
-            v_init=parameters.v_init,
+            v_init=tuple(parameters.of(p.name).v_init for _, p in populations),
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
             named=tuple(_constants(neuron) for neuron in self.neurons),
             bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},

@@ -155,7 +155,7 @@ class _Records:
         """Return the logits of every output after a step."""
         return [
             estimate_logits(
-                *(output, settings, parameters.v_init, parameters.of(output.name).threshold, step),
+                *(output, settings, parameters.of(output.name).v_init, parameters.of(output.name).threshold, step),
                 *self.output_at(output.name, step),
             )
             for output in self._network.outputs

@@ -19,7 +19,8 @@ class RunConstants:
     ----------
     thresholds : tuple of float
         V_thr of each layer.
-    v_init : float
+    v_init : tuple of float
+        V(0) of each layer.
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
     named : tuple of dict of float or (size,) float array
@@ -31,7 +32,7 @@ class RunConstants:
     """
 
     thresholds: tuple[float, ...]
-    v_init: float
+    v_init: tuple[float, ...]
     clamp_steps: tuple[int, ...]
     named: tuple[Mapping[str, float | FloatArray], ...]
     bias: dict[int, FloatArray]

@@ -48,7 +48,6 @@ Model::Model(const std::string& folder) {
     Reader text(folder + "model.txt");
     steps = text;
     grid = text;
-    v_init = text;
     is_calibrated = text;
     lowest = text;
     highest = text;
@@ -60,6 +59,7 @@ Model::Model(const std::string& folder) {
     for (size_t k = 0; k < populations.size(); k++) {
         Population& population = populations[k];
         population.shape = text.shape();
+        population.v_init = text;
         population.drive = text;
         population.limit = text;
         population.bits = text;
@@ -163,7 +163,7 @@ void Currents::require_range() const {
     double bound = 0, ratio = 0;
     for (const auto& current : currents) {
         const Population& population = model.populations[current.first];
-        const double gathered = std::fabs(model.v_init) + double(model.steps) * (population.drive + largest(current.second));
+        const double gathered = std::fabs(population.v_init) + double(model.steps) * (population.drive + largest(current.second));
         const double part = std::isfinite(gathered) ? gathered / population.limit : HUGE_VAL;
         if (worst && part <= ratio) continue;
         worst = &population;

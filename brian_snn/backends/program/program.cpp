@@ -173,9 +173,10 @@ static std::vector<double> logits_of(const Output& output, const Model& model, c
     const auto& potentials = measured.potentials;
     std::vector<double> logits(size_t(model.populations[output.position].size()), 0.0);
     if (output.steps <= 0) return logits;
+    const double start = model.populations[output.position].v_init;
     for (size_t k = 0; k < logits.size(); k++)
         logits[k] = counts ? spikes.at(output.position)[k] / double(output.steps) * output.scale[k % output.scale.size()]
-                           : (potentials.at(output.position)[k] - model.v_init) / (output.threshold * double(output.steps));
+                           : (potentials.at(output.position)[k] - start) / (output.threshold * double(output.steps));
     return logits;
 }
 

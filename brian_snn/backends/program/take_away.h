@@ -78,6 +78,7 @@ template <class T> std::vector<T> values_of(const std::string& path) {
 
 struct Population {
     Shape shape;
+    double v_init;      ///< V(0)
     double drive;       ///< largest charge that spikes bring to a neuron in a step
     double limit;       ///< where sums of its type end to be exact
     int bits;           ///< of the type's sums
@@ -109,7 +110,7 @@ struct Output {
 struct Model {
     explicit Model(const std::string& folder);
     int64_t steps;
-    double grid, v_init;
+    double grid;
     bool is_calibrated;
     double lowest, highest;     ///< pixels of the calibration images
     int heaviest;               ///< position of the population of the neuron with the largest weights to the image

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -24,12 +25,15 @@ from brian_snn.backends.competition import CompiledCompetition
 from brian_snn.backends.rendering import rendered
 from brian_snn.simulation.topology import Layer, Topology
 
+#: Sources that are the same for every topology.
+_TEAM = ("team.h", "team.cpp")
+
 
 def generate(topology: Topology, folder: str) -> None:
     """Write the C++ sources of a topology into `folder`; nothing is compiled."""
     set_device("cpp_standalone", build_on_run=False)
     prefs.core.network.default_schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
-    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>"]
+    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>", '"team.h"']
     objects = brian_network(topology)
     # A run of no steps registers the code objects; the loop over images then drives the network itself.
     objects.network.run(0 * ms, namespace={})
@@ -37,6 +41,8 @@ def generate(topology: Topology, folder: str) -> None:
     device.insert_code("before_start", _template("complaints.cpp").render())
     device.insert_code("main", main_loop(topology, objects, device))
     device.build(directory=folder, compile=False, run=False, with_output=False)
+    for name in _TEAM:
+        (Path(folder) / name).write_text(_source(name), "utf-8")
 
 
 def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDevice) -> str:
@@ -65,9 +71,13 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
 
 def _template(name: str) -> jinja2.Template:
     """Return one of our C++ templates."""
-    source = resources.files("brian_snn.backends").joinpath("templates", name).read_text("utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, finalize=rendered)
-    return environment.from_string(source)
+    return environment.from_string(_source(name))
+
+
+def _source(name: str) -> str:
+    """Return the text of one of our C++ files."""
+    return resources.files("brian_snn.backends").joinpath("templates", name).read_text("utf-8")
 
 
 def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice) -> dict[str, Any]:

@@ -8,6 +8,7 @@ are the same bit for bit.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ from brian_snn.network.maps import apply_map, gather_inputs, grouped, scatter_ou
 from brian_snn.network.records import Geometry
 from brian_snn.settings import Schedule
 from brian_snn.simulation.topology import Link
+
+#: Maps of fewer rows are shared out by channel, if there are enough of them: each thread gets at least so many.
+_FEW_ROWS, _LEAST_CHANNELS = 16, 32
+
+#: What it takes to find the targets of a spike, in additions of a weight.
+_SPIKE_WORK = 8
 
 
 class SharedProjection(Group, CodeRunner):
@@ -187,6 +194,7 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "weight_per_target": geometry.kind == "average_pool",
         "is_disjoint": _is_disjoint(geometry),
         "joins_windows": _joins_windows(link),
+        **_shares(link),
         "w_in": width_in,
         "c_in": c_in,
         "h_out": h_out,
@@ -203,6 +211,19 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "kernel_columns": columns,
         "reach_rows": (rows - 1) * geometry.dilation[0],
         "reach_columns": (columns - 1) * geometry.dilation[1],
+    }
+
+
+def _shares(link: Link) -> dict[str, Any]:
+    """Return how threads share out the targets: by channel or by row, in how many pieces, and what a spike costs."""
+    geometry, shape = link.geometry, grouped(link.geometry)
+    h_out, channels = shape.output_shape[0], shape.output_shape[2] // shape.groups
+    by_channel = h_out < _FEW_ROWS and channels >= 2 * _LEAST_CHANNELS
+    windows = math.prod(geometry.kernel_size) / math.prod(geometry.strides)
+    return {
+        "by_channel": by_channel,
+        "n_pieces": channels // _LEAST_CHANNELS if by_channel else h_out,
+        "targets_per_spike": math.ceil(windows * channels) + _SPIKE_WORK,
     }
 
 

@@ -78,7 +78,6 @@ def script(
     parser.add_argument("--params", type=Path, default=folder / "params.json", help="the numbers")
     parser.add_argument("--results", type=Path, default=folder / "results", help="folder for what they come to")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each")
     if add_options is not None:
         add_options(parser)
     options = parser.parse_args()
@@ -118,8 +117,7 @@ def run_study(study: Study, options: Namespace, measure: Measure | None = None) 
         In the place of the study's own.
     """
     try:
-        execution = Execution(options.workers, options.threads)
-        measured = (measure or study.measure)(options.params, execution, Log())
+        measured = (measure or study.measure)(options.params, Execution(options.workers), Log())
     except BrianSnnError as error:
         sys.exit(str(error))
     keep(options, measured.tables, study.digits)

@@ -1,8 +1,8 @@
 // The threads of a program, and how they share out the parts of one task after another.
 //
 // A step of a large network is some hundred tasks of 10 to 1,000 microseconds, so a thread must find the next one within
-// about a microsecond: it looks again and again for a while, and gives its processor to whoever else wants it in
-// between, before it sleeps. The calling thread waits for nobody who has not taken a part: it does those itself.
+// about a microsecond: it looks again and again for a while before it sleeps. The calling thread waits for nobody who has
+// not taken a part: it does those itself.
 
 #include <algorithm>
 #include <atomic>
@@ -17,8 +17,15 @@ namespace team {
 
 namespace {
 
-// How long a thread looks for the next task before it sleeps: longer than what one thread does between two of them.
-const std::chrono::microseconds patience(200);
+// Look again and again until something is so; false if it is not within a while, longer than what one thread does between
+// two tasks.
+template <typename Condition>
+bool soon(const Condition& condition) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+    while (!condition())
+        if (std::chrono::steady_clock::now() > until) return false;
+    return true;
+}
 
 struct Team {
     int32_t n_threads = 1;
@@ -47,15 +54,8 @@ struct Team {
     }
 
     void work() {
-        auto until = std::chrono::steady_clock::now() + patience;
-        while (true) {
-            if (take_and_do())
-                until = std::chrono::steady_clock::now() + patience;
-            else if (std::chrono::steady_clock::now() < until)
-                std::this_thread::yield();
-            else
-                sleep();
-        }
+        while (true)
+            if (!soon([this] { return take_and_do(); })) sleep();
     }
 
     void sleep() {
@@ -97,7 +97,9 @@ void share(int32_t n_parts, void (*task)(int32_t, int32_t)) {
     }
     task(0, n_parts);
     while (team.take_and_do()) {}
-    while (team.n_done.load(std::memory_order_acquire) < n_parts - 1) std::this_thread::yield();
+    const auto done = [&] { return team.n_done.load(std::memory_order_acquire) == n_parts - 1; };
+    // A thread with a part that does not run may be waiting for this very processor.
+    while (!soon(done)) std::this_thread::yield();
 }
 
 }

@@ -15,7 +15,7 @@ from brian_snn.network.maps import output_length
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.job import make_job
+from brian_snn.simulation.job import make_job, run_inputs
 from tests.simulation_cases import tiny
 from tests.small_network import FINAL, GRID, differences, to_grid
 
@@ -124,7 +124,10 @@ def job(build_cache):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_process_has_as_many_threads(job, tmp_path, threads):
     (process,) = standalone.start_processes(job[1], job[0], [tmp_path], threads)
+    inputs = run_inputs(job[0], np.ones((1, 1)), 0)
     try:
+        process.submit(inputs)
+        process.collect(inputs, lambda: None)
         assert len(os.listdir(f"/proc/{process._process.pid}/task")) == threads
     finally:
         process.kill()

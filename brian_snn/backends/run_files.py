@@ -15,9 +15,9 @@ from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunOutputs
 from brian_snn.simulation.topology import Link, Topology
 
-#: Work that is worth another thread, in additions of a weight or neurons that are advanced: some 10 us, several times
+#: Work that is worth another thread, in additions of a weight or neurons that are advanced: some 5 us, several times
 #: what it takes to hand it over.
-LEAST_WORK = 2**15
+LEAST_WORK = 2**14
 
 
 def write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:

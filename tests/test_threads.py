@@ -2,6 +2,7 @@
 
 import os
 import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -135,12 +136,13 @@ def test_a_process_has_as_many_threads(job, tmp_path, threads):
 
 
 @pytest.mark.slow
-def test_threads_that_the_system_refuses_are_an_error_that_says_so(job):
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)], ids=["here", "executor"])
+def test_threads_that_the_system_refuses_are_an_error_that_says_so(job, executor):
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     # A thread's stack is as large as the limit says: larger than all addresses there are.
     resource.setrlimit(resource.RLIMIT_STACK, (2**47, hard))
     try:
         with pytest.raises(SimulationError, match=r"cannot start 2 threads \(.*\); ask for fewer"):
-            simulate(tiny(), np.ones((1, 1)), steps=3, threads=2)
+            simulate(tiny(), np.ones((1, 1)), steps=3, threads=2, executor=executor)
     finally:
         resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))

@@ -298,7 +298,7 @@ class Recording:
 @knobs.described
 @dataclass(frozen=True)
 class Execution:
-    """How a simulation is run: by how many processes, or by whose. Nothing here changes its result.
+    """How a simulation is run: by how many processes and threads, or by whose. Nothing here changes its result.
 
     Raises
     ------
@@ -307,6 +307,12 @@ class Execution:
     """
 
     workers: int = knobs.whole(1, 1, "processes to run side by side. The runtime backend has one.")
+    threads: int = knobs.whole(
+        1,
+        1,
+        "threads of each process, which share out the work within an image. For large networks and few images: small "
+        "networks have no work for them, and of many images as many workers do more. The runtime backend has one.",
+    )
     shard_size: int | None = knobs.whole(None, 1, "images to simulate and write at a time; some 64 MB worth by default")
     executor: Executor | None = field(
         default=None,

@@ -32,12 +32,15 @@ _INSERTED: dict[Form, tuple[str, str]] = {
     "take_away": ("take_away_start.cpp", "take_away_loop.cpp"),
 }
 
+#: Sources that are the same for every topology.
+_TEAM = ("team.h", "team.cpp")
+
 
 def generate(topology: Topology, folder: str, form: Form) -> None:
     """Write the C++ sources of a topology into `folder`, for a program of a form; nothing is compiled."""
     set_device("cpp_standalone", build_on_run=False)
     prefs.core.network.default_schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
-    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>"]
+    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>", '"team.h"']
     objects = brian_network(topology)
     # A run of no steps registers the code objects; the loop over images then drives the network itself.
     objects.network.run(0 * ms, namespace={})
@@ -46,6 +49,8 @@ def generate(topology: Topology, folder: str, form: Form) -> None:
     device.insert_code("before_start", _template(start).render())
     device.insert_code("main", main_loop(topology, objects, device, loop))
     device.build(directory=folder, compile=False, run=False, with_output=False)
+    for name in _TEAM:
+        (Path(folder) / name).write_text(_source(name), "utf-8")
     if form == "take_away":
         # Headers that Brian2 is told of would be in every file.
         main = Path(folder, "main.cpp")

@@ -16,6 +16,10 @@ from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunOutputs
 from brian_snn.simulation.topology import Link, Topology
 
+#: Work that is worth another thread, in additions of a weight or neurons that are advanced: some 5 us, several times
+#: what it takes to hand it over.
+LEAST_WORK = 2**14
+
 
 def write_parameters(
     folder: Path, topology: Topology, constants: RunConstants, called: Path | None = None
@@ -77,9 +81,9 @@ def link_arrays(link: Link, weights: NDArray[Any] | None, n_source: int) -> list
     return arrays
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
-    """Write when to pause."""
-    lines = [f"{plan.steps} {len(plan.stops)}"]
+def write_plan(folder: Path, plan: Plan, threads: int) -> None:
+    """Write on how many threads to run, how long, and when to pause."""
+    lines = [f"{threads} {LEAST_WORK}", f"{plan.steps} {len(plan.stops)}"]
     lines += [" ".join(map(str, (stop.step, len(stop.snapshots), *stop.snapshots))) for stop in plan.stops]
     (folder / "plan.txt").write_text("\n".join(lines) + "\n", "utf-8")
 

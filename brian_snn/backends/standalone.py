@@ -47,8 +47,9 @@ def run_standalone(
     shards: Sequence[Shard],
     workers: int,
     on_image: Callable[[], None],
+    threads: int = 1,
 ) -> Iterator[tuple[Shard, Result]]:
-    """Simulate shards in processes side by side and yield each as it is done, in no particular order.
+    """Simulate shards in processes of some threads side by side; yield each as it is done, in no particular order.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def run_standalone(
     """
     try:
         with one_blas_thread(), temporary_folder() as folder:
-            crew = _Crew(build, job, images, shards, on_image, folder)
+            crew = _Crew(build, job, images, shards, on_image, folder, threads)
             try:
                 yield from crew.work(min(workers, len(shards)))
             finally:
@@ -76,7 +77,7 @@ class StartError(SimulationError):
     """A compiled simulation that does not start, or cannot read what it needs."""
 
 
-def start_processes(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
+def start_processes(build: Build, job: Job, folders: Sequence[Path], threads: int) -> list[CompiledProcess]:
     """Start a process with each folder and wait until they need the build no more.
 
     The build may have been deleted or damaged since it was found; then it is found or made again, once.
@@ -87,9 +88,9 @@ def start_processes(build: Build, job: Job, folders: Sequence[Path]) -> list[Com
         If a process does not start.
     """
     try:
-        return _start_all(build, job, folders)
+        return _start_all(build, job, folders, threads)
     except StartError:
-        return _start_all(get_build(job.layout), job, folders)
+        return _start_all(get_build(job.layout), job, folders, threads)
 
 
 class CompiledProcess:
@@ -103,12 +104,14 @@ class CompiledProcess:
         What it simulates.
     folder : Path
         An empty folder for its files; those of a shard are deleted once they are read.
+    threads : int
+        On which it simulates an image.
     """
 
-    def __init__(self, build: Build, job: Job, folder: Path) -> None:
+    def __init__(self, build: Build, job: Job, folder: Path, threads: int) -> None:
         self._job, self._folder = job, folder
         arguments = write_parameters(folder, job.layout, job.constants)
-        write_plan(folder, job.plan)
+        write_plan(folder, job.plan, threads)
         command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         with (folder / "errors.txt").open("wb") as errors:
             self._process = _start(command, build.folder, errors)
@@ -195,9 +198,10 @@ class _Crew:
         shards: Sequence[Shard],
         on_image: Callable[[], None],
         folder: Path,
+        threads: int,
     ) -> None:
         self._build, self._job, self._images, self._folder = build, job, images, folder
-        self._on_image = on_image
+        self._on_image, self._n_threads = on_image, threads
         self._n_shards = len(shards)
         self._todo = deque(shards)
         self._lock = threading.Lock()
@@ -211,7 +215,7 @@ class _Crew:
         folders = [self._folder / str(number) for number in range(workers)]
         for folder in folders:
             folder.mkdir()
-        self._processes = start_processes(self._build, self._job, folders)
+        self._processes = start_processes(self._build, self._job, folders, self._n_threads)
         self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in self._processes]
         with starting("a thread"):
             for thread in self._threads:
@@ -271,12 +275,12 @@ class _Crew:
             self._on_image()
 
 
-def _start_all(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
+def _start_all(build: Build, job: Job, folders: Sequence[Path], threads: int) -> list[CompiledProcess]:
     """Start a process with each folder and wait until all are ready; if one is not, none is left."""
     processes: list[CompiledProcess] = []
     try:
         for folder in folders:
-            processes.append(CompiledProcess(build, job, folder))
+            processes.append(CompiledProcess(build, job, folder, threads))
         for process in processes:
             process.wait_until_ready()
     except BaseException:

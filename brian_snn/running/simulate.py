@@ -51,7 +51,7 @@ def simulate(
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
 
     Every image starts from V(0) with all counts at zero. The numbers in the result are exact: the same on both
-    backends, on any machine, for any number of workers and any size of shards.
+    backends, on any machine, for any number of workers and threads and any size of shards.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 {#
 The loop over shards of images, inserted into the main() of Brian2's standalone project by `brian_snn.backends.codegen`.
 
-Working directory: the build. brian::results_dir: the process's own folder, with plan.txt. It holds whole numbers: steps,
-n_stops, and for each stop: step, number of populations to snapshot, their positions. Stops are in ascending order and
+Working directory: the build. brian::results_dir: the process's own folder, with plan.txt. It holds whole numbers: threads,
+the least work of one (see team.h), steps, n_stops, and for each stop: step, number of populations to snapshot, their positions. Stops are in ascending order and
 lie before the last step or on it.
 
 Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents and the
@@ -17,8 +17,8 @@ process ends with its input.
     std::cout << "ready" << std::endl;
 
     std::ifstream plan(brian::results_dir + "plan.txt");
-    long steps = 0, n_stops = 0;
-    plan >> steps >> n_stops;
+    long n_threads = 1, least_work = 1, steps = 0, n_stops = 0;
+    plan >> n_threads >> least_work >> steps >> n_stops;
     std::vector<long> stops(n_stops);
     std::vector<std::vector<int>> snapshots(n_stops);
     for (long s = 0; s < n_stops; s++) {
@@ -28,6 +28,11 @@ process ends with its input.
         for (auto& position : snapshots[s]) plan >> position;
     }
     if (!plan) stop_with("cannot read plan.txt");
+    try {
+        team::start(n_threads, least_work);
+    } catch (const std::system_error& error) {
+        stop_with("cannot start " + std::to_string(n_threads) + " threads (" + error.what() + "); ask for fewer");
+    }
 
     const auto write = [&](std::ofstream& file, const void* data, size_t n_bytes) {
         file.write(static_cast<const char*>(data), n_bytes);

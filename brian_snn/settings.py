@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
+from brian_snn.setting_checks import LONGEST_DELAY, check_ranges
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -33,12 +34,6 @@ FloatType = Literal["float64", "float32"]
 
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
-
-#: Steps and spikes are counted in 32 bits.
-MOST_STEPS = 2**31 - 1
-
-#: The spikes under way to a neuron's targets are bits of a float, which has 53.
-LONGEST_DELAY = 50
 
 
 @knobs.described
@@ -134,6 +129,14 @@ class Settings:
     synapse: Synapse = knobs.choice(
         "exponential", Synapse, "course of the synaptic current: one stage of that time constant, or two (alpha)"
     )
+    reversal_excitatory: float = knobs.real(
+        math.inf,
+        "potential E_e to which spikes of positive weight drive V, over V_thr, from rest; inf for a current",
+        "E",
+    )
+    reversal_inhibitory: float = knobs.real(
+        -math.inf, "potential E_i, below rest, to which those of negative weight drive it; -inf for a current", "E"
+    )
     adaptation: Adaptation = knobs.choice(
         "threshold",
         Adaptation,
@@ -177,33 +180,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Check every field."""
         knobs.check_knobs(self)
-        for name in ("steps", "clamp"):
-            if getattr(self, name) > MOST_STEPS:
-                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be at most {MOST_STEPS}.")
-        if not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
-        if not math.isfinite(self.v_init):
-            raise SettingError(f"v_init is {self.v_init!r}; it must be a finite number.")
-        dt_s, tau_m_s = float(self.dt), float(self.tau_m)
-        # The inverse of the smallest numbers is infinite.
-        if not (math.isfinite(dt_s) and dt_s > 0 and math.isfinite(1 / dt_s)):
-            raise SettingError(f"dt is {dt_s!r} s; it must be a positive time of which 1 / dt is finite.")
-        if not tau_m_s > 0:
-            raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
-        if not 0 < self.output_rate <= 1:
-            raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
-        for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "noise"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be a finite number of at least 0.")
-        if not 0 <= float(self.tau_syn) < math.inf:
-            raise SettingError(f"tau_syn is {float(self.tau_syn)!r} s; it must be a finite time, 0 for none.")
-        if not float(self.tau_adaptation) > 0:
-            raise SettingError(f"tau_adaptation is {float(self.tau_adaptation)!r} s; it must be a positive time.")
-        self._require_whole_steps("refractory", float(self.refractory))
-        self._require_whole_steps("delay", float(self.delay))
-        if self.delay_steps > LONGEST_DELAY:
-            raise SettingError(f"delay is {self.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
-        self._require_same_step()
+        check_ranges(self)
 
     def __hash__(self) -> int:
         """Return the hash of the numbers; a Quantity has none."""
@@ -247,27 +224,6 @@ class Settings:
             is_time = knobs.is_time(names[name])
             values[names[name].name] = real_number(names[name].name, value) * second if is_time else value
         return cls(**values)
-
-    def _require_whole_steps(self, name: str, time_s: float) -> None:
-        """Raise where a time is negative or no multiple of the time step."""
-        steps = time_s / float(self.dt)
-        # A product of decimal numbers misses a whole number by a few roundings.
-        if not (math.isfinite(steps) and steps >= 0 and abs(steps - round(steps)) < 1e-9 * max(1.0, steps)):
-            raise SettingError(
-                f"{name} is {time_s!r} s; it must be a whole number of steps of {float(self.dt)!r} s, 0 for none."
-            )
-
-    def _require_same_step(self) -> None:
-        """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
-        if self.schedule == "same_step":
-            return
-        if self.readout == "softmax":
-            raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
-        numbers = self.numbers()
-        for name, plain in _SAME_STEP_ONLY.items():
-            if numbers[name] != plain:
-                shown = name.removesuffix("_s")
-                raise SettingError(f"{shown} is {numbers[name]!r}; with schedule='brian2' it must be {plain!r}.")
 
 
 @knobs.described
@@ -340,17 +296,3 @@ class Execution:
                 f"executor is {self.executor!r}; it must be a concurrent.futures.Executor, such as that of "
                 "client.get_executor() of Dask, or None for this machine."
             )
-
-
-# What the settings that are defined for the schedule `same_step` only must be with the other one.
-_SAME_STEP_ONLY: dict[str, object] = {
-    "max_pool": "exact",
-    "tau_m_s": math.inf,
-    "refractory_s": 0.0,
-    "tau_syn_s": 0.0,
-    "adaptation_step": 0.0,
-    "threshold_mismatch": 0.0,
-    "noise": 0.0,
-    "delay_s": 0.0,
-    "input_coding": "current",
-}

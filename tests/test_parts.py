@@ -12,6 +12,7 @@ from brian2 import ms
 
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
+from brian_snn.network.records import Geometry, Population, Projection
 from brian_snn.neurons.randomness import Purpose, binomial, normal, stream_keys
 from tests.small_network import GRID, constant_network, small_images, small_network, to_grid
 
@@ -22,6 +23,22 @@ STEPS = 60
 def run(currents=CURRENTS, steps=STEPS, **options):
     """Return the result of neurons with constant input, one image that says nothing."""
     return simulate(constant_network(currents), np.zeros((1, 1)), steps=steps, backend="runtime", **options)
+
+
+def run_two(currents, weight, steps, bias=0.0, **options):
+    """Return the result of neurons of constant input that reach one more, of which V(t) is recorded."""
+    network = constant_network(currents)
+    second = Population("second", "spiking", (1,), to_grid([bias]), 2)
+    first, out = network.populations
+    image, last = network.projections
+    between = Projection("layer", "second", last.geometry, to_grid(np.full((len(currents), 1), weight)))
+    end = Projection("second", "out", Geometry("dense", (1,), (1,)), np.ones((1, 1)))
+    network = replace(network, populations=(first, second, replace(out, depth=3)), projections=(image, between, end))
+    result = simulate(
+        network, np.zeros((1, 1)), steps=steps, backend="runtime", record_potentials=["second"], **options
+    )
+    assert verify(result, replay="all")["holds"].all()
+    return result
 
 
 def rows_of(result, population="layer"):
@@ -64,6 +81,34 @@ class TestSynapse:
 
     def test_the_law_of_constant_input_is_untouched(self):
         assert np.array_equal(run(tau_syn=5 * ms).spike_counts["layer"], run().spike_counts["layer"])
+
+
+class TestConductance:
+    def test_inhibition_carries_a_membrane_to_its_reversal_potential(self):
+        # The layer spikes in every step, and takes J = 0.25 a step from the next: V_k = E_i (1 - (1 - J / |E_i|)^k).
+        result = run_two([1.0], -0.25, 40, reversal_inhibitory=-0.8)
+        expected = -0.8 * (1 - (1 - 0.25 / 0.8) ** np.arange(1, 41))
+        np.testing.assert_allclose(result.potential_traces["second"][0, :, 0], expected, atol=3 * GRID)
+        shunted = result.booked["shunted"]["second"].item()
+        assert shunted == -0.25 * 40 - result.potentials["second"].item()
+
+    def test_excitation_brings_less_the_higher_the_potential(self):
+        # From V(0) = 0 the second spike brings (1 - V / E_e) of the first.
+        result = run_two([1.0], 0.25, 3, reversal_excitatory=2.0)
+        np.testing.assert_allclose(
+            result.potential_traces["second"][0, :, 0], 2 * (1 - (1 - 0.125) ** np.arange(1, 4)), atol=2 * GRID
+        )
+
+    def test_no_spike_carries_a_membrane_beyond(self):
+        assert run_two([1.0], -50.0, 5, reversal_inhibitory=-0.8).potentials["second"].item() == to_grid(-0.8)
+        # A constant current does.
+        below = run_two([1.0], -50.0, 50, bias=-0.125, reversal_inhibitory=-0.8)
+        assert below.potentials["second"].item() < -0.9
+
+    def test_far_reversal_potentials_leave_currents(self):
+        plain, far = (run_two([0.6], 0.3, 60, **o) for o in ({}, {"reversal_excitatory": 1e9}))
+        assert abs(far.potentials["second"] - plain.potentials["second"]).max() <= 60 * GRID
+        assert np.array_equal(far.spike_counts["second"], plain.spike_counts["second"])
 
 
 class TestRefractoryPeriodThatKeepsItsInput:
@@ -178,6 +223,9 @@ class TestNoise:
         ({"refractory_input": "half"}, "refractory_input is 'half'"),
         ({"schedule": "brian2", "noise": 0.1}, "with schedule='brian2'"),
         ({"schedule": "brian2", "tau_syn": 1 * ms}, "with schedule='brian2'"),
+        ({"reversal_excitatory": 0.9}, "above the threshold"),
+        ({"reversal_inhibitory": 0.0}, "below rest"),
+        ({"schedule": "brian2", "reversal_inhibitory": -1.0}, "with schedule='brian2'"),
         ({"noise": 1e9}, "could gather a charge"),
         ({"adaptation": "current", "adaptation_step": 1e9}, "could gather a charge"),
     ],

@@ -24,6 +24,7 @@ VARIANTS = {
     "refractory, kept": {"refractory": 2 * ms, "refractory_input": "kept"},
     "adaptive threshold": {"adaptation_step": 0.25, "tau_adaptation": 8 * ms},
     "adaptation current": {"adaptation_step": 0.05, "adaptation": "current", "reset": "zero"},
+    "conductance": {"reversal_excitatory": 4.0, "reversal_inhibitory": -0.5, "tau_syn": 2 * ms},
     "mismatch": {"threshold_mismatch": 0.2, "leak_mismatch": 0.2, "tau_m": 20 * ms, "seed": 4},
     "noise": {"noise": 0.1, "seed": 6, "clamp": 2},
     "delay": {"delay": 3 * ms, "readout": "spikes"},

@@ -30,14 +30,16 @@ def image_key(seed, purpose, image):
 class VariantLoop(Loop):
     """The state of every population under any variant, advanced by one step at a time."""
 
-    books = ("leaked", "missed", "waiting", "adapted", "mismatched", "noise")
+    books = ("leaked", "missed", "waiting", "shunted", "adapted", "mismatched", "noise")
 
     def __init__(self, network, images, settings):
         """Find the inputs of every gate and the first draw of every image."""
         super().__init__(network, images, settings)
         for name in self.books:
             setattr(self, name, {population: np.zeros_like(v) for population, v in self.v.items()})
-        self.stages, self.adapting = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(2))
+        # What waits in synapses, in the first stage and in the second, of excitation and of inhibition.
+        self.stages = {name: np.zeros((2, 2, *v.shape)) for name, v in self.v.items()}
+        self.adapting = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.offsets = {p.name: self.offset(p) for p in network.populations}
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
@@ -100,21 +102,35 @@ class VariantLoop(Loop):
         """Return the part that is lost in a step."""
         return 1 - np.exp(-float(self.settings.dt) / float(tau)) if float(tau) else 1.0
 
-    def synapses(self, population, arrives):
-        """Return what of the charge that waits in the synapses is given now, in one stage or two."""
-        name, rate = population.name, self.decay(self.settings.tau_syn)
-        if not float(self.settings.tau_syn) or not self.into(name):
+    def synapses(self, name, arrives, kind):
+        """Return what of the charge that waits in one kind of synapses is given now, in one stage or two."""
+        if not float(self.settings.tau_syn):
             return arrives
-        if self.settings.synapse == "alpha":
-            self.stages[name] = self.stages[name] + arrives
-            passed = to_grid(self.stages[name] * rate)
-            self.stages[name] = self.stages[name] - passed
-        else:
-            passed = arrives
-        second = self.waiting[name] - (self.stages[name] + passed - arrives if self.settings.synapse == "alpha" else 0)
-        given = to_grid((second + passed) * rate)
-        self.waiting[name] = self.waiting[name] + arrives - given
+        given = arrives
+        for stage in range(1 + (self.settings.synapse == "alpha")):
+            waiting = self.stages[name][stage, kind]
+            waiting += given
+            given = to_grid(waiting * self.decay(self.settings.tau_syn))
+            waiting -= given
         return given
+
+    def arriving(self, population):
+        """Return what spikes bring to the membranes now: through synapses, and against the reversal potentials."""
+        name, sources = population.name, self.into(population.name)
+        ends = np.array([self.settings.reversal_excitatory, self.settings.reversal_inhibitory]) * self.threshold
+        if not (self.fires(population) and np.isfinite(ends).any() and sources):
+            arrives = sum((self.heard()[s] @ m for s, m in sources), np.zeros(1))
+            return self.synapses(name, arrives, 0) if sources else arrives
+        up = sum(self.heard()[s] @ np.maximum(m, 0) for s, m in sources)
+        down = sum(self.heard()[s] @ np.maximum(-m, 0) for s, m in sources)
+        up, down, v = self.synapses(name, up, 0), self.synapses(name, down, 1), self.v[name]
+        top, bottom = np.where(np.isfinite(ends), to_grid(np.where(np.isfinite(ends), ends, 0)), ends)
+        brings = [up - to_grid(v * up / top), to_grid(v * down / bottom) - down]
+        for k, end in enumerate((top, bottom)):
+            # Neither carries V past its end; what would carry it away from there does not exist.
+            brings[k] = np.where(end >= v, np.clip(brings[k], 0, end - v), np.clip(brings[k], end - v, 0))
+        self.shunted[name] = self.shunted[name] + up - down - sum(brings)
+        return sum(brings)
 
     def noisy(self, population, step):
         """Return the charge of the noise: the ones among 64 bits, less 32."""
@@ -133,9 +149,8 @@ class VariantLoop(Loop):
             super().advance(population, step)
             return
         name = population.name
-        arrives = sum((self.heard()[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
-        if step > self.start(population):
-            arrives = self.synapses(population, arrives)
+        arrives = self.arriving(population) if step > self.start(population) else np.zeros(1)
+        self.waiting[name] = self.stages[name][:, 0].sum(axis=0) - self.stages[name][:, 1].sum(axis=0)
         self.add(population, arrives + self.current[name], step)
         self.fire(population, step)
         self.reset(population)

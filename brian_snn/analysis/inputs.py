@@ -7,6 +7,8 @@ code with what connects the simulated neurons.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +79,20 @@ class Inputs:
     def charge_of(self, spikes: Mapping[str, NDArray[np.generic]]) -> FloatArray:
         """Return the sum over projections of W s for any activity s of the sources, (n, size) from (n, source size)."""
         return sum((apply(spikes[p.sender]) for p, apply in self._maps if p.source != INPUT), start=np.zeros(1))
+
+    def excitation_of(self, spikes: Mapping[str, NDArray[np.generic]]) -> FloatArray:
+        """Return the part of `charge_of` that synapses of positive weight bring."""
+        return sum((apply(spikes[sender]) for sender, apply in self._excitatory), start=np.zeros(1))
+
+    @cached_property
+    def _excitatory(self) -> list[tuple[str, Map]]:
+        """The maps of spikes with their positive weights alone."""
+        found = []
+        for p, _ in self._maps:
+            if p.source != INPUT and p.weights is not None:
+                positive = replace(p, weights=np.maximum(p.weights, 0.0))
+                found.append((p.sender, projection_map(positive, self._population.size)))
+        return found
 
     def maximum_of(self, activity: Mapping[str, NDArray[np.generic]]) -> FloatArray:
         """Return the largest activity in each window of a max pooling, (n, size) from (n, source size)."""

@@ -150,8 +150,13 @@ class Stepper:
             yield from self._largest(sources, shape)
             return
         for heard in self._heard(sources):
-            charge = self.inputs.charge_of({name: _rows(spikes) for name, spikes in heard.items()})
-            yield from charge.reshape(-1, *shape)
+            rows = {name: _rows(spikes) for name, spikes in heard.items()}
+            charge = self.inputs.charge_of(rows).reshape(-1, *shape)
+            if self.neuron.model.splits:
+                excitation = self.inputs.excitation_of(rows).reshape(-1, *shape)
+                yield from np.stack([excitation, excitation - charge], axis=1)
+            else:
+                yield from charge
 
     def _largest(self, sources: Mapping[str, Spikes], shape: tuple[int, ...]) -> Iterator[FloatArray]:
         """Yield the largest rank among the inputs of each unit, by their spike counts up to each step."""

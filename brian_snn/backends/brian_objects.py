@@ -126,12 +126,12 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         groups[link.source],
         groups[link.target],
         "w : 1 (constant)" if model.has_weights else "",
-        on_pre=model.on_spike_from,
+        on_pre=model.on_spike_from if link.part == "all" else f"{link.part}_post += w",
         on_event="arrival" if "arrival" in groups[link.source].events else "spike",
         clock=clock,
         dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
         namespace=rendered({"first_source": link.first_source, "n_neurons": link.n_neurons}),
-        name=rendered(f"projection_{link.index}") + more,
+        name=rendered(link.name) + more,
     )
     synapses.pre.when = population_slots(link.target, topology.schedule).receive
     connect(synapses, link, topology.layers[link.source].size)

@@ -52,12 +52,12 @@ def write_parameters(
             if not layer.sees_image:
                 pass_array(f"{group}.current", constants.bias[position].astype(layer.float_type))
     for link in topology.links:
-        weights = constants.weights[link.index]
+        weights = link.weights_of(constants.weights[link.index])
         if weights is not None:
             weights = weights.astype(topology.layers[link.target].float_type)
         for variable, values in link_arrays(link, weights, topology.layers[link.source].size):
             if values.size:
-                pass_array(f"projection_{link.index}.{variable}", values)
+                pass_array(f"{link.name}.{variable}", values)
     return arguments
 
 

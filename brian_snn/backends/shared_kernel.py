@@ -61,7 +61,7 @@ class SharedProjection(Group, CodeRunner):
         clock: Clock,
         when: str,
     ) -> None:
-        references = _references(source, target, has_weights)
+        references = _references(source, target, has_weights, link)
         float_type = target.variables["v"].dtype if has_weights else np.dtype(np.float64)
         arrays = _arrays(link, len(source), float_type)
         CodeRunner.__init__(
@@ -70,12 +70,12 @@ class SharedProjection(Group, CodeRunner):
             template="shared_projection",
             clock=clock,
             when=when,
-            name=f"projection_{link.index}",
+            name=link.name,
             needed_variables=[*references, *arrays],
             template_kwds=rendered(
                 {
                     "g": _constants(link, len(source)),
-                    "input_names": [name for name in ("drive", "v", "charge") if name in references],
+                    "input_names": list(_inputs(target, link)) if has_weights else [],
                     "skip_clamped": "v" in references,
                     "count_lag": 0 if schedule == "same_step" else 1,
                     "is_gate": "lead_target" in references,
@@ -105,18 +105,22 @@ def _counter(source: NeuronGroup) -> str:
     return "n_arrived" if "arrival" in source.events else "n_spikes"
 
 
-def _references(source: NeuronGroup, target: NeuronGroup, has_weights: bool) -> dict[str, tuple[NeuronGroup, str]]:
+def _references(
+    source: NeuronGroup, target: NeuronGroup, has_weights: bool, link: Link
+) -> dict[str, tuple[NeuronGroup, str]]:
     """Return the variables of its neurons that a kernel reads or writes: its name for each, group, name there."""
     if not has_weights:
         pooled = ("lead",) if "lead" in target.variables else ("hit", "n_spikes")
         return {"n_spikes_source": (source, _counter(source))} | {f"{name}_target": (target, name) for name in pooled}
-    inputs = _inputs(target)
+    inputs = _inputs(target, link)
     clamped = ("clamp_steps", "t_in_timesteps") if "v" in inputs else ()
     return {name: (target, name) for name in (*inputs, *clamped)}
 
 
-def _inputs(target: NeuronGroup) -> tuple[str, ...]:
+def _inputs(target: NeuronGroup, link: Link) -> tuple[str, ...]:
     """Return what arriving charge is added to: what waits for the integration, or V and the book of what arrived."""
+    if link.part != "all":
+        return (link.part,)
     return ("drive",) if "drive" in target.variables else tuple(n for n in ("v", "charge") if n in target.variables)
 
 
@@ -148,7 +152,7 @@ class RuntimeKernel(BrianObject):
         when: str,
         more: str = "",
     ) -> None:
-        super().__init__(clock=clock, when=when, name=f"projection_{link.index}{more}")
+        super().__init__(clock=clock, when=when, name=f"{link.name}{more}")
         self.weights: FloatArray | None = None
         self._link = link
         self._source, self._target, self._schedule = source, target, schedule
@@ -174,9 +178,13 @@ class RuntimeKernel(BrianObject):
             np.maximum(self._state(self._target, "lead"), received[0], out=self._state(self._target, "lead"))
         elif pools:
             self._state(self._target, "hit")[:] += received[0] > self._state(self._target, "n_spikes")
-        elif "drive" in self._target.variables or self._target.t_in_timesteps >= self._target.clamp_steps:
-            for name in _inputs(self._target):
+        elif "v" not in (names := _inputs(self._target, self._link)) or not self._is_clamped():
+            for name in names:
                 self._state(self._target, name)[:] += received[0]
+
+    def _is_clamped(self) -> bool:
+        """Whether the target is held at V(0) in this step."""
+        return bool(self._target.t_in_timesteps < self._target.clamp_steps)
 
     @staticmethod
     def _state(group: NeuronGroup, name: str) -> FloatArray:

@@ -19,7 +19,7 @@ def set_parameters(topology: Topology, objects: BrianObjects, constants: RunCons
             if not layer.sees_image:
                 group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):
-        weights = constants.weights[link.index]
+        weights = link.weights_of(constants.weights[link.index])
         if isinstance(carrier, RuntimeKernel):
             carrier.weights = weights
         elif weights is not None:

@@ -8,6 +8,7 @@ potential passes 2**29; `check_range` proves that before the first step.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -138,7 +139,11 @@ def largest_drives(parameters: Parameters) -> dict[str, float]:
 
 
 def check_range(
-    parameters: Parameters, drives: dict[str, float], currents: dict[str, FloatArray], settings: Settings
+    parameters: Parameters,
+    drives: dict[str, float],
+    currents: dict[str, FloatArray],
+    settings: Settings,
+    reversals: Mapping[str, float] | None = None,
 ) -> None:
     """Prove that no potential and no sum of charges can leave the range in which its type is exact.
 
@@ -151,6 +156,9 @@ def check_range(
         From `largest_drives`.
     currents : dict of str to (n_images, *shape) float array
         From `input_currents`.
+    reversals : mapping of str to float
+        Of populations in which what a spike brings grows with V, in proportion to V over this: the sums of charges may
+        be that many times larger.
 
     Raises
     ------
@@ -161,8 +169,11 @@ def check_range(
     for population in parameters.network.populations:
         current = np.abs(currents.get(population.name, population.bias)).max(initial=0.0)
         with np.errstate(over="ignore"):
-            start = abs(parameters.of(population.name).v_init)
+            own = parameters.of(population.name)
+            start = abs(own.v_init)
             bounds[population] = start + settings.steps * (drives[population.name] + float(current))
+            if reversals and population.name in reversals:
+                bounds[population] *= 1 + settings.steps * bounds[population] / reversals[population.name]
     # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
     limits = {population: exact_limit(population, settings, grid) for population in bounds}
     worst = max(bounds, key=lambda p: bounds[p] / limits[p] if math.isfinite(bounds[p]) else math.inf)

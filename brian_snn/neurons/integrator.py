@@ -25,6 +25,7 @@ from brian_snn.network.parameters import own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
+from brian_snn.neurons.conductance import SHUNTED, conductance, splits
 from brian_snn.neurons.leak import leak
 from brian_snn.neurons.mismatch import threshold_mismatch
 from brian_snn.neurons.noise import membrane_noise
@@ -48,6 +49,7 @@ v_start : 1 (shared, constant)
 clamp_steps : integer (shared)
 """
 _DRIVE = "drive : 1\n"
+_APART = "excitation : 1\ninhibition : 1\n"
 _CHARGE = "charge : 1\n"
 COUNT = "n_spikes : integer\n"
 _SURPLUS = "surplus : 1\n"
@@ -57,8 +59,8 @@ refractory_steps : integer (shared, constant)
 """
 _MISSED = "missed : 1\n"
 
-_CHARGES = ("v", "current", "charge", "drive", "v_thr", "v_start", "surplus", "missed")
-_ZEROED = ("n_spikes", "charge", "surplus", "missed", "drive", "ready_at")
+_CHARGES = ("v", "current", "charge", "drive", "excitation", "inhibition", "v_thr", "v_start", "surplus", "missed")
+_ZEROED = ("n_spikes", "charge", "surplus", "missed", "drive", "excitation", "inhibition", "ready_at")
 
 
 def integrator(population: Population, settings: Settings, grid: float, fires: bool, receives_spikes: bool) -> Neuron:
@@ -107,7 +109,10 @@ def _parts(
     population: Population, settings: Settings, grid: float, fires: bool, receives_spikes: bool
 ) -> tuple[Part, ...]:
     """Return what a neuron has besides Eq. (4), in the order in which it acts within a step."""
-    found = [synapse(settings, grid, receives_spikes), leak(population, settings, grid, fires)]
+    forced = fires and receives_spikes and splits(settings)
+    found = [synapse(settings, grid, receives_spikes, forced)]
+    found += [conductance(population, settings, grid) if forced else None]
+    found += [leak(population, settings, grid, fires)]
     if fires:
         found += [part(population, settings, grid) for part in (adaptation, membrane_noise, threshold_mismatch)]
     return tuple(part for part in found if part is not None)
@@ -179,20 +184,22 @@ def _model(
     )
     sums = bool(parts) or rests or not same_step
     collects = receives_spikes and same_step and sums
+    apart = SHUNTED in books
     barrier = "".join(f" + {part.barrier}" for part in parts if part.barrier)
     conditions = [f"v >= v_thr{barrier}", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
     return NeuronModel(
         equations=_MEMBRANE
-        + _DRIVE * collects
+        + (_APART if apart else _DRIVE) * collects
         + _CHARGE * sums
         + COUNT * fires
         + _SURPLUS * (SURPLUS in books)
         + "".join(part.equations for part in parts)
         + _REFRACTORY * rests
         + _MISSED * misses,
-        on_spike_from=_receiving(collects, sums),
+        on_spike_from="excitation_post += w" if apart else _receiving(collects, sums),
         has_weights=True,
-        integrate=_integration(collects, sums, parts, misses),
+        integrate=_integration(collects, sums, parts, misses, apart),
+        splits=apart,
         threshold=" and ".join(conditions) if fires else "",
         reset="\n".join(_resets(settings, parts, rests)) if fires else "",
         outputs=(*["n_spikes"] * fires, "v", *["charge"] * sums, *(book.name for book in books)),
@@ -221,7 +228,7 @@ def _receiving(collects: bool, sums: bool) -> str:
     )
 
 
-def _integration(collects: bool, sums: bool, parts: Sequence[Part], misses: bool) -> str:
+def _integration(collects: bool, sums: bool, parts: Sequence[Part], misses: bool, apart: bool) -> str:
     """Return the statements of the integrate slot: what a rest misses, what the parts do, the charge of the step."""
     z = "(drive + current)" if collects else "current"
     if not (parts or misses):
@@ -236,7 +243,7 @@ def _integration(collects: bool, sums: bool, parts: Sequence[Part], misses: bool
             f"z = {z} * awake",
             "v += z",
             "charge += z",
-            *["drive = 0"] * collects,
+            *(["excitation = 0", "inhibition = 0"] if apart else ["drive = 0"]) * collects,
         ]
     )
 
@@ -277,7 +284,7 @@ class IntegratorState:
         rested = step >= self._ready if self._rests else True
         awake = rested if self._misses else 1.0
         for part in self._parts:
-            arrives = part.filter(arrives)
+            arrives = part.filter(arrives, self.v)
         for part in self._parts:
             part.change(step, self.v, awake)
         self.v += (self._current + arrives) * awake if self._misses else self._current + arrives

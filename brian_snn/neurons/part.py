@@ -28,8 +28,8 @@ class PartState:
     barrier: FloatArray | float = 0.0
     price: FloatArray | float = 0.0
 
-    def filter(self, arrives: FloatArray | float) -> FloatArray | float:
-        """Return what reaches the membrane in a step in which this arrives."""
+    def filter(self, arrives: FloatArray | float, v: FloatArray) -> FloatArray | float:
+        """Return what reaches a membrane of this V in a step in which this arrives."""
         return arrives
 
     def change(self, step: int, v: FloatArray, awake: NDArray[np.bool_] | float) -> None:
@@ -50,8 +50,8 @@ class Part:
     equations : str
         State variables.
     filters : str
-        Statements that turn ``drive``, what arrived, into what reaches the membrane; ``active`` is 0 while the clamp
-        holds the population.
+        Statements that turn ``drive``, what arrived, or ``excitation`` and ``inhibition``, into ``drive``, what
+        reaches the membrane; ``active`` is 0 while the clamp holds the population.
     changes : str
         Statements that change ``v``; ``awake`` is 1 where a neuron is active and does not rest.
     barrier, price : str

@@ -53,6 +53,8 @@ class NeuronModel:
     competes : bool
         Whether one of its neurons at a time spikes, which `brian_snn.backends.competition` chooses by setting
         ``chosen`` to 1.
+    splits : bool
+        Whether charge of positive and of negative weights arrives apart, in ``excitation`` and ``inhibition``.
     arrival : str
         Condition of the event ``arrival``: a spike that it sent a delay ago reaches its targets. Empty without a delay,
         when the spike itself does.
@@ -70,6 +72,7 @@ class NeuronModel:
     constants: tuple[str, ...] = ()
     competes: bool = False
     arrival: str = ""
+    splits: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,10 @@ class State(Protocol):
     v: FloatArray
 
     def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
-        """Advance by a step, counted from 0, and mark who spikes, (n_images, size)."""
+        """Advance by a step, counted from 0, and mark who spikes, (n_images, size).
+
+        What arrives has that shape too; where a model splits it, an axis of excitation and inhibition in front.
+        """
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
 from brian_snn.neurons.adaptation import ADAPTED
 from brian_snn.neurons.axon import with_axon
+from brian_snn.neurons.conductance import SHUNTED
 from brian_snn.neurons.integrator import MISSED, SURPLUS, integrator
 from brian_snn.neurons.leak import LEAKED
 from brian_snn.neurons.max_pool import exact_max_pool, gated_max_pool
@@ -21,7 +22,7 @@ from brian_snn.neurons.synapse import WAITING
 from brian_snn.settings import Settings
 
 #: All books that neurons keep.
-BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, WAITING, ADAPTED, MISMATCHED, NOISE)
+BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, WAITING, SHUNTED, ADAPTED, MISMATCHED, NOISE)
 
 #: The random input of neurons whose draws are a term of the account of the error.
 SAMPLED: tuple[Draws, ...] = tuple(draws for draws in (poisson_input().draws,) if draws is not None)

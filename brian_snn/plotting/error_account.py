@@ -24,6 +24,7 @@ TERM_STYLES = {
     "leak": ("#999933", "leak"),
     "refractory": ("#882255", "missed in the refractory period"),
     "synapse": ("#332288", "still waiting in the synapses"),
+    "conductance": ("#DDCC77", "conductances: V is near a reversal potential"),
     "adaptation": ("#AA4499", "taken by adaptation"),
     "mismatch": ("#661100", "mismatch of thresholds"),
     "noise": ("#6699CC", "membrane noise"),

@@ -25,6 +25,18 @@ VARIABLES = {
     "surplus": ("e", "charge above the threshold that resets to zero threw away"),
     "leaked": ("", "charge that the leak took"),
     "missed": ("", "charge that arrived while the neuron was refractory"),
+    "excitation": ("D_i", "charge that spikes have brought to synapses of positive weight"),
+    "inhibition": ("J_i", "size of that of negative weight"),
+    "waiting_excitation": ("", "of what synapses hold, that of positive weight"),
+    "waiting_inhibition": ("", "of what synapses hold, that of negative weight"),
+    "rising_excitation": ("", "the part of it in the first stage of an alpha synapse"),
+    "rising_inhibition": ("", "the part of it in the first stage of an alpha synapse"),
+    "shunted": ("", "charge that spikes would have brought at rest, less what they brought"),
+    "excitatory_rate": ("1 / (g E_e)", "driving force of excitation"),
+    "inhibitory_rate": ("-1 / (g E_i)", "driving force of inhibition"),
+    "excitatory_reversal": ("E_e", "reversal potential of excitation"),
+    "inhibitory_reversal": ("E_i", "reversal potential of inhibition"),
+    "conductance_grid": ("g", "the grid"),
     "waiting": ("X_i, or X_i + Y_i before they have given", "charge that spikes have brought and synapses hold"),
     "rising": ("Y_i", "the part of it that is in the first stage of an alpha synapse"),
     "synapse_rate": ("r_s / g", "part of it that a stage gives in a step, over the grid"),
@@ -117,6 +129,7 @@ def _model(job: Job, name: str, neuron: Neuron, populations: list[Population]) -
         equations(neuron.formula) if neuron.formula else "",
         *(document(title, block(text)) for title, text in blocks if text),
         "" if model.threshold else "It does not spike.",
+        "A synapse of negative weight adds its size to `inhibition` instead." if model.splits else "",
     )
 
 

@@ -48,6 +48,17 @@ _ENTRIES = {
 }
 _OPTIONAL = ("recording", "timings_s", "first_image")
 
+
+def _without_infinity(value: Any) -> Any:
+    """Return a setting as JSON can have it, which has no infinity."""
+    return {math.inf: None, -math.inf: "-inf"}.get(value, value)
+
+
+def _with_infinity(value: Any) -> Any:
+    """Return a setting as it was before; whatever else a file holds stays as it is."""
+    return math.inf if value is None else -math.inf if value == "-inf" else value
+
+
 #: What tells one simulation from another; every shard carries a hash of it.
 _IDENTITY = ("settings", "recording", "first_image", "network_sha256", "images_sha256")
 
@@ -95,8 +106,7 @@ def write_rows(path: Path, array: NDArray[np.generic]) -> None:
 def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write ``result.json``, replacing it in one step."""
     versions = {"brian_snn": __version__, "brian2": version("brian2"), "numpy": np.__version__}
-    # JSON has no infinity.
-    settings = {name: None if value == math.inf else value for name, value in description["settings"].items()}
+    settings = {name: _without_infinity(value) for name, value in description["settings"].items()}
     whole = {"format": FORMAT, "versions": versions} | description | {"settings": settings}
     with whole_file(folder / DESCRIPTION) as file:
         file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
@@ -145,7 +155,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     _check_entries(path, description)
     settings = description["settings"]
-    return description | {"settings": {k: math.inf if value is None else value for k, value in settings.items()}}
+    return description | {"settings": {name: _with_infinity(value) for name, value in settings.items()}}
 
 
 def _check_entries(path: Path, description: dict[str, Any]) -> None:

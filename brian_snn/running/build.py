@@ -25,6 +25,8 @@ _ALLOWED: dict[str, tuple[object, ...]] = {
     "readout": ("potential", "spikes"),
     "backend": ("standalone",),
     "noise": (0.0,),
+    "reversal_excitatory": (float("inf"),),
+    "reversal_inhibitory": (float("-inf"),),
 }
 
 

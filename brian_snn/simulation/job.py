@@ -179,7 +179,10 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     pixels = np.asarray(images, np.float64)
     still = pixels.reshape(-1, *job.network.input_shape)
     currents = input_currents(job.parameters, still)
-    check_range(job.parameters, job.drives, currents, job.settings)
+    layers = zip(job.network.populations, job.layout.layers, strict=True)
+    nearest = min(job.settings.reversal_excitatory, -job.settings.reversal_inhibitory)
+    reversals = {p.name: nearest * job.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
+    check_range(job.parameters, job.drives, currents, job.settings, reversals)
     for population in job.network.populations:
         if population.codes_pixels:
             # As rates over r_max; the threshold is the business of those who receive the spikes.

@@ -10,8 +10,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brian_snn.arrays import IntArray
 from brian_snn.errors import SettingError
@@ -41,13 +43,18 @@ class Layer:
     sees_frames: bool = False
 
 
+#: Which synapses of a projection a link has: all, those of positive weight, or those of negative weight.
+Part = Literal["all", "excitation", "inhibition"]
+
+
 @dataclass(frozen=True, eq=False)
 class Link:
     """What carries the spikes of one layer to another.
 
     `index` is the projection's place in ``network.projections``; `shared` says whether it is a shared kernel or
     explicit `Synapses`. When all neurons of the network are numbered layer by layer, `first_source` is the number of
-    the source's first neuron and `n_neurons` how many there are.
+    the source's first neuron and `n_neurons` how many there are. Where a target hears excitation and inhibition apart,
+    each has a link of its own, `part`, which ends in the state variable of that name.
     """
 
     index: int
@@ -59,6 +66,18 @@ class Link:
     target_index: IntArray | None
     first_source: int = 0
     n_neurons: int = 0
+    part: Part = "all"
+
+    @property
+    def name(self) -> str:
+        """What its object of Brian2 is called."""
+        return f"projection_{self.index}" + ("" if self.part == "all" else f"_{self.part}")
+
+    def weights_of(self, weights: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Return what its synapses bring, of the weights of the projection."""
+        if weights is None or self.part == "all":
+            return weights
+        return np.maximum(weights if self.part == "excitation" else -weights, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +100,7 @@ class Topology:
         digest.update(json.dumps([dataclasses.asdict(layer) for layer in self.layers]).encode())
         for link in self.links:
             geometry = dataclasses.asdict(link.geometry)
-            digest.update(json.dumps([link.index, link.source, link.target, link.shared, geometry]).encode())
+            digest.update(json.dumps([link.name, link.source, link.target, link.shared, geometry]).encode())
             for index in (link.source_index, link.target_index):
                 digest.update(b"none" if index is None else index.tobytes())
         digest.update(f"{self.schedule} {self.n_outputs}".encode())
@@ -129,9 +148,11 @@ def topology(
             p.target_index,
             int(first_neurons[positions[p.source]]),
             int(first_neurons[-1]),
+            part,
         )
         for index, p in enumerate(network.projections)
         if p.source != INPUT
+        for part in (("excitation", "inhibition") if layers[positions[p.target]].model.splits else ("all",))
     )
     return Topology(tuple(layers), links, settings.schedule, len(network.outputs))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from brian_snn.analysis.verify import verify
     from brian_snn.backends.brian2_model import Brian2Model, brian2
     from brian_snn.conversion.convert import convert
+    from brian_snn.conversion.quantise import quantise
     from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
     from brian_snn.events import Events
@@ -53,6 +54,7 @@ __all__ = [
     "convert",
     "load_network",
     "load_result",
+    "quantise",
     "read_nir",
     "simulate",
     "stream",
@@ -79,6 +81,7 @@ _HOMES = {
     "Judgement": "referee.check",
     "check": "referee.check",
     "convert": "conversion.convert",
+    "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",

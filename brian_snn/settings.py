@@ -27,12 +27,16 @@ MaxPool = Literal["exact", "gate"]
 InputCoding = Literal["current", "poisson", "frames"]
 Backend = Literal["standalone", "runtime"]
 FloatType = Literal["float64", "float32"]
+Overflow = Literal["saturate", "wrap"]
 
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
 
 #: Steps and spikes are counted in 32 bits.
 MOST_STEPS = 2**31 - 1
+
+#: Bits of the widest accumulator.
+MOST_BITS = 32
 
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
@@ -142,6 +146,16 @@ class Settings:
         "of the grid with at most 24 bits instead of 53; it is refused where they could have more. An output layer, "
         "whose weights have no common scale, stays in ``float64``.",
     )
+    accumulator_bits: int = knobs.whole(
+        0,
+        0,
+        "bits of the potential, with its sign, in units of the least bit of what is added to it; 0 for as many as it "
+        "takes. What a step adds is summed up first.",
+        "B",
+    )
+    overflow: Overflow = knobs.choice(
+        "saturate", Overflow, "what a potential of accumulator_bits does at its ends: stay there, or come back"
+    )
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -161,6 +175,10 @@ class Settings:
             raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
         if not 0 < self.output_rate <= 1:
             raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
+        if self.accumulator_bits == 1 or self.accumulator_bits > MOST_BITS:
+            raise SettingError(f"accumulator_bits is {self.accumulator_bits!r}; it must be 0, or 2 to {MOST_BITS}.")
+        if self.accumulator_bits and self.readout == "softmax":
+            raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
         self._require_whole_steps("refractory", float(self.refractory))
         self._require_whole_steps("delay", float(self.delay))
         if self.delay_steps > LONGEST_DELAY:
@@ -305,4 +323,5 @@ _SAME_STEP_ONLY: dict[str, object] = {
     "refractory_s": 0.0,
     "delay_s": 0.0,
     "input_coding": "current",
+    "accumulator_bits": 0,
 }

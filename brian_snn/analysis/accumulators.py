@@ -20,7 +20,8 @@ u(t) = V(t-1) + z(t) lies between L + n and H + m, with s = T' - 1 steps before 
 of z are added one by one, in any order, a partial sum lies between L + w- + min(c-, 0) and H + w+ + max(c+, 0).
 
 A leak takes no more than there is, and a rest leaves V as it is, so with either m >= 0 >= n are what is counted with.
-The current of images that are not known is bounded over all pixels of the range of the calibration images.
+The current of images that are not known is bounded over all pixels of the range of the calibration images. Where a run
+has accumulators of its own (`accumulator_bits` of the settings), the bits here are those that would suffice.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from brian_snn.settings import Settings
 # The derivation covers every value of these, and of all other settings their default only.
 _COVERED = (
     *("steps", "reset", "threshold", "v_init", "clamp", "dt", "projection", "max_pool", "backend", "float_type"),
-    *("tau_m", "refractory", "delay"),
+    *("tau_m", "refractory", "delay", "accumulator_bits", "overflow"),
 )
 # Without Poisson input and softmax, which are not covered, these say nothing.
 _IDLE = ("seed", "output_rate")
@@ -90,7 +91,7 @@ def accumulator_bits(network: Network, settings: Settings, images: NDArray[np.ge
     known = None if images is None else input_currents(parameters, images)
     rows = []
     for population in (p for p in network.populations if p.kind in ("spiking", "readout")):
-        unit = unit_of(parameters, population, settings, None if known is None else known.get(population.name))
+        unit = unit_of(network, population, settings, None if known is None else known.get(population.name))
         gains = _gains(parameters, population, currents.get(population.name))
         row = _row(parameters, population, settings, gains, unit)
         rows.append({"population": population.name, "unit": unit} | row)

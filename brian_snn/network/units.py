@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.network.parameters import Parameters
+from brian_snn.errors import SettingError
+from brian_snn.network.grid import on_grid
+from brian_snn.network.network import Network
+from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
 from brian_snn.settings import Settings
@@ -38,34 +42,89 @@ def _exponent(flat: FloatArray) -> float:
     return float((np.frexp((whole & -whole).astype(np.float64))[1] - 1 + exponents - 53).min())
 
 
-def unit_of(
-    parameters: Parameters, population: Population, settings: Settings, current: FloatArray | None = None
-) -> float:
+def unit_of(network: Network, population: Population, settings: Settings, current: FloatArray | None = None) -> float:
     """Return the unit in which the potential of a population is an integer.
 
-    Everything is a multiple of it: the weights of all spikes that it hears, its current, V(0), and its threshold if it
-    has one. The current of images that are not known is a multiple of the grid, and so is a leak.
+    Everything is a multiple of it, as simulated: the weights of all spikes that it hears, its current, V(0), and its
+    threshold if it has one. The current of images that are not known is a multiple of the grid, and so is a leak.
 
     Parameters
     ----------
-    parameters : Parameters
-        Scaled by the threshold.
+    network : Network
+        As converted, on its grid.
     population : Population
         With a membrane.
     settings : Settings
     current : float array, optional
         Of a population that sees the image, for the images at hand.
     """
-    grid, name = parameters.network.grid, population.name
-    arriving = parameters.network.into(name)
+    grid, arriving = network.grid, network.into(population.name)
     sees_image = any(p.source is INPUT for p in arriving)
     may_leak = population.leak > 0 or (crosses_threshold(population, settings) and math.isfinite(settings.tau_m))
     if may_leak or (sees_image and current is None):
         return grid
-    own = parameters.network[name].bias if current is None else current
-    parts: list[FloatArray | float] = [own, parameters.v_init]
-    parts += [p.weights for p in arriving if p.source is not INPUT and p.weights is not None]
+    threshold = on_grid(settings.threshold, grid)
+    parts = [on_grid(threshold * population.bias, grid) if current is None else current, on_grid(settings.v_init, grid)]
+    weights = (p.weights for p in arriving if p.source is not INPUT and p.weights is not None)
+    parts += [values if threshold == 1 else on_grid(threshold * values, grid) for values in weights]
     if crosses_threshold(population, settings):
-        parts.append(parameters.of(name).threshold)
+        parts.append(np.array(own_threshold(settings.threshold, population, grid)))
     unit = least_bit(parts)
     return 1.0 if math.isinf(unit) else unit
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The ends of a potential of some bits: -2**(bits - 1) and 2**(bits - 1) - 1 units."""
+
+    unit: float
+    bits: int
+
+    @property
+    def lowest(self) -> float:
+        """The lower end."""
+        return -self.unit * 2.0 ** (self.bits - 1)
+
+    @property
+    def highest(self) -> float:
+        """The upper end."""
+        return self.unit * (2.0 ** (self.bits - 1) - 1)
+
+    @property
+    def span(self) -> float:
+        """What wrapping takes once, 2**bits units."""
+        return self.unit * 2.0**self.bits
+
+
+def limits_of(network: Network, population: Population, settings: Settings) -> Limits:
+    """Return the ends of V of a population, whatever the images, with ``settings.accumulator_bits``."""
+    return Limits(unit_of(network, population, settings), settings.accumulator_bits)
+
+
+def check_widths(network: Network, settings: Settings) -> None:
+    """Raise unless threshold and V(0) fit into the accumulators, and what they lose can be summed exactly.
+
+    Raises
+    ------
+    SettingError
+        Naming the population, and the bits that it takes.
+    """
+    if not settings.accumulator_bits:
+        return
+    v_init = float(on_grid(settings.v_init, network.grid))
+    for population in (p for p in network.populations if p.kind in ("spiking", "readout")):
+        limits = limits_of(network, population, settings)
+        fires = crosses_threshold(population, settings)
+        top = own_threshold(settings.threshold, population, network.grid) if fires else 0.0
+        if not (max(top, v_init) <= limits.highest and v_init >= limits.lowest):
+            largest = max(top, abs(v_init)) / limits.unit
+            raise SettingError(
+                f"population {population.name!r}: accumulator_bits is {limits.bits}, and its threshold or V(0) is "
+                f"{largest:.0f} of its units of {limits.unit!r}; take {int(largest).bit_length() + 1} bits or more, or "
+                "weights, biases and currents of fewer bits (brian_snn.quantise, a coarser grid)."
+            )
+        if settings.steps * limits.span > 2.0**52 * limits.unit:
+            raise SettingError(
+                f"accumulator_bits is {limits.bits}; what is lost in {settings.steps} steps might not be summed "
+                "exactly. Take fewer steps or fewer bits."
+            )

@@ -23,6 +23,7 @@ TERM_STYLES = {
     "grid": (INK, "grid and float32"),
     "leak": ("#999933", "leak"),
     "refractory": ("#882255", "missed in the refractory period"),
+    "overflow": ("#332288", "overflow of the accumulator"),
     "sampling": ("#44AA99", "Poisson sampling of the image"),
     "arrives": (GREY, "arrives from the layers before"),
     "clipped": (LIGHT, "clipped: what arrives and a ReLU stops"),

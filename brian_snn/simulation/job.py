@@ -26,6 +26,7 @@ from brian_snn.network.parameters import (
 )
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
+from brian_snn.network.units import check_widths
 from brian_snn.neurons.poisson import coded_network
 from brian_snn.neurons.record import Neuron
 from brian_snn.neurons.softmax import require_competition
@@ -124,6 +125,7 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
     parameters = scaled_parameters(network, settings)
+    check_widths(network, settings)
     return Job(network, settings, recording, layout, plan, parameters, largest_drives(parameters))
 
 

@@ -127,6 +127,25 @@ def test_books_and_potentials_are_those_of_the_loop(grid, bits, options, overflo
     assert charge["applicable"].all() and (charge["max_residual_charge"] == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("grid", "options"),
+    [
+        (COARSE, {"input_coding": "poisson", "seed": 4}),
+        (COARSE, {"float_type": "float32"}),
+        (COARSE, {"max_pool": "gate", "delay": 2 * ms}),
+        (GRID, {"threshold": 0.7, "accumulator_bits": 27, "input_coding": "poisson"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_other_variants_are_replayed(grid, options, overflow):
+    run = {"steps": 60, "accumulator_bits": 8, "overflow": overflow, **options}
+    result = brian_snn.simulate(narrow_network(grid), small_images(), backend="runtime", **run)
+    assert any(np.any(lost) for lost in result.booked["overflowed"].values())
+    report = brian_snn.verify(result, replay="all")
+    assert report["holds"].all() and (report[report["equation"] == "spikes"]["images"] == 3).all()
+
+
 def test_wide_accumulators_change_nothing():
     network, images = narrow_network(), small_images()
     plain = brian_snn.simulate(network, images, steps=STEPS, backend="runtime")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from brian_snn.analysis.verify import verify
     from brian_snn.backends.brian2_model import Brian2Model, brian2
+    from brian_snn.conversion.adjusting import adjust
     from brian_snn.conversion.convert import convert
     from brian_snn.conversion.quantise import quantise
     from brian_snn.conversion_settings import Conversion
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from brian_snn.network.records import Geometry, Population, Projection
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.referee.check import Judgement, check
+    from brian_snn.report.describe import describe
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
+    from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.settings import Execution, Recording, Settings
 
@@ -49,9 +52,12 @@ __all__ = [
     "Recording",
     "Result",
     "Settings",
+    "adjust",
     "brian2",
+    "build",
     "check",
     "convert",
+    "describe",
     "load_network",
     "load_result",
     "quantise",
@@ -65,6 +71,7 @@ __all__ = [
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
 _HOMES = {
     "Brian2Model": "backends.brian2_model",
+    "adjust": "conversion.adjusting",
     "brian2": "backends.brian2_model",
     "BrianSnnError": "errors",
     "Geometry": "network.records",
@@ -79,8 +86,10 @@ _HOMES = {
     "Result": "results.result",
     "Settings": "settings",
     "Judgement": "referee.check",
+    "build": "running.build",
     "check": "referee.check",
     "convert": "conversion.convert",
+    "describe": "report.describe",
     "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -11,6 +11,9 @@ from brian_snn.knobs import from_plain, help_text, is_time, plain_default
 from brian_snn.settings import Settings
 
 _Record = TypeVar("_Record")
+
+#: Settings that a network or the data may say where no option does.
+LEFT_OPEN = ("steps", "reset", "dt", "delay")
 
 
 def _number_or_word(text: str) -> float | str:
@@ -77,6 +80,15 @@ def record_from(record: type[_Record], arguments: Namespace) -> _Record:
 def settings_from(arguments: Namespace) -> Settings:
     """Return the checked settings that the options give."""
     return record_from(Settings, arguments)
+
+
+def fill_from_network(arguments: Namespace, simulation: Mapping[str, float | str]) -> None:
+    """Give the options that are None what a network asks for, its `Network.simulation`."""
+    for name, value in simulation.items():
+        option = name.removesuffix("_s")
+        if getattr(arguments, option, value) is None:
+            # Options of times are in ms.
+            setattr(arguments, option, 1e3 * float(value) if name.endswith("_s") else value)
 
 
 def settings_options(settings: Settings) -> list[str]:

@@ -26,6 +26,9 @@ ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
 InputCoding = Literal["current", "poisson", "frames"]
 Backend = Literal["standalone", "runtime"]
+Synapse = Literal["exponential", "alpha"]
+RefractoryInput = Literal["lost", "kept"]
+Adaptation = Literal["threshold", "current"]
 FloatType = Literal["float64", "float32"]
 Overflow = Literal["saturate", "wrap"]
 
@@ -54,7 +57,7 @@ class Settings:
     SettingError
         If a value is outside its range; the message names it.
     DimensionMismatchError
-        If dt, tau_m, refractory or delay is not a time.
+        If dt, tau_m, refractory, tau_syn, tau_adaptation or delay is not a time.
     """
 
     steps: int = knobs.whole(200, 1, "time steps per image. Their number is T / dt.")
@@ -123,6 +126,34 @@ class Settings:
         "number of steps, counted from the one after the spike (Brian2's own ``refractory`` is a step longer for the "
         "same). What arrives meanwhile is lost.",
     )
+    refractory_input: RefractoryInput = knobs.choice(
+        "lost",
+        RefractoryInput,
+        "what a refractory neuron does with its input; with ``kept`` it integrates and leaks, and only does not spike",
+    )
+    tau_syn: Quantity = knobs.duration(
+        0.0,
+        "time constant with which a spike's charge reaches its target; 0 for at once. Constant currents have none.",
+    )
+    synapse: Synapse = knobs.choice(
+        "exponential", Synapse, "course of the synaptic current: one stage of that time constant, or two (alpha)"
+    )
+    adaptation: Adaptation = knobs.choice(
+        "threshold",
+        Adaptation,
+        "what a neuron's spikes bring about, of size ``adaptation_step``: a higher threshold, or a current out of it",
+    )
+    adaptation_step: float = knobs.real(
+        0.0, "how much a spike adds to it, in thresholds, or thresholds a step; 0 for no adaptation", "A"
+    )
+    tau_adaptation: Quantity = knobs.duration(100.0, "time constant with which adaptation decays")
+    threshold_mismatch: float = knobs.real(
+        0.0, "standard deviation of the thresholds of the neurons, over V_thr. They are drawn from the seed.", "S"
+    )
+    leak_mismatch: float = knobs.real(0.0, "standard deviation of their leaks, over the leak", "S")
+    noise: float = knobs.real(
+        0.0, "standard deviation of a random charge in every step and neuron, over V_thr. It is binomial.", "S"
+    )
     delay: Quantity = knobs.duration(
         0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
     )
@@ -175,10 +206,14 @@ class Settings:
             raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
         if not 0 < self.output_rate <= 1:
             raise SettingError(f"output_rate is {self.output_rate!r}; it must be above 0 and at most 1.")
-        if self.accumulator_bits == 1 or self.accumulator_bits > MOST_BITS:
-            raise SettingError(f"accumulator_bits is {self.accumulator_bits!r}; it must be 0, or 2 to {MOST_BITS}.")
-        if self.accumulator_bits and self.readout == "softmax":
-            raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
+        for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be a finite number of at least 0.")
+        if not 0 <= float(self.tau_syn) < math.inf:
+            raise SettingError(f"tau_syn is {float(self.tau_syn)!r} s; it must be a finite time, 0 for none.")
+        if not float(self.tau_adaptation) > 0:
+            raise SettingError(f"tau_adaptation is {float(self.tau_adaptation)!r} s; it must be a positive time.")
+        self._check_accumulators()
         self._require_whole_steps("refractory", float(self.refractory))
         self._require_whole_steps("delay", float(self.delay))
         if self.delay_steps > LONGEST_DELAY:
@@ -227,6 +262,13 @@ class Settings:
             is_time = knobs.is_time(names[name])
             values[names[name].name] = real_number(names[name].name, value) * second if is_time else value
         return cls(**values)
+
+    def _check_accumulators(self) -> None:
+        """Raise where potentials have a width that none can have, or with a readout that is drawn from them."""
+        if self.accumulator_bits == 1 or self.accumulator_bits > MOST_BITS:
+            raise SettingError(f"accumulator_bits is {self.accumulator_bits!r}; it must be 0, or 2 to {MOST_BITS}.")
+        if self.accumulator_bits and self.readout == "softmax":
+            raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
 
     def _require_whole_steps(self, name: str, time_s: float) -> None:
         """Raise where a time is negative or no multiple of the time step."""
@@ -278,7 +320,7 @@ class Recording:
 @knobs.described
 @dataclass(frozen=True)
 class Execution:
-    """How a simulation is run: by how many processes, or by whose. Nothing here changes its result.
+    """How a simulation is run: by how many processes and threads, or by whose. Nothing here changes its result.
 
     Raises
     ------
@@ -287,6 +329,12 @@ class Execution:
     """
 
     workers: int = knobs.whole(1, 1, "processes to run side by side. The runtime backend has one.")
+    threads: int = knobs.whole(
+        1,
+        1,
+        "threads of each process, which share out the work within an image. For large networks and few images: small "
+        "networks have no work for them, and of many images as many workers do more. The runtime backend has one.",
+    )
     shard_size: int | None = knobs.whole(None, 1, "images to simulate and write at a time; some 64 MB worth by default")
     executor: Executor | None = field(
         default=None,
@@ -321,6 +369,10 @@ _SAME_STEP_ONLY: dict[str, object] = {
     "max_pool": "exact",
     "tau_m_s": math.inf,
     "refractory_s": 0.0,
+    "tau_syn_s": 0.0,
+    "adaptation_step": 0.0,
+    "threshold_mismatch": 0.0,
+    "noise": 0.0,
     "delay_s": 0.0,
     "input_coding": "current",
     "accumulator_bits": 0,

@@ -19,6 +19,8 @@ LISTED = {
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
     "test_dynamics.py::test_float32_is_replayed_in_float64": "",
     "test_frames.py::test_compiled_frames_are_those_of_the_process": "synapses",
+    "test_build.py::test_other_settings_have_those_too": "",
+    "test_build.py::test_every_kind_of_output_says_what_a_result_says": "",
     # Kills and pieces of the campaign; test_run_folder.py has some of each.
     "campaign/test_sweep_kills.py::test_a_moment_of_a_sweep": "",
     "campaign/test_determinism.py::test_some_pieces": "",
@@ -34,6 +36,7 @@ LISTED = {
     "end_to_end/test_verify.py::test_compiled_results_hold_exactly": "",
     "end_to_end/test_backends.py::test_two_workers_give_what_one_gives": "",
     "test_simulate.py::test_compiled_run_equals_the_loop": "",
+    "test_threads.py::test_no_number_of_threads_changes_a_bit": r"^(?!plain)",
     "test_cluster.py::test_a_client_that_is_closed_meanwhile_is_an_error_that_says_so": "",
     "test_rendering.py::test_what_gets_past_the_records_is_not_written_into_a_program": r"^values[1-9]",
     "test_cli.py::TestSimulate::test_it_ends_as_after_ctrl_c": "15",

@@ -306,7 +306,7 @@ def loop_result(network, images, loop_class=Loop, **options):
             {n: v if network[n].kind in ("spiking", "readout") else np.zeros(shapes[n]) for n, v in loop.v.items()}
         ),
         charge=shaped(loop.charge),
-        booked={book: shaped(getattr(loop, book, {})) for book in ("surplus", "leaked", "missed")},
+        booked={book: shaped(getattr(loop, book, {})) for book in ("surplus", "leaked", "missed", *loop.books)},
         early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in range(1, settings.steps)},
         checkpoints=np.array(CHECKPOINTS, np.int32),
         count_history={name: np.array([shaped(history[c - 1])[name] for c in CHECKPOINTS]) for name in shapes},

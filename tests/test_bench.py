@@ -43,7 +43,7 @@ def in_process(monkeypatch):
     simulate = bench.simulate
 
     def simulate_here(network, images, settings, **options):
-        calls.append((options["projection"], options["float_type"], options["workers"]))
+        calls.append((options["projection"], options["float_type"], options["workers"], options["threads"]))
         result = simulate(network, images, settings, **options | {"backend": "runtime"})
         return replace(result, timings_s={"run": seconds.pop(0) if seconds else 1.0})
 
@@ -100,7 +100,7 @@ def test_the_rounds_take_turns_and_the_first_call_does_not_count(coarse, in_proc
     # Of each round the rows take as long as their number, times that of the round.
     seconds += [99.0] * 4 + [row * lap for lap in (5, 1, 2) for row in (1, 2, 3, 4)]
     assert main(command(coarse, "--workers", 1, "--rounds", 3, "--images", 2, "-o", tmp_path / "t.csv")) == 0
-    ways = [(p, t, 1) for p in ("synapses", "shared") for t in ("float64", "float32")]
+    ways = [(p, t, 1, 1) for p in ("synapses", "shared") for t in ("float64", "float32")]
     assert calls == 4 * ways
     table = pd.read_csv(tmp_path / "t.csv")
     per_second = 1000 / 2
@@ -108,7 +108,7 @@ def test_the_rounds_take_turns_and_the_first_call_does_not_count(coarse, in_proc
     assert table["ms_min"].tolist() == [row * per_second for row in (1, 2, 3, 4)]
     assert table["ms_max"].tolist() == [5 * row * per_second for row in (1, 2, 3, 4)]
     said = " ".join(capsys.readouterr().out.split())
-    assert "shared float32 1 in cache 4,000.00 2,000.00 to 10,000.00 0.2 " in said
+    assert "shared float32 1 1 in cache 4,000.00 2,000.00 to 10,000.00 0.2 " in said
 
 
 def test_equal_counts_are_said(coarse, in_process, capsys):
@@ -129,7 +129,7 @@ def test_one_count_that_differs_in_one_round_is_named_and_exits_1(coarse, in_pro
     assert main(command(coarse, "--workers", 1, "--images", 2, "--rounds", 1, "-o", tmp_path / "t.csv")) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("DIFFER ") == 2
-    assert "SPIKE COUNTS DIFFER from those of the first call: shared, float64, workers 1 wrote" in said
+    assert "SPIKE COUNTS DIFFER from those of the first call: shared, float64, workers 1, threads 1 wrote" in said
     assert pd.read_csv(tmp_path / "t.csv")["same_counts"].tolist() == [True, True, False, True]
 
 

@@ -226,7 +226,7 @@ def test_what_a_killed_build_left_behind_does_no_harm(cache, monkeypatch):
     folder = get_build(LAYOUT).folder
     left = folder.rename(folder.with_name(folder.name + ".partial"))
     (left / "main.cpp").write_text("half a fi")
-    generate, in_use = build_cache._generate, []
+    generate, in_use = build_cache.generate_sources, []
 
     def generate_beside_an_orphan(topology, partial):
         in_use.append(partial)
@@ -234,11 +234,11 @@ def test_what_a_killed_build_left_behind_does_no_harm(cache, monkeypatch):
         left.mkdir()
         (left / "main.cpp").write_text("half a fi")
 
-    monkeypatch.setattr(build_cache, "_generate", generate_beside_an_orphan)
+    monkeypatch.setattr(build_cache, "generate_sources", generate_beside_an_orphan)
     assert get_build(LAYOUT).is_new
     assert in_use != [left] and list(left.iterdir()) == [left / "main.cpp"]
     (folder / "main").unlink()
-    monkeypatch.setattr(build_cache, "_generate", generate)
+    monkeypatch.setattr(build_cache, "generate_sources", generate)
     assert get_build(LAYOUT).is_new
     assert [path for path in cache.iterdir() if path.is_dir()] == [folder]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from brian_snn.backends import build_cache
+from brian_snn.backends import build_cache, generator
 from brian_snn.backends.build_cache import code_digest
+from brian_snn.backends.generator import generate_sources
 from tests.simulation_cases import LAYOUT
 
 
@@ -67,15 +68,15 @@ def hostile(tmp_path):
 def test_the_code_generator_runs_no_file_of_the_working_folder(hostile, tmp_path, monkeypatch):
     monkeypatch.chdir(hostile)
     (tmp_path / "build").mkdir()
-    build_cache._generate(LAYOUT, tmp_path / "build")
+    generate_sources(LAYOUT, tmp_path / "build")
     assert (tmp_path / "build" / "main.cpp").is_file()
 
 
 def test_the_code_generator_is_that_of_this_package_wherever_it_came_from(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.chdir(tmp_path)
-    script = build_cache._GENERATOR[2].replace("main(sys.argv[2])", "print(main.__globals__['__file__'])")
-    command = [sys.executable, *build_cache._GENERATOR[:2], script, build_cache._GENERATOR[3], str(tmp_path)]
+    script = generator._GENERATOR[2].replace("main(sys.argv[2])", "print(main.__globals__['__file__'])")
+    command = [sys.executable, *generator._GENERATOR[:2], script, generator._GENERATOR[3], str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert found == str(Path(build_cache.__file__).with_name("codegen.py"))
 
@@ -84,7 +85,7 @@ def test_modules_that_the_user_put_on_the_path_are_found_by_the_code_generator(t
     (tmp_path / "sitecustomize.py").write_text(f"open({str(tmp_path / 'seen.txt')!r}, 'w').close()")
     (tmp_path / "build").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    build_cache._generate(LAYOUT, tmp_path / "build")
+    generate_sources(LAYOUT, tmp_path / "build")
     assert (tmp_path / "seen.txt").exists()
 
 

@@ -39,7 +39,7 @@ def layout(tmp_path, monkeypatch):
 @pytest.mark.parametrize("where", ["generator", "compiler"])
 def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_cache(layout, tmp_path, monkeypatch, number, where):
     if where == "compiler":
-        monkeypatch.setattr(build_cache, "_generate", lambda layout, folder: None)
+        monkeypatch.setattr(build_cache, "generate_sources", lambda layout, folder: None)
     monkeypatch.setattr(subprocess, "run", failing(refused(number)))
     with pytest.raises(LimitError, match=rf"{where} cannot be started \({os.strerror(number)}\); .*ulimit"):
         build_cache.get_build(layout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brian2 import ms
@@ -134,6 +136,9 @@ def test_books_and_potentials_are_those_of_the_loop(grid, bits, options, overflo
         (COARSE, {"float_type": "float32"}),
         (COARSE, {"max_pool": "gate", "delay": 2 * ms}),
         (GRID, {"threshold": 0.7, "accumulator_bits": 27, "input_coding": "poisson"}),
+        (GRID, {"accumulator_bits": 26, "tau_syn": 3 * ms, "tau_m": 40 * ms, "leak_mismatch": 0.1}),
+        (GRID, {"accumulator_bits": 26, "noise": 0.1, "threshold_mismatch": 0.1, "reset": "zero"}),
+        (GRID, {"accumulator_bits": 26, "adaptation_step": 0.1, "adaptation": "current"}),
     ],
     ids=str,
 )
@@ -169,6 +174,24 @@ def one_neuron(current, **options):
         result.potentials["layer"].item(),
         result.booked["overflowed"]["layer"].item(),
     )
+
+
+def test_a_neuron_may_start_elsewhere():
+    network = constant_network([2.0**-4])
+    layer = replace(network.populations[0], v_init=0.75)
+    network = replace(network, populations=(layer, network.populations[1]), grid=2.0**-4)
+    result = brian_snn.simulate(network, np.zeros((1, 1)), steps=3, backend="runtime", accumulator_bits=6)
+    assert result.potentials["layer"].item() == 0.75 + 3 / 16
+    assert accumulator_bits(network, result.settings, np.zeros((1, 1)))["highest"].iloc[0] == 15
+    far = replace(network, populations=(replace(layer, v_init=-2.5), network.populations[1]))
+    with pytest.raises(SettingError, match="population 'layer': .* is 40 of its units of 0.0625; take 7 bits"):
+        brian_snn.simulate(far, np.zeros((1, 1)), steps=3, backend="runtime", accumulator_bits=6)
+
+
+def test_the_description_says_what_an_overflow_does():
+    text = brian_snn.describe(narrow_network(), accumulator_bits=8, overflow="wrap")
+    assert "potential of 8 bits" in text and r"\bmod V_{\mathrm{span}}" in text
+    assert "V_span" in text and "what an overflow takes, 2**b units" in text
 
 
 def test_a_saturated_neuron_stays_at_the_end():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from brian_snn.conversion import convert as pipeline
 from brian_snn.conversion.convert import convert
@@ -36,6 +37,22 @@ def test_weights_and_biases_are_on_the_grid(cnn_model, images):
     arrays = [p.weights for p in network.projections if p.weights is not None] + [p.bias for p in network.populations]
     for array in arrays:
         assert (array * 2**10 == np.round(array * 2**10)).all()
+
+
+def test_a_network_does_not_depend_on_the_number_of_threads_that_multiply_its_matrices():
+    import keras
+
+    # Large enough for a BLAS to divide the sums otherwise between two threads than one does them.
+    model = keras.Sequential(
+        [keras.Input((1000,)), keras.layers.Dense(100, "relu", kernel_initializer=keras.initializers.GlorotNormal(0))]
+    )
+    images, networks = np.random.default_rng(0).random((300, 1000)), []
+    for n_threads in (1, 2):
+        with threadpool_limits(limits=n_threads, user_api="blas"):
+            networks.append(convert(model, images, normalisation="channel"))
+    one, two = (network.populations[0] for network in networks)
+    assert (np.asarray(one.scale) == np.asarray(two.scale)).all()
+    assert (one.bias == two.bias).all()
 
 
 def test_a_file_gives_the_same_network_as_its_model(cnn_model, saved_model, images, tmp_path):

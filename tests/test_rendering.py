@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brian_snn import load_network, simulate
-from brian_snn.backends.build_cache import _generate
+from brian_snn.backends.generator import generate_sources
 from brian_snn.backends.rendering import rendered
 from brian_snn.errors import CompilerError, ModelError
 from brian_snn.network.records import Geometry, LayerPath
@@ -80,7 +80,7 @@ def test_what_gets_past_the_records_is_not_written_into_a_program(tmp_path, valu
     ]
     # Some numbers are calculated with before they are written, where text fails of itself.
     with pytest.raises(CompilerError):
-        _generate(replace(layout, links=tuple(links)), tmp_path)
+        generate_sources(replace(layout, links=tuple(links)), tmp_path)
     assert not any(MARKER in path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
 
 
@@ -88,7 +88,7 @@ def test_a_size_that_is_none_is_not_written_into_a_program(tmp_path):
     layout = topology(small_network(), Settings(steps=STEPS))
     layers = (forged(layout.layers[0], size=ATTACK), *layout.layers[1:])
     with pytest.raises(CompilerError, match="not written into C"):
-        _generate(replace(layout, layers=layers), tmp_path)
+        generate_sources(replace(layout, layers=layers), tmp_path)
 
 
 def marked_network(path):
@@ -123,7 +123,7 @@ def test_no_text_of_a_file_is_in_the_program_that_is_made_of_it(tmp_path, option
     layout = topology(network, Settings(steps=STEPS, **options), names, names)
     folder = tmp_path / "program"
     folder.mkdir()
-    _generate(layout, folder)
+    generate_sources(layout, folder)
     sources = [path for path in folder.rglob("*") if path.is_file()]
     assert {"main.cpp", "objects.cpp"} <= {path.name for path in sources}
     assert [path for path in sources if MARKER.encode() in path.read_bytes() or MARKER in path.name] == []

@@ -133,9 +133,9 @@ def test_no_process_takes_two_of_the_last_shards_while_another_has_none(network,
         if len(taken) == 2:
             all_taken.set()
 
-    def collect_once_all_are_taken(process, inputs, on_image):
+    def collect_once_all_are_taken(process, shard, on_image):
         assert all_taken.wait(timeout=60)
-        return collect(process, inputs, on_image)
+        return collect(process, shard, on_image)
 
     class ThreadAheadOfTheNext(threading.Thread):
         def start(self):

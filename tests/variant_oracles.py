@@ -5,18 +5,21 @@ It extends the loop of `tests.small_network`; nothing of `brian_snn.simulation` 
 
 from __future__ import annotations
 
+import math
+import zlib
+
 import numpy as np
 
 from tests.small_network import Loop, to_grid
 
 
-def splitmix64(key, n):
-    """Return the upper 53 bits of output n of SplitMix64, with Python's own whole numbers."""
+def splitmix64(key, n, bits=53):
+    """Return the upper bits of output n of SplitMix64, with Python's own whole numbers."""
     mask = 2**64 - 1
     x = (key + (n + 1) * 0x9E3779B97F4A7C15) & mask
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
-    return (x ^ (x >> 31)) >> 11
+    return (x ^ (x >> 31)) >> 64 - bits
 
 
 def image_key(seed, purpose, image):
@@ -27,14 +30,18 @@ def image_key(seed, purpose, image):
 class VariantLoop(Loop):
     """The state of every population under any variant, advanced by one step at a time."""
 
-    books = ("leaked", "missed")
+    books = ("leaked", "missed", "waiting", "adapted", "mismatched", "noise")
 
     def __init__(self, network, images, settings):
         """Find the inputs of every gate and the first draw of every image."""
         super().__init__(network, images, settings)
+        for name in self.books:
+            setattr(self, name, {population: np.zeros_like(v) for population, v in self.v.items()})
+        self.stages, self.adapting = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(2))
+        self.offsets = {p.name: self.offset(p) for p in network.populations}
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
-        self.leaked, self.missed, self.rest = ({name: np.zeros_like(v) for name, v in self.v.items()} for _ in range(3))
+        self.rest = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.past_spikes, self.past_counts = ({name: [] for name in self.v} for _ in range(2))
         self.gates = {p.name: self.gate_inputs(p) for p in network.populations if p.kind == "max_pool"}
 
@@ -73,24 +80,109 @@ class VariantLoop(Loop):
         """Return how many have."""
         return self.delayed(self.past_counts)
 
+    def gaussians(self, what, population):
+        """Return the numbers that are drawn once for every neuron of a population, by Box and Muller."""
+        number = zlib.crc32(f"{what} of {population.name}".encode())
+        key = (
+            int(np.random.SeedSequence(self.settings.seed, spawn_key=(2, number)).generate_state(1, np.uint64)[0]) >> 11
+        )
+        pairs = [(splitmix64(key, 2 * k) / 2**53, splitmix64(key, 2 * k + 1) / 2**53) for k in range(population.size)]
+        return np.array([math.sqrt(-2 * math.log(a + 2**-54)) * math.cos(2 * math.pi * b) for a, b in pairs])
+
+    def offset(self, population):
+        """Return how far the threshold of every neuron is from V_thr; none is lower than a sixteenth of it."""
+        if not (self.settings.threshold_mismatch and self.fires(population)):
+            return np.zeros(population.size)
+        relative = self.settings.threshold_mismatch * self.gaussians("threshold", population)
+        return to_grid(self.threshold * np.maximum(relative, 1 / 16 - 1))
+
+    def decay(self, tau):
+        """Return the part that is lost in a step."""
+        return 1 - np.exp(-float(self.settings.dt) / float(tau)) if float(tau) else 1.0
+
+    def synapses(self, population, arrives):
+        """Return what of the charge that waits in the synapses is given now, in one stage or two."""
+        name, rate = population.name, self.decay(self.settings.tau_syn)
+        if not float(self.settings.tau_syn) or not self.into(name):
+            return arrives
+        if self.settings.synapse == "alpha":
+            self.stages[name] = self.stages[name] + arrives
+            passed = to_grid(self.stages[name] * rate)
+            self.stages[name] = self.stages[name] - passed
+        else:
+            passed = arrives
+        second = self.waiting[name] - (self.stages[name] + passed - arrives if self.settings.synapse == "alpha" else 0)
+        given = to_grid((second + passed) * rate)
+        self.waiting[name] = self.waiting[name] + arrives - given
+        return given
+
+    def noisy(self, population, step):
+        """Return the charge of the noise: the ones among 64 bits, less 32."""
+        name, size = population.name, population.size
+        charge = np.zeros_like(self.v[name])
+        for image in range(self.n_images):
+            spawn = (3, image, zlib.crc32(name.encode()))
+            key = int(np.random.SeedSequence(self.settings.seed, spawn_key=spawn).generate_state(1, np.uint64)[0]) >> 11
+            ones = [splitmix64(key, (step - 1) * size + k, 64).bit_count() - 32 for k in range(size)]
+            charge[image] = to_grid(np.array(ones) * (self.settings.noise * self.threshold / 4))
+        return charge
+
+    def advance(self, population, step):
+        """Advance one population whose sources have made the step, its synapses first."""
+        if population.kind == "max_pool":
+            super().advance(population, step)
+            return
+        name = population.name
+        arrives = sum((self.heard()[source] @ matrix for source, matrix in self.into(name)), np.zeros(1))
+        if step > self.start(population):
+            arrives = self.synapses(population, arrives)
+        self.add(population, arrives + self.current[name], step)
+        self.fire(population, step)
+        self.reset(population)
+
     def add(self, population, z, step):
-        """Leak and add charge, where a neuron is neither clamped nor refractory. Steps are counted from 1."""
+        """Add charge and what takes it away, where a neuron is neither clamped nor rests. Steps are counted from 1."""
         name = population.name
         if step <= self.start(population):
             return
-        awake = self.rest[name] == 0
+        awake = (self.rest[name] == 0) | (self.settings.refractory_input == "kept")
         if self.fires(population):
-            decay = np.exp(-float(self.settings.dt) / float(self.settings.tau_m))
-            loss = np.where(awake, to_grid(self.v[name] * (1 - decay)), 0.0)
-            self.leaked[name] += loss
-            self.v[name] = self.v[name] - loss
+            rate = self.decay(self.settings.tau_m)
+            if self.settings.leak_mismatch:
+                rate = np.clip(rate * (1 + self.settings.leak_mismatch * self.gaussians("leak", population)), 0, 1)
+            self.book("leaked", name, np.where(awake, to_grid(self.v[name] * rate), 0.0))
+            if self.settings.adaptation_step:
+                lost = to_grid(self.adapting[name] * self.decay(self.settings.tau_adaptation))
+                self.adapting[name] = self.adapting[name] - lost
+                if self.settings.adaptation == "current":
+                    self.book("adapted", name, np.where(awake, self.adapting[name], 0.0))
+            if self.settings.noise:
+                self.book("noise", name, -np.where(awake, self.noisy(population, step), 0.0))
         self.missed[name] += np.where(awake, 0.0, z)
         super().add(population, np.where(awake, z, 0.0), step)
 
+    def book(self, book, name, charge):
+        """Take a charge from V, and note it."""
+        getattr(self, book)[name] = getattr(self, book)[name] + charge
+        self.v[name] = self.v[name] - charge
+
+    def reset(self, population):
+        """Apply Eq. (4) with the thresholds that neurons have, and note what spikes bring about."""
+        name, spikes, threshold = population.name, self.spikes[population.name], self.threshold
+        self.threshold = threshold + self.offsets[name]
+        super().reset(population)
+        self.threshold = threshold
+        self.mismatched[name] = self.mismatched[name] + spikes * self.offsets[name]
+        if self.fires(population):
+            self.adapting[name] = self.adapting[name] + spikes * to_grid(self.settings.adaptation_step * threshold)
+
     def fire(self, population, step):
-        """Compare with the threshold, where a neuron is awake, and let it rest after a spike."""
+        """Compare with the threshold, where a neuron does not rest, and let it rest after a spike."""
+        name, threshold = population.name, self.threshold
+        rises = self.adapting[name] if self.settings.adaptation == "threshold" else 0.0
+        self.threshold = threshold + self.offsets[name] + rises
         super().fire(population, step)
-        name = population.name
+        self.threshold = threshold
         spikes = self.spikes[name] * (self.rest[name] == 0)
         resting_s = np.where(spikes > 0, float(self.settings.refractory), self.rest[name] - float(self.settings.dt))
         # Times are multiples of dt up to rounding.

@@ -50,8 +50,8 @@ _COVERED = (
     *("steps", "reset", "threshold", "v_init", "clamp", "dt", "projection", "max_pool", "backend", "float_type"),
     *("tau_m", "refractory", "delay", "accumulator_bits", "overflow"),
 )
-# Without Poisson input and softmax, which are not covered, these say nothing.
-_IDLE = ("seed", "output_rate")
+# Without Poisson input, softmax and what else is not covered, these say nothing.
+_IDLE = ("seed", "output_rate", "synapse", "adaptation", "tau_adaptation", "leak_mismatch")
 
 Extremes = tuple[FloatArray, FloatArray]
 
@@ -145,7 +145,7 @@ def _row(
     steps = settings.steps - window_start(population, settings)
     fires = crosses_threshold(population, settings)
     threshold = parameters.of(population.name).threshold / unit if fires else math.inf
-    v_init = parameters.v_init / unit
+    v_init = parameters.of(population.name).v_init / unit
     if not steps:
         ends = {"lowest": int(min(v_init, 0)), "highest": int(max(v_init, 0))}
         bits = signed_bits(*ends.values())

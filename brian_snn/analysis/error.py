@@ -23,8 +23,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
-from brian_snn.neurons.integrator import integrator
-from brian_snn.neurons.table import BOOKS, SAMPLED
+from brian_snn.neurons.table import BOOKS, SAMPLED, neuron_of
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
@@ -229,7 +228,7 @@ def knob(term: str, settings: Settings, network: Network, source: str = "") -> s
     source : str
         The population from which an error arrives.
     """
-    kept = integrator(settings, network.grid, True, True).books
+    kept = {book for population in network.populations for book in neuron_of(network, population, settings).books}
     centred = settings.v_init == settings.threshold / 2
     knobs = {
         "residual": "more steps: it falls as 1/T" + ("" if centred else "; V(0) = V_thr/2 takes its mean away"),

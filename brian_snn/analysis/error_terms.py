@@ -24,6 +24,8 @@ transient      -(D - R): charge that came at the wrong time, spiked before the s
 surplus        -(e - max(q - Theta, 0)): what reset to zero threw away, but for what no neuron could have spiked
 leak           -l
 refractory     -m
+synapse        what waits in the synapses at the end, counted as missed
+adaptation     what an adaptation current took; and so mismatch and noise: minus what was booked
 overflow       -o
 =============  =====================================================================================================
 

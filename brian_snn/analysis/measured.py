@@ -54,8 +54,8 @@ class Measured:
         if not n_steps:
             return np.zeros(self.flat("spike_counts", name, batch).shape)
         if self.integrates_only(name):
-            gain = self.flat("potentials", name, batch) - self.parameters.v_init
-            return gain / (self.parameters.of(name).threshold * n_steps)
+            own = self.parameters.of(name)
+            return (self.flat("potentials", name, batch) - own.v_init) / (own.threshold * n_steps)
         return self.flat("spike_counts", name, batch) / n_steps
 
     def error(self, name: str, batch: slice) -> FloatArray:

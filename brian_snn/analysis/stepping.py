@@ -136,7 +136,8 @@ class Stepper:
         state = self.neuron.state(Scene(own, self._settings, self._population, current, shown.numbers))
         for step, arrives in enumerate(self._arriving(sources, current.shape)):
             if self.sees_frames:
-                arrives = arrives + self.inputs.current(shown.images[:, step])
+                # The neurons hold this array as their current.
+                current[:] = self.inputs.current(shown.images[:, step])
             state.step(step, arrives, spikes[step])
             if potentials is not None:
                 potentials[step] = state.v

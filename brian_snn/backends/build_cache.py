@@ -10,11 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import pickle
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -35,42 +32,15 @@ from brian_snn.backends.compiler import (
     find_compiler,
     place_headers,
 )
+from brian_snn.backends.generator import generate_sources
 from brian_snn.backends.manifest import MANIFEST, build_doubts, whole_manifest, write_manifest
 from brian_snn.backends.trust import close_to_others, make_private, require_trusted
-from brian_snn.errors import BrianSnnError, CompilerError, OutputError
+from brian_snn.errors import BrianSnnError, OutputError
 from brian_snn.files import flush
 from brian_snn.limits import remedy, starting
 from brian_snn.simulation.topology import Topology
 
 _PARTIAL = ".partial"
-
-#: Runs the code generator of this very package, wherever it was imported from. With ``-P`` Python leaves the working
-#: folder alone: a file of the user's there, such as ``random.py``, is no module of the library. Brian2 evaluates a
-#: ``brian_preferences`` there as Python code, so it is imported in the new and empty folder of the build.
-_GENERATOR = (
-    "-P",
-    "-c",
-    """
-import os
-import sys
-
-os.chdir(sys.argv[2])
-# Brian2 takes names of it along where it is there, which takes as long as to generate the code of a small network.
-sys.modules["pylab"] = None
-from importlib.util import module_from_spec, spec_from_file_location
-
-spec = spec_from_file_location("brian_snn", sys.argv[1])
-sys.modules["brian_snn"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["brian_snn"])
-from brian_snn.quiet_brian import import_brian2
-
-import_brian2()
-from brian_snn.backends.codegen import main
-
-main(sys.argv[2])
-""",
-    str(Path(__file__).absolute().parent.parent / "__init__.py"),
-)
 
 #: All code that has a part in what the program of a topology is and how it is run. Shapes are compiled in.
 _CODE = (
@@ -261,24 +231,10 @@ def _build(topology: Topology, partial: Path, compiler: Compiler, progress: Prog
     # Headers do not depend on what is generated.
     with ThreadPoolExecutor(1) as beside, starting("a thread"):
         placed = beside.submit(place_headers, partial, compiler)
-        _generate(topology, partial)
+        generate_sources(topology, partial)
     placed.result()
     compile_project(partial, compiler, progress)
     write_manifest(partial, topology)
-
-
-def _generate(topology: Topology, folder: Path) -> None:
-    """Let a process of its own write the C++ sources."""
-    command = [sys.executable, *_GENERATOR, str(folder)]
-    # Brian2 tries the compiler's flags in the temporary folder; what it leaves if it is killed goes with this one.
-    environment = os.environ | {"TMPDIR": str(folder.absolute())}
-    with starting("the code generator"):
-        done = subprocess.run(command, input=pickle.dumps(topology), env=environment, capture_output=True)
-    if done.returncode:
-        message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        if "No space left" in message[-1]:
-            raise OSError(28, "No space left on device")
-        raise CompilerError(f"Brian2 could not generate the C++ code: {message[-1]}")
 
 
 def build_key(topology: Topology, compiler: Compiler) -> str:

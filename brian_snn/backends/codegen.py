@@ -1,8 +1,8 @@
 """Generate the C++ project of a topology with Brian2's standalone device.
 
-Runs in a process of its own (`main`, started by `brian_snn.backends.build_cache`, the pickled topology on standard
-input), so that devices, preferences and clocks of the caller's Brian2 are never touched. The pickle comes from the
-parent process through a pipe; nothing from a file is ever unpickled.
+Runs in a process of its own (`main`, started by `brian_snn.backends.generator`, which pickles the topology and the form
+of the program to its standard input), so that devices, preferences and clocks of the caller's Brian2 are never touched.
+The pickle comes from the parent process through a pipe; nothing from a file is ever unpickled.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -21,33 +22,50 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brian_snn.backends.brian_objects import BrianObjects, brian_network
 from brian_snn.backends.competition import CompiledCompetition
+from brian_snn.backends.generator import Form
 from brian_snn.backends.rendering import rendered
 from brian_snn.simulation.topology import Layer, Topology
 
+#: Of each form of a program what is inserted into Brian2's main() before it reads files, and behind that.
+_INSERTED: dict[Form, tuple[str, str]] = {
+    "shards": ("complaints.cpp", "main_loop.cpp"),
+    "take_away": ("take_away_start.cpp", "take_away_loop.cpp"),
+}
 
-def generate(topology: Topology, folder: str) -> None:
-    """Write the C++ sources of a topology into `folder`; nothing is compiled."""
+#: Sources that are the same for every topology.
+_TEAM = ("team.h", "team.cpp")
+
+
+def generate(topology: Topology, folder: str, form: Form) -> None:
+    """Write the C++ sources of a topology into `folder`, for a program of a form; nothing is compiled."""
     set_device("cpp_standalone", build_on_run=False)
     prefs.core.network.default_schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
-    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>"]
+    prefs.codegen.cpp.headers = ["<numeric>", "<cstdlib>", "<cstring>", '"team.h"']
     objects = brian_network(topology)
     # A run of no steps registers the code objects; the loop over images then drives the network itself.
     objects.network.run(0 * ms, namespace={})
     device = get_device()
-    device.insert_code("before_start", _template("complaints.cpp").render())
-    device.insert_code("main", main_loop(topology, objects, device))
+    start, loop = _INSERTED[form]
+    device.insert_code("before_start", _template(start).render())
+    device.insert_code("main", main_loop(topology, objects, device, loop))
     device.build(directory=folder, compile=False, run=False, with_output=False)
+    for name in _TEAM:
+        (Path(folder) / name).write_text(_source(name), "utf-8")
+    if form == "take_away":
+        # Headers that Brian2 is told of would be in every file.
+        main = Path(folder, "main.cpp")
+        main.write_text(f'#include "take_away.h"\n{main.read_text("utf-8")}', "utf-8")
 
 
-def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDevice) -> str:
-    """Render the loop over images."""
+def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDevice, template: str) -> str:
+    """Render a loop over images."""
 
     def array(owner: Any, name: str) -> str:
         """Return the C++ name of a plain array."""
         return str(device.get_array_name(owner.variables[name]))
 
     layers = [_layer_context(position, layer, objects, device) for position, layer in enumerate(topology.layers)]
-    return _template("main_loop.cpp").render(
+    return _template(template).render(
         layers=layers,
         frames=any(layer.sees_frames for layer in topology.layers),
         readout=[
@@ -65,9 +83,15 @@ def main_loop(topology: Topology, objects: BrianObjects, device: CPPStandaloneDe
 
 def _template(name: str) -> jinja2.Template:
     """Return one of our C++ templates."""
-    source = resources.files("brian_snn.backends").joinpath("templates", name).read_text("utf-8")
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, finalize=rendered)
-    return environment.from_string(source)
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source), undefined=jinja2.StrictUndefined, autoescape=False, finalize=rendered
+    )
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    """Return the text of one of our C++ templates."""
+    return resources.files("brian_snn.backends").joinpath("templates", name).read_text("utf-8")
 
 
 def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: CPPStandaloneDevice) -> dict[str, Any]:
@@ -122,4 +146,5 @@ def _noise_context(
 
 def main(folder: str) -> None:
     """Do the work of the process."""
-    generate(pickle.load(sys.stdin.buffer), folder)
+    topology, form = pickle.load(sys.stdin.buffer)
+    generate(topology, folder, form)

@@ -24,7 +24,7 @@ from brian_snn.limits import starting
 from brian_snn.processors import usable_processors
 
 # No -ffast-math: sums are exact in any order, but comparisons and rounding must stay those of IEEE 754.
-FLAGS = ("-w", "-O3", "-march=native", "-std=c++11", "-I.")
+FLAGS = ("-w", "-O3", "-march=native", "-std=c++11", "-pthread", "-I.")
 
 # Set-up code that runs once. With a hundred layers Brian2's objects.cpp has 30,000 lines, a minute of work for an
 # optimiser and seven seconds without. The pragma leaves the precompiled headers valid, which -O0 would not.
@@ -165,7 +165,7 @@ def compile_project(folder: Path, compiler: Compiler, progress: Progress | None 
     finally:
         # After an error no further file is compiled.
         pool.shutdown(cancel_futures=True)
-    _run([*compiler, *targets, "-o", "main"], folder)
+    _run([*compiler, *targets, "-pthread", "-o", "main"], folder)
     for name in targets:
         (folder / name).unlink()
     shutil.rmtree(folder / _HEADER.parent)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from brian2 import Function
 from numpy.typing import ArrayLike
 
 from brian_snn.arrays import FloatArray
-from brian_snn.neurons.randomness import UNIFORM_CPP, UNIFORM_CYTHON, uniform
+from brian_snn.neurons.randomness import (
+    BINOMIAL_CPP,
+    BINOMIAL_CYTHON,
+    UNIFORM_CPP,
+    UNIFORM_CYTHON,
+    binomial,
+    uniform,
+)
 
-#: How CUDA says that a function runs on the processor and on the graphics card.
-_ON_GPU = "__host__ __device__ "
+# IEEE 754 defines both operations, and between them there is nothing to fuse: all languages agree.
+_NEAREST_CPP = "static inline double nearest_product(double x, double y) { return rint(x * y); }\n"
+_NEAREST_CYTHON = """
+from libc.math cimport rint
+cdef double nearest_product(double x, double y):
+    return rint(x * y)
+"""
 
 
 def _nearest_product(x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -18,20 +32,20 @@ def _nearest_product(x: ArrayLike, y: ArrayLike) -> FloatArray:
     return np.rint(np.asarray(x, np.float64) * np.asarray(y, np.float64))
 
 
-# IEEE 754 defines both operations, and between them there is nothing to fuse: C++ and NumPy agree.
-_nearest = Function(_nearest_product, arg_units=[1, 1], return_unit=1, stateless=True)
-_NEAREST_CPP = "static inline double nearest_product(double x, double y) { return rint(x * y); }\n"
-_nearest.implementations.add_implementation("cpp", _NEAREST_CPP, name="nearest_product")
-_nearest.implementations.add_implementation("cuda", _ON_GPU + _NEAREST_CPP, name="nearest_product")
-_nearest.implementations.add_implementation(
-    "cython",
-    "from libc.math cimport rint\ncdef double nearest_product(double x, double y):\n    return rint(x * y)\n",
-    name="nearest_product",
-)
-_uniform = Function(uniform, arg_units=[1, 1], return_unit=1, stateless=True)
-_uniform.implementations.add_implementation("cpp", UNIFORM_CPP, name="uniform_number")
-_uniform.implementations.add_implementation("cuda", _ON_GPU + UNIFORM_CPP.lstrip(), name="uniform_number")
-_uniform.implementations.add_implementation("cython", UNIFORM_CYTHON, name="uniform_number")
+def _function(in_numpy: Callable[..., FloatArray], name: str, cpp: str, cython: str) -> Function:
+    """Return a function of two numbers in every language in which Brian2 runs it."""
+    function = Function(in_numpy, arg_units=[1, 1], return_unit=1, stateless=True)
+    function.implementations.add_implementation("cpp", cpp, name=name)
+    # CUDA is told that it runs on the processor and on the graphics card.
+    on_both = cpp.replace("static inline", "__host__ __device__ static inline")
+    function.implementations.add_implementation("cuda", on_both, name=name)
+    function.implementations.add_implementation("cython", cython, name=name)
+    return function
+
 
 #: By the names under which the models call them.
-FUNCTIONS = {"nearest_product": _nearest, "uniform": _uniform}
+FUNCTIONS = {
+    "nearest_product": _function(_nearest_product, "nearest_product", _NEAREST_CPP, _NEAREST_CYTHON),
+    "uniform": _function(uniform, "uniform_number", UNIFORM_CPP, UNIFORM_CYTHON),
+    "binomial": _function(binomial, "binomial_number", BINOMIAL_CPP, BINOMIAL_CYTHON),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,38 @@ from brian_snn.simulation.records import Plan, record_dtype
 from brian_snn.simulation.runs import RunConstants, RunOutputs
 from brian_snn.simulation.topology import Link, Topology
 
+#: Work that is worth another thread, in additions of a weight or neurons that are advanced: some 5 us, several times
+#: what it takes to hand it over.
+LEAST_WORK = 2**14
 
-def write_parameters(folder: Path, topology: Topology, constants: RunConstants) -> list[str]:
-    """Write all arrays that are the same for every image and return the binary's arguments."""
+
+def write_parameters(
+    folder: Path, topology: Topology, constants: RunConstants, called: Path | None = None
+) -> list[str]:
+    """Write all arrays that are the same for every image and return the binary's arguments.
+
+    Parameters
+    ----------
+    called : Path, optional
+        What the folder is for the binary, where that is another path.
+    """
     arguments = []
 
     def pass_array(name: str, values: NDArray[Any]) -> None:
-        path = folder / f"{name}.bin"
-        write_array(path, np.ascontiguousarray(values))
-        arguments.append(f"{name}={path}")
+        write_array(folder / f"{name}.bin", np.ascontiguousarray(values))
+        arguments.append(f"{name}={(called or folder) / name}.bin")
 
     for position, layer in enumerate(topology.layers):
         group = f"population_{position}"
-        arguments += [f"{group}.{name}={constants.named[position][name]!r}" for name in layer.model.constants]
+        for name in layer.model.constants:
+            value = constants.named[position][name]
+            if isinstance(value, np.ndarray):
+                pass_array(f"{group}.{name}", value.astype(layer.float_type if name in layer.model.charges else float))
+            else:
+                arguments.append(f"{group}.{name}={value!r}")
         if layer.has_membrane:
             arguments.append(f"{group}.v_thr={constants.thresholds[position]!r}")
-            arguments.append(f"{group}.v_start={constants.v_init!r}")
+            arguments.append(f"{group}.v_start={constants.v_init[position]!r}")
             arguments.append(f"{group}.clamp_steps={constants.clamp_steps[position]}")
             if not layer.sees_image:
                 pass_array(f"{group}.current", constants.bias[position].astype(layer.float_type))
@@ -64,9 +81,9 @@ def link_arrays(link: Link, weights: NDArray[Any] | None, n_source: int) -> list
     return arrays
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
-    """Write when to pause."""
-    lines = [f"{plan.steps} {len(plan.stops)}"]
+def write_plan(folder: Path, plan: Plan, threads: int) -> None:
+    """Write on how many threads to run, how long, and when to pause."""
+    lines = [f"{threads} {LEAST_WORK}", f"{plan.steps} {len(plan.stops)}"]
     lines += [" ".join(map(str, (stop.step, len(stop.snapshots), *stop.snapshots))) for stop in plan.stops]
     (folder / "plan.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -77,8 +94,7 @@ def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> R
     written = path.stat().st_size // layout.itemsize
     if written != n_images:
         raise SimulationError(f"the compiled simulation wrote {written} images instead of {n_images}.")
-    # A map, of which each field is read once, into its array; it outlives the file.
-    records = np.memmap(path, layout, "r")
+    records = _fields_of_one(path, layout) if n_images == 1 else _fields(path, layout)
     spikes, traces = {}, {}
     for position, layer in enumerate(topology.layers):
         if layer.record_spikes:
@@ -87,6 +103,22 @@ def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> R
             trace = np.fromfile(folder / f"trace_{position}.bin", layer.float_type).astype(np.float64)
             traces[position] = trace.reshape(n_images, plan.steps, layer.size)
     return RunOutputs(records, spikes, traces)
+
+
+def _fields(path: Path, layout: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """Return the fields of all records, (n_images, *shape of the field)."""
+    records = np.memmap(path, layout, "r")
+    return {name: np.array(records[name]) for name in layout.names or ()}
+
+
+def _fields_of_one(path: Path, layout: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """Return the fields of the only record: one behind the other, so that a large one is never in memory twice."""
+    fields = {}
+    with path.open("rb") as file:
+        for name in layout.names or ():
+            kind = layout[name]
+            fields[name] = np.fromfile(file, kind.base, math.prod(kind.shape)).reshape(1, *kind.shape)
+    return fields
 
 
 def read_spikes(data: bytes, n_images: int) -> NDArray[Any]:

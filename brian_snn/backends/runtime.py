@@ -40,7 +40,8 @@ def run_runtime(
         spikes = {k: _spikes(monitor, plan.steps) for k, monitor in objects.spike_monitors.items()}
         shape = (inputs.n_images, plan.steps, -1)
         traces = {k: np.array(monitor.v).T.reshape(shape) for k, monitor in objects.state_monitors.items()}
-    return RunOutputs(loop.records, spikes, traces)
+    records = {name: np.array(loop.records[name]) for name in loop.records.dtype.names or ()}
+    return RunOutputs(records, spikes, traces)
 
 
 def _spikes(monitor: SpikeMonitor, steps: int) -> IntArray:

@@ -8,6 +8,7 @@ are the same bit for bit.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,16 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.backends.code_object import TemplateCodeObject
 from brian_snn.backends.rendering import rendered
-from brian_snn.network.maps import apply_map, gather_inputs, grouped, scatter_outputs
+from brian_snn.network.maps import Grouped, apply_map, gather_inputs, grouped, scatter_outputs
 from brian_snn.network.records import Geometry
 from brian_snn.settings import Schedule
 from brian_snn.simulation.topology import Link
+
+#: Maps of fewer rows are shared out by channel, if there are enough of them: each thread gets at least so many.
+_FEW_ROWS, _LEAST_CHANNELS = 16, 32
+
+#: What it takes to find the targets of a spike, in additions of a weight.
+_SPIKE_WORK = 8
 
 
 class SharedProjection(Group, CodeRunner):
@@ -179,7 +186,7 @@ class RuntimeKernel(BrianObject):
 
 def _constants(link: Link, n_source: int) -> dict[str, Any]:
     """Return the numbers that are compiled into the template."""
-    geometry, shape = link.geometry, grouped(link.geometry)
+    geometry, shape = link.geometry, _rows_of(link.geometry)
     (top, _), (left, _) = geometry.padding
     _, width_in, c_in = shape.input_shape
     h_out, w_out, c_out = shape.output_shape
@@ -191,9 +198,10 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "is_max_pool": geometry.kind == "max_pool",
         "first_source": link.first_source,
         "n_neurons": link.n_neurons,
-        "weight_per_target": geometry.kind == "average_pool",
+        "weight_per_target": geometry.kind in ("average_pool", "identity"),
         "is_disjoint": _is_disjoint(geometry),
         "joins_windows": _joins_windows(link),
+        **_shares(link),
         "w_in": width_in,
         "c_in": c_in,
         "h_out": h_out,
@@ -210,6 +218,30 @@ def _constants(link: Link, n_source: int) -> dict[str, Any]:
         "kernel_columns": columns,
         "reach_rows": (rows - 1) * geometry.dilation[0],
         "reach_columns": (columns - 1) * geometry.dilation[1],
+    }
+
+
+def _rows_of(geometry: Geometry) -> Grouped:
+    """Return the grouped convolution that a map is; one whose windows are single positions as a column of rows."""
+    if geometry.kind == "identity":
+        return Grouped((geometry.n_in, 1, 1), (geometry.n_out, 1, 1), 1)
+    shape = grouped(geometry)
+    if geometry.kernel_size != (1, 1) or geometry.strides != (1, 1) or geometry.padding != ((0, 0), (0, 0)):
+        return shape
+    (height, width, c_in), (_, _, c_out) = shape.input_shape, shape.output_shape
+    return Grouped((height * width, 1, c_in), (height * width, 1, c_out), shape.groups)
+
+
+def _shares(link: Link) -> dict[str, Any]:
+    """Return how threads share out the targets: by channel or by row, in how many pieces, and what a spike costs."""
+    geometry, shape = link.geometry, _rows_of(link.geometry)
+    h_out, channels = shape.output_shape[0], shape.output_shape[2] // shape.groups
+    by_channel = h_out < _FEW_ROWS and channels >= 2 * _LEAST_CHANNELS
+    windows = math.prod(geometry.kernel_size) / math.prod(geometry.strides)
+    return {
+        "by_channel": by_channel,
+        "n_pieces": channels // _LEAST_CHANNELS if by_channel else h_out,
+        "targets_per_spike": math.ceil(windows * channels) + _SPIKE_WORK,
     }
 
 

@@ -22,9 +22,9 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.backends.blas import one_blas_thread
 from brian_snn.backends.build_cache import Build, get_build
 from brian_snn.backends.run_files import read_shard, write_array, write_parameters, write_plan
+from brian_snn.blas import one_blas_thread
 from brian_snn.errors import BrianSnnError, LimitError, OutputError, SimulationError
 from brian_snn.files import require_room, temporary_folder
 from brian_snn.limits import remedy, starting
@@ -47,8 +47,9 @@ def run_standalone(
     shards: Sequence[Shard],
     workers: int,
     on_image: Callable[[], None],
+    threads: int = 1,
 ) -> Iterator[tuple[Shard, Result]]:
-    """Simulate shards in processes side by side and yield each as it is done, in no particular order.
+    """Simulate shards in processes of some threads side by side; yield each as it is done, in no particular order.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def run_standalone(
     """
     try:
         with one_blas_thread(), temporary_folder() as folder:
-            crew = _Crew(build, job, images, shards, on_image, folder)
+            crew = _Crew(build, job, images, shards, on_image, folder, threads)
             try:
                 yield from crew.work(min(workers, len(shards)))
             finally:
@@ -76,7 +77,7 @@ class StartError(SimulationError):
     """A compiled simulation that does not start, or cannot read what it needs."""
 
 
-def start_processes(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
+def start_processes(build: Build, job: Job, folders: Sequence[Path], threads: int) -> list[CompiledProcess]:
     """Start a process with each folder and wait until they need the build no more.
 
     The build may have been deleted or damaged since it was found; then it is found or made again, once.
@@ -87,9 +88,9 @@ def start_processes(build: Build, job: Job, folders: Sequence[Path]) -> list[Com
         If a process does not start.
     """
     try:
-        return _start_all(build, job, folders)
+        return _start_all(build, job, folders, threads)
     except StartError:
-        return _start_all(get_build(job.layout), job, folders)
+        return _start_all(get_build(job.layout), job, folders, threads)
 
 
 class CompiledProcess:
@@ -103,12 +104,14 @@ class CompiledProcess:
         What it simulates.
     folder : Path
         An empty folder for its files; those of a shard are deleted once they are read.
+    threads : int
+        On which it simulates an image.
     """
 
-    def __init__(self, build: Build, job: Job, folder: Path) -> None:
+    def __init__(self, build: Build, job: Job, folder: Path, threads: int) -> None:
         self._job, self._folder = job, folder
         arguments = write_parameters(folder, job.layout, job.constants)
-        write_plan(folder, job.plan)
+        write_plan(folder, job.plan, threads)
         command = [str(build.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         with (folder / "errors.txt").open("wb") as errors:
             self._process = _start(command, build.folder, errors)
@@ -121,7 +124,7 @@ class CompiledProcess:
 
     def submit(self, inputs: RunInputs) -> None:
         """Hand a shard to the process, behind those that it has."""
-        shard = self._shard_folder(inputs)
+        shard = self._shard_folder(inputs.first)
         shard.mkdir()
         for position, currents in inputs.currents.items():
             float_type = self._job.layout.layers[position].float_type
@@ -135,8 +138,8 @@ class CompiledProcess:
         except BrokenPipeError:
             self._fail()
 
-    def collect(self, inputs: RunInputs, on_image: Callable[[], None]) -> RunOutputs:
-        """Wait for the oldest shard handed over and return what was recorded."""
+    def collect(self, shard: Shard, on_image: Callable[[], None]) -> RunOutputs:
+        """Wait for a shard, the oldest handed over, and return what was recorded."""
         assert self._process.stdout is not None, "the process was started with a pipe"
         for line in self._process.stdout:
             if line == "image\n":
@@ -145,9 +148,9 @@ class CompiledProcess:
                 break
         else:
             self._fail()
-        shard = self._shard_folder(inputs)
-        outputs = read_shard(shard, self._job.layout, self._job.plan, inputs.n_images)
-        for path in shard.iterdir():
+        folder = self._shard_folder(shard.start)
+        outputs = read_shard(folder, self._job.layout, self._job.plan, len(shard))
+        for path in folder.iterdir():
             path.unlink()
         return outputs
 
@@ -164,9 +167,9 @@ class CompiledProcess:
                 assert pipe is not None, "the process was started with pipes"
                 pipe.close()
 
-    def _shard_folder(self, inputs: RunInputs) -> Path:
+    def _shard_folder(self, first: int) -> Path:
         """Return the folder of a shard."""
-        return self._folder / f"shard_{inputs.first}"
+        return self._folder / f"shard_{first}"
 
     def _fail(self, kind: type[SimulationError] = SimulationError) -> NoReturn:
         """Raise what the process died of; OSError if its folder is full, where it could not even say so."""
@@ -195,9 +198,10 @@ class _Crew:
         shards: Sequence[Shard],
         on_image: Callable[[], None],
         folder: Path,
+        threads: int,
     ) -> None:
         self._build, self._job, self._images, self._folder = build, job, images, folder
-        self._on_image = on_image
+        self._on_image, self._n_threads = on_image, threads
         self._n_shards = len(shards)
         self._todo = deque(shards)
         self._lock = threading.Lock()
@@ -211,7 +215,7 @@ class _Crew:
         folders = [self._folder / str(number) for number in range(workers)]
         for folder in folders:
             folder.mkdir()
-        self._processes = start_processes(self._build, self._job, folders)
+        self._processes = start_processes(self._build, self._job, folders, self._n_threads)
         self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in self._processes]
         with starting("a thread"):
             for thread in self._threads:
@@ -238,24 +242,26 @@ class _Crew:
 
     def _drive(self, process: CompiledProcess) -> None:
         """Keep one process busy until no shard is left."""
-        under_way: deque[tuple[Shard, RunInputs]] = deque()
+        under_way: deque[Shard] = deque()
         try:
             while not self._stopped.is_set():
                 shard = self._next_shard(holds_one=bool(under_way))
                 if shard is not None:
-                    inputs = run_inputs(self._job, self._images[shard.start : shard.stop], shard.start)
-                    process.submit(inputs)
-                    under_way.append((shard, inputs))
+                    process.submit(run_inputs(self._job, self._images[shard.start : shard.stop], shard.start))
+                    under_way.append(shard)
                 if not under_way:
                     return
                 if shard is None or len(under_way) == _AHEAD:
-                    shard, inputs = under_way.popleft()
-                    outputs = process.collect(inputs, self._count_image)
-                    images = self._images[shard.start : shard.stop]
-                    self._done.put((shard, shard_result(self._job, images, outputs, shard.start)))
+                    shard = under_way.popleft()
+                    self._done.put((shard, self._result(process, shard)))
         except BaseException as error:
             if not self._stopped.is_set():
                 self._done.put(error)
+
+    def _result(self, process: CompiledProcess, shard: Shard) -> Result:
+        """Wait for a shard and return its result, of which nothing is kept here."""
+        outputs = process.collect(shard, self._count_image)
+        return shard_result(self._job, self._images[shard.start : shard.stop], outputs, shard.start)
 
     def _next_shard(self, holds_one: bool) -> Shard | None:
         """Return a shard that no thread has taken yet; the last ones go to processes that have none."""
@@ -269,12 +275,12 @@ class _Crew:
             self._on_image()
 
 
-def _start_all(build: Build, job: Job, folders: Sequence[Path]) -> list[CompiledProcess]:
+def _start_all(build: Build, job: Job, folders: Sequence[Path], threads: int) -> list[CompiledProcess]:
     """Start a process with each folder and wait until all are ready; if one is not, none is left."""
     processes: list[CompiledProcess] = []
     try:
         for folder in folders:
-            processes.append(CompiledProcess(build, job, folder))
+            processes.append(CompiledProcess(build, job, folder, threads))
         for process in processes:
             process.wait_until_ready()
     except BaseException:

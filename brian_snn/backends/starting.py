@@ -15,7 +15,7 @@ def set_parameters(topology: Topology, objects: BrianObjects, constants: RunCons
         for name in layer.model.constants:
             setattr(group, name, constants.named[position][name])
         if layer.has_membrane:
-            group.v_thr, group.v_start = constants.thresholds[position], constants.v_init
+            group.v_thr, group.v_start = constants.thresholds[position], constants.v_init[position]
             if not layer.sees_image:
                 group.current = constants.bias[position]
     for link, carrier in zip(topology.links, objects.links, strict=True):
@@ -45,7 +45,7 @@ def start_image(
             if name in group.variables:
                 setattr(group, name, 0)
         if layer.has_membrane:
-            group.v = constants.v_init
+            group.v = constants.v_init[position]
             group.clamp_steps = now + constants.clamp_steps[position]
         if layer.sees_image and not layer.sees_frames:
             group.current = inputs.currents[position][image]

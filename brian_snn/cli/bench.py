@@ -50,10 +50,11 @@ class Way(NamedTuple):
     projection: ProjectionMode
     float_type: FloatType
     workers: int
+    threads: int
 
     def __str__(self) -> str:
         """Return its name among the others."""
-        return f"{self.projection}, {self.float_type}, workers {self.workers}"
+        return f"{self.projection}, {self.float_type}, workers {self.workers}, threads {self.threads}"
 
 
 class Call(NamedTuple):
@@ -73,13 +74,16 @@ def run(arguments: Namespace) -> int:
     """Measure, show and write the table, and return 1 if spike counts differ."""
     console, settings = new_console(), settings_from(arguments)
     rounds = whole_number("--rounds", arguments.rounds, 1)
-    workers = sorted({whole_number("--workers", number, 1) for number in arguments.workers})
+    crews = [
+        sorted({whole_number(f"--{name}", number, 1) for number in getattr(arguments, name)})
+        for name in ("workers", "threads")
+    ]
     if arguments.output is not None:
         check_target(arguments.output, "file", arguments.force)
     name, network, images = _workload(console, arguments)
     # With Poisson input the pixels are neurons, and have synapses.
     network = make_job(network, settings, Recording()).network
-    ways = _ways(console, network, images, settings, workers)
+    ways = _ways(console, network, images, settings, *crews)
     calls = _measure(console, network, images, settings, ways, rounds)
     first = calls[ways[0]][0]
     frame = pd.DataFrame([_row(way, calls[way], first, len(images)) for way in ways])
@@ -113,7 +117,12 @@ def _workload(console: Console, arguments: Namespace) -> tuple[str, Network, Flo
 
 
 def _ways(
-    console: Console, network: Network, images: FloatArray, settings: Settings, workers: Sequence[int]
+    console: Console,
+    network: Network,
+    images: FloatArray,
+    settings: Settings,
+    workers: Sequence[int],
+    threads: Sequence[int],
 ) -> list[Way]:
     """Return every way to simulate that the network allows, and say what is left out and why."""
     projections: tuple[ProjectionMode, ...] = ("synapses", "shared")
@@ -129,7 +138,7 @@ def _ways(
     except SettingError as error:
         console.print(f"no rows for float32: {error}")
         float_types = ("float64",)
-    return list(itertools.starmap(Way, itertools.product(projections, float_types, workers)))
+    return list(itertools.starmap(Way, itertools.product(projections, float_types, workers, threads)))
 
 
 def _measure(
@@ -208,6 +217,7 @@ def _shown(frame: pd.DataFrame) -> list[dict[str, object]]:
             "projection": row["projection"],
             "type": row["float_type"],
             "workers": row["workers"],
+            "threads": row["threads"],
             "compile": "in cache" if pd.isna(row["compile_s"]) else f"{row['compile_s']:.1f} s",
             "ms per image": f"{row['ms_per_image']:,.2f}",
             "min to max": f"{row['ms_min']:,.2f} to {row['ms_max']:,.2f}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from brian_snn.cli.options import FAILED, add_output
 from brian_snn.conversion_settings import Conversion
 from brian_snn.errors import SettingError
-from brian_snn.setting_options import add_knobs
+from brian_snn.setting_options import add_knobs, record_from
 from brian_snn.settings import Execution, Settings
 
 if TYPE_CHECKING:
@@ -54,12 +54,15 @@ class FigureEntry:
 
 _COMPILED = ("steps", "backend", "images", "workers")
 
+#: Options that are no numbers of a study.
+_EXECUTION = {"workers": 1, "threads": 1}
+
 FIGURES = (
     FigureEntry(
         "s1",
         "Figure S1: transients and the voltage clamp in Inception-V3",
         "weights and a photo, which must be given",
-        ("weights", "photo", "calibration", "percentile", "steps", "clamp"),
+        ("weights", "photo", "calibration", "percentile", "steps", "clamp", "threads"),
     ),
     FigureEntry(
         "rate_laws", "S9 and S11 against simulation, over the input and the duration", "one layer", ("backend",)
@@ -130,7 +133,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def _add_options_of(entry: FigureEntry, parser: ArgumentParser) -> None:
     """Add the options of one figure."""
-    defaults = {name: _Default(entry, name) for name in entry.options} | {"workers": 1}
+    defaults = {name: _Default(entry, name) for name in entry.options} | _EXECUTION
     knobs = [name for name in entry.options if name not in _OTHERS]
     add_knobs(parser.add_argument_group("settings of the simulation"), Settings, knobs, **defaults)
     for name in entry.options:
@@ -155,12 +158,12 @@ def run(arguments: Namespace) -> int:
     if entry is None:
         raise SettingError(f"name a figure: {', '.join(f.name for f in FIGURES)} (see brian-snn figure --list).")
     params = _params(entry, arguments)
-    return draw(entry, params, Execution(getattr(arguments, "workers", 1)), arguments.output, arguments.force)
+    return draw(entry, params, record_from(Execution, arguments), arguments.output, arguments.force)
 
 
 def _params(entry: FigureEntry, arguments: Namespace) -> dict[str, Any]:
     """Return the numbers that the options give."""
-    given = {name: getattr(arguments, name) for name in entry.options if name != "workers"}
+    given = {name: getattr(arguments, name) for name in entry.options if name not in _EXECUTION}
     given = {name: value for name, value in given.items() if not isinstance(value, _Default)}
     if not getattr(arguments, "full", False):
         return {**entry.study.small, **given}

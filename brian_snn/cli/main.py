@@ -20,7 +20,22 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from brian_snn.cli import bits, cache, check, convert, export_nir, figure, import_nir, probe, report, simulate, verify
+from brian_snn.cli import (
+    adjust,
+    bits,
+    build,
+    cache,
+    check,
+    convert,
+    describe,
+    export_nir,
+    figure,
+    import_nir,
+    probe,
+    report,
+    simulate,
+    verify,
+)
 from brian_snn.cli.errors import explanation
 from brian_snn.cli.options import BAD_INPUT, add_bench_options, add_demo_options, add_sweep_options
 from brian_snn.errors import SettingError
@@ -65,7 +80,10 @@ class Command:
 COMMANDS = (
     Command("demo", "Convert, simulate and verify a digit classifier that ships with the package.", add_demo_options),
     Command("convert", "Convert a trained model to a spiking network.", convert.add_options),
+    Command("adjust", "Give one population a lambda, threshold, leak, V(0) or clamp of its own.", adjust.add_options),
     Command("simulate", "Simulate a converted network exactly, as compiled Brian2.", simulate.add_options),
+    Command("build", "Write a network as a C++ program that needs no Python.", build.add_options),
+    Command("describe", "Describe a network for a paper, in Markdown.", describe.add_options),
     Command("import", "Read a network of another simulator from a NIR file.", import_nir.add_options, "import_nir"),
     Command("export", "Write a network as a NIR file, for other simulators.", export_nir.add_options, "export_nir"),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", verify.add_options),

@@ -10,8 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from brian_snn.processors import usable_processors
-from brian_snn.setting_options import add_settings
-from brian_snn.settings import Settings
+from brian_snn.setting_options import add_knobs, add_settings
+from brian_snn.settings import Execution, Settings
 
 FAILED = 1
 BAD_INPUT = 2
@@ -24,6 +24,11 @@ def add_workers(parser: ArgumentParser, default: int) -> None:
     """Add the options that say on how many images and processes to run."""
     parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")
     parser.add_argument("--workers", type=int, default=default, metavar="N", help="processes to run side by side")
+
+
+def add_threads(parser: ArgumentParser) -> None:
+    """Add the option that says on how many threads a process runs."""
+    add_knobs(parser, Execution, ("threads",))
 
 
 def add_any_range(parser: ArgumentParser) -> None:
@@ -61,6 +66,7 @@ def add_sweep_options(parser: ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, help="TOML file: what stays the same, and in [grid] lists of what does not")
     add_any_range(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes to run side by side")
+    add_threads(parser)
     parser.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER_HELP)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="folder of the table; a sweep goes on in it"
@@ -83,6 +89,9 @@ def add_bench_options(parser: ArgumentParser) -> None:
         default=sorted({1, usable_processors()}),
         metavar="N",
         help="processes to run side by side, a row each",
+    )
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1], metavar="N", help="threads of each process, a row each"
     )
     # What is left out is a column of the table, or has no compiled program.
     measured = ("projection", "float_type", "backend")

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brian_snn.cli.options import DATA_HELP, SCHEDULER_HELP, add_any_range, add_output, add_workers
+from brian_snn.cli.options import DATA_HELP, SCHEDULER_HELP, add_any_range, add_output, add_threads, add_workers
 from brian_snn.errors import DataError, Interrupted
-from brian_snn.setting_options import add_knobs, add_settings, record_from, settings_from
+from brian_snn.setting_options import LEFT_OPEN, add_knobs, add_settings, fill_from_network, record_from, settings_from
 from brian_snn.settings import Execution, Recording
-
-#: Settings that the network or the data say where no option does.
-_LEFT_OPEN = ("steps", "reset", "dt", "delay")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -21,8 +18,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("images to show"))
     add_any_range(parser)
-    add_settings(parser, **dict.fromkeys(_LEFT_OPEN))
+    add_settings(parser, **dict.fromkeys(LEFT_OPEN))
     add_workers(parser, default=1)
+    add_threads(parser)
     add_knobs(parser, Recording, ("record_spikes", "record_potentials", "checkpoints"))
     add_knobs(parser, Execution, ("shard_size",))
     parser.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER_HELP)
@@ -61,14 +59,11 @@ def run(arguments: Namespace) -> int:
     if has_steps(data.images, network.input_shape):
         arguments.steps = data.images.shape[1] if arguments.steps is None else arguments.steps
         arguments.input_coding = "frames"
-    for name, value in network.simulation.items():
-        option = name.removesuffix("_s")
-        if getattr(arguments, option) is None:
-            # Options of times are in ms.
-            setattr(arguments, option, 1e3 * float(value) if name.endswith("_s") else value)
+    fill_from_network(arguments, network.simulation)
     settings = settings_from(arguments)
     executor = connect(arguments.scheduler) if arguments.scheduler else None
-    options = {name: getattr(arguments, name) for name in ("resume", "any_range", "workers", "shard_size")}
+    names = ("resume", "any_range", "workers", "threads", "shard_size")
+    options = {name: getattr(arguments, name) for name in names}
     options |= vars(record_from(Recording, arguments))
     options |= {"output": folder, "replace": arguments.force, "labels": data.labels, "executor": executor}
     with Stages(console) as stages, _resumable(folder, arguments.force):

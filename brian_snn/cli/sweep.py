@@ -175,7 +175,8 @@ def run(arguments: Namespace) -> int:
     """Run a sweep, show its table, and return 0, or 1 if a point fails its verification."""
     console, sweep, folder = new_console(), read_sweep(arguments.sweep), arguments.output
     executor = connect(arguments.scheduler) if arguments.scheduler else None
-    options = {"workers": arguments.workers, "executor": executor, "any_range": sweep.any_range or arguments.any_range}
+    options = {"workers": arguments.workers, "threads": arguments.threads, "executor": executor}
+    options |= {"any_range": sweep.any_range or arguments.any_range}
     _make_folder(folder)
     try:
         frame = pd.DataFrame(_rows(console, sweep, folder, options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from brian_snn.arrays import FloatArray
 from brian_snn.conversion.probes import probe_images
 from brian_snn.errors import ModelError
 from brian_snn.frontends.table import front_end_of, in_batches
+from brian_snn.limits import starting
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
 
+#: Images that are compared at a time: so many that what each side makes of them takes about this much memory.
+_BATCH_BYTES, _MOST_IMAGES = 2**28, 32
+
 
 def check_against_reference(
-    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5, batch_size: int = 32
+    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5
 ) -> dict[str, float]:
     """Compare every population of the network with what its framework computes for it, in float64.
 
@@ -34,8 +39,6 @@ def check_against_reference(
     tolerance : float
         Largest difference allowed, relative to the largest activation of the population on images of the same kind:
         those given, or a pair of random ones.
-    batch_size : int
-        Images that are compared at a time.
 
     Returns
     -------
@@ -47,27 +50,42 @@ def check_against_reference(
     ModelError
         If a population differs by more; the message names it.
     """
-    compared = [*((0, batch) for batch in in_batches(images, batch_size)), *enumerate(probe_images(images), start=1)]
-    kinds, batches = zip(*compared, strict=True)
-    largest = {population.name: np.zeros(kinds[-1] + 1) for population in network.populations}
-    differences = {name: np.zeros(kinds[-1] + 1) for name in largest}
+    per_image = 8 * sum(population.size for population in network.populations)
+    batches = in_batches(images, min(_MOST_IMAGES, max(1, _BATCH_BYTES // per_image)))
+    compared = [*((0, batch) for batch in batches), *enumerate(probe_images(images), start=1)]
+    largest = {population.name: np.zeros(compared[-1][0] + 1) for population in network.populations}
+    differences = {name: np.zeros_like(of_kinds) for name, of_kinds in largest.items()}
     front_end = front_end_of(model)
-    references = front_end.references(model, network, batches, "float64")
-    for kind, batch, reference in zip(kinds, batches, references, strict=True):
-        for name, values in forward(network, batch).items():
-            if kind and not np.isfinite(reference[name]).all():
-                # So far from the images that numbers overflow, it has nothing to compare with.
-                continue
-            with np.errstate(over="ignore", invalid="ignore"):
-                error = np.abs(values * network[name].scale - reference[name]).max()
-            # Unlike the built-in, this maximum keeps a NaN.
-            differences[name][kind] = np.maximum(differences[name][kind], error)
-            largest[name][kind] = np.maximum(largest[name][kind], np.abs(reference[name]).max())
+    references = front_end.references(model, network, [batch for _, batch in compared], "float64")
+    # Neither keeps all processors busy by itself.
+    with ThreadPoolExecutor(1) as beside:
+        for kind, batch in compared:
+            with starting("a thread"):
+                computed = beside.submit(forward, network, batch)
+            reference, own = next(references), computed.result()
+            for name in largest:
+                # Dropped one by one, so that they do not add up to those of the next batch.
+                expected, values = reference.pop(name), own.pop(name)
+                size = _largest(expected)
+                if kind and not np.isfinite(size):
+                    # So far from the images that numbers overflow, it has nothing to compare with.
+                    continue
+                with np.errstate(over="ignore", invalid="ignore"):
+                    values *= network[name].scale
+                    values -= expected
+                # Unlike the built-in, this maximum keeps a NaN.
+                differences[name][kind] = np.maximum(differences[name][kind], _largest(values))
+                largest[name][kind] = np.maximum(largest[name][kind], size)
     relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
     for name, of_kinds in relative.items():
         if not np.all(of_kinds <= tolerance):
             raise ModelError(_disagreement(name, front_end.name, of_kinds, tolerance))
     return {name: float(of_kinds.max()) for name, of_kinds in relative.items()}
+
+
+def _largest(values: FloatArray) -> np.float64:
+    """Return the largest absolute value, NaN where there is one; no array of absolute values is made."""
+    return np.maximum(values.max(), -values.min())
 
 
 def _disagreement(name: str, framework: str, errors: FloatArray, tolerance: float) -> str:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from brian_snn.blas import one_blas_thread
 from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import finest_grid, normalise, require_finite, round_to_grid
@@ -132,8 +133,10 @@ def convert(
     else:
         together = as_one(calibration_images, folded.inputs, "calibration images")
         images = check_images(together, folded.input_shape, "calibration images")
-    network = normalise(folded, images, conversion.percentile, conversion.normalisation)
-    check_against_reference(model, network, images)
+    # Many of its products are small: several threads of a BLAS would spend most of the time waiting for each other.
+    with one_blas_thread():
+        network = normalise(folded, images, conversion.percentile, conversion.normalisation)
+        check_against_reference(model, network, images)
     network = replace(network, provenance=_provenance(graph.name, front_end, path, conversion))
     return _rounded(network, conversion, float(np.abs(images).max()))
 

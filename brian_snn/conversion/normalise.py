@@ -9,6 +9,7 @@ a few outliers saturate and all other rates are higher. Weights become ``W lambd
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -75,26 +76,33 @@ def normalise(
                 f"{population.name!r} are more than float64 holds; check the images and the weights of the model."
             )
         if population.kind == "max_pool":
-            scales[population.name] = _inherited_scale(network, population, scales)
+            scales[population.name] = inherited_scale(network, population, scales)
         elif population.kind == "readout":
             scales[population.name] = 1.0
         else:
             scales[population.name] = _scale(population, activations, float(percentile), normalisation == "channel")
-    with np.errstate(all="ignore"):
-        populations = tuple(
-            replace(p, scale=scales[p.name], bias=p.bias / np.asarray(scales[p.name])) for p in network.populations
-        )
-        projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
     normalised = replace(
-        network,
-        populations=populations,
-        projections=projections,
+        rescaled(network, scales),
         percentile=float(percentile),
         normalisation=normalisation,
         calibration_range=(float(pixels.min()), float(pixels.max())),
     )
     require_finite(normalised, "when divided by the scale of its activations on the calibration images")
     return normalised
+
+
+def rescaled(network: Network, scales: Mapping[str, Scale]) -> Network:
+    """Return a network with scales that are these times those that it has: W lambda_source / lambda, b / lambda.
+
+    Those of a max pooling must be what its sources share.
+    """
+    with np.errstate(all="ignore"):
+        populations = tuple(
+            replace(p, scale=np.asarray(p.scale) * scales[p.name], bias=p.bias / np.asarray(scales[p.name]))
+            for p in network.populations
+        )
+        projections = tuple(_rescaled(network, projection, scales) for projection in network.projections)
+    return replace(network, populations=populations, projections=projections)
 
 
 def require_finite(network: Network, when: str) -> None:
@@ -126,7 +134,7 @@ def _scale(population: Population, activations: FloatArray, percentile: float, p
     return np.minimum(of_channels, limit)
 
 
-def _per_neuron(network: Network, name: str | None, scales: dict[str, Scale]) -> FloatArray:
+def _per_neuron(network: Network, name: str | None, scales: Mapping[str, Scale]) -> FloatArray:
     """Return the scale of each neuron of a population, or of each pixel, flat."""
     if name == INPUT:
         return np.ones(math.prod(network.input_shape))
@@ -134,7 +142,7 @@ def _per_neuron(network: Network, name: str | None, scales: dict[str, Scale]) ->
     return np.broadcast_to(np.asarray(scales[name]), population.shape).ravel()
 
 
-def _inherited_scale(network: Network, population: Population, scales: dict[str, Scale]) -> Scale:
+def inherited_scale(network: Network, population: Population, scales: Mapping[str, Scale]) -> Scale:
     """Return the scale that the sources of a max pooling share: one number, or one per channel."""
     incoming = network.into(population.name)
     sources = [_per_neuron(network, projection.source, scales) for projection in incoming]
@@ -158,7 +166,7 @@ def _inherited_scale(network: Network, population: Population, scales: dict[str,
     return float(of_channel[0]) if np.all(of_channel == of_channel[0]) else of_channel
 
 
-def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]) -> Projection:
+def _rescaled(network: Network, projection: Projection, scales: Mapping[str, Scale]) -> Projection:
     """Return a projection with weights W lambda_source / lambda_target."""
     if projection.weights is None:
         return projection
@@ -172,8 +180,7 @@ def _rescaled(network: Network, projection: Projection, scales: dict[str, Scale]
     gain, real = flat[index].reshape(geometry.input_shape), (index >= 0).reshape(geometry.input_shape)
     weights = scale_inputs(geometry, projection.weights, gain, real, label)
     inverse = 1.0 / _per_neuron(network, projection.target, scales)
-    if projection.target_index is not None:
-        inverse = inverse[projection.target_index]
+    inverse = inverse[slice(geometry.n_out) if projection.target_index is None else projection.target_index]
     return replace(projection, weights=scale_outputs(geometry, weights, inverse.reshape(geometry.output_shape), label))
 
 

@@ -144,6 +144,8 @@ def _population(record: dict[str, Any], k: int, archive: Archive) -> Population:
         tuple(_layer_path(path) for path in _entry(record, "reference", list)),
         record.get("leak", 0.0),
         record.get("threshold", 1.0),
+        record.get("v_init"),
+        record.get("clamp"),
     )
 
 

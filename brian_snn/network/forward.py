@@ -87,28 +87,39 @@ def checked_images(network: Network, images: NDArray[np.generic], what: str = "i
 def _totals(
     network: Network, population: Population, activity: dict[str | None, FloatArray], n_images: int
 ) -> FloatArray:
-    """Return the sum of a population's projections, without its bias."""
-    totals = np.zeros((n_images, population.size))
-    for projection in network.into(population.name):
-        _accumulate(projection, activity[projection.source], totals)
+    """Return the sum of a population's projections, without its bias, in an array of its own."""
+    projections = network.into(population.name)
+    if len(projections) == 1 and population.kind != "max_pool" and _fills(projections[0], population):
+        totals = _outputs(projections[0], activity[projections[0].source])
+    else:
+        # Of a maximum, zero is one of those that it is taken over.
+        totals = np.zeros((n_images, population.size))
+        for projection in projections:
+            scatter_outputs(projection, _outputs(projection, activity[projection.source]), totals)
     return totals.reshape(n_images, *population.shape)
 
 
-def _accumulate(projection: Projection, activity: FloatArray, totals: FloatArray) -> None:
-    outputs = apply_map(projection.geometry, projection.weights, gather_inputs(projection, activity))
-    scatter_outputs(projection, outputs, totals)
+def _fills(projection: Projection, population: Population) -> bool:
+    """Whether a projection has one output for each neuron, in their order."""
+    return projection.target_index is None and projection.geometry.n_out == population.size
+
+
+def _outputs(projection: Projection, activity: FloatArray) -> FloatArray:
+    """Return what a projection's map makes of its source's activity, in an array of its own."""
+    return apply_map(projection.geometry, projection.weights, gather_inputs(projection, activity))
 
 
 def _activate(population: Population, totals: FloatArray) -> FloatArray:
-    """Add the bias and apply what the kind of population does to its input; NaN where that overflows."""
-    totals = np.where(np.isfinite(totals), totals, np.nan)
+    """Add the bias, in place, and apply what the kind of population does to its input; NaN where that overflows."""
+    totals[~np.isfinite(totals)] = np.nan
     if population.kind == "max_pool":
         return totals
-    currents = (totals + population.bias) / population.threshold
+    totals += population.bias
+    totals /= population.threshold
     if population.kind == "readout":
-        return currents
+        return totals
     ceiling = None if population.ceiling is None else population.ceiling / np.asarray(population.scale)
-    return np.clip(currents, 0.0, ceiling)
+    return np.clip(totals, 0.0, ceiling, out=totals)
 
 
 def input_currents(
@@ -154,13 +165,11 @@ def input_currents(
 def _from_image(network: Network, population: Population, pixels: FloatArray) -> FloatArray:
     """Return W x of a population, (n_images, size), in an array of its own."""
     projections = [p for p in network.into(population.name) if p.source == INPUT]
-    first = projections[0]
-    if len(projections) == 1 and first.target_index is None and first.geometry.n_out == population.size:
-        outputs = apply_map(first.geometry, first.weights, gather_inputs(first, pixels))
-        return outputs.reshape(len(pixels), -1)
+    if len(projections) == 1 and _fills(projections[0], population):
+        return _outputs(projections[0], pixels).reshape(len(pixels), -1)
     totals = np.zeros((len(pixels), population.size))
     for projection in projections:
-        _accumulate(projection, pixels, totals)
+        scatter_outputs(projection, _outputs(projection, pixels), totals)
     return totals
 
 

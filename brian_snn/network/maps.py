@@ -13,9 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.network.records import Geometry, Pair
 
-# Upper limits of the unrolled windows that are held at a time: of several images, which stay in the cache of a
-# processor, and of the rows of one.
-_CHUNK_BYTES, _ROWS_BYTES = 2**21, 2**29
+# Upper limits of the unrolled windows that are held at a time, which stay in the cache of a processor: of several
+# images, and of the rows of one.
+_CHUNK_BYTES, _ROWS_BYTES = 2**21, 2**22
 
 
 class Wiring(Protocol):
@@ -154,7 +154,7 @@ def _slide_per_channel(geometry: Geometry, weights: FloatArray, x: FloatArray) -
 
 
 def _convolve(geometry: Geometry, weights: FloatArray, x: FloatArray) -> FloatArray:
-    """Convolve in pieces: some images whose unrolled windows fit into `_CHUNK_BYTES`, some rows of a very large one."""
+    """Convolve in pieces: some images whose unrolled windows fit into `_CHUNK_BYTES`, some rows of a large one."""
     n_rows, n_columns = geometry.output_shape[:2]
     per_row = 8 * n_columns * prod(geometry.kernel_size) * geometry.input_shape[2]
     per_image = max(n_rows * per_row, 8 * prod(geometry.extent) * geometry.input_shape[2])

@@ -34,7 +34,7 @@ class Parameters:
     network : Network
         The network with weights and biases as charges and currents: times V_thr.
     threshold, v_init : float
-        V_thr and V(0); of a population that has a threshold of its own `of` it.
+        V_thr and V(0); of a population that has its own, see `of`.
     """
 
     network: Network
@@ -47,13 +47,22 @@ class Parameters:
         return forward.heaviest_row(self.network)
 
     def of(self, name: str) -> Parameters:
-        """Return the parameters with V_thr of a population."""
-        return replace(self, threshold=own_threshold(self.threshold, self.network[name], self.network.grid))
+        """Return the parameters with V_thr and V(0) of a population."""
+        population, grid = self.network[name], self.network.grid
+        threshold = own_threshold(self.threshold, population, grid)
+        return replace(self, threshold=threshold, v_init=own_v_init(self.threshold, self.v_init, population, grid))
 
 
 def own_threshold(threshold: float, population: Population, grid: float) -> float:
     """Return V_thr of a population: that of the settings, on the grid, times its own, and that on the grid."""
     return float(on_grid(on_grid(threshold, grid) * population.threshold, grid))
+
+
+def own_v_init(threshold: float, v_init: float, population: Population, grid: float) -> float:
+    """Return V(0) of a population: its own in V_thr of the settings, or else theirs; on the grid."""
+    if population.v_init is None:
+        return float(on_grid(v_init, grid))
+    return float(on_grid(on_grid(threshold, grid) * population.v_init, grid))
 
 
 def scaled_parameters(network: Network, settings: Settings) -> Parameters:
@@ -90,7 +99,8 @@ def scaled_parameters(network: Network, settings: Settings) -> Parameters:
                 f"population {name!r}: its weights or biases, up to {np.abs(values).max():.3g}, times the threshold, "
                 f"{threshold!r}, are more than float64 holds on a grid of {grid!r}; check both."
             )
-        return product
+        # With a threshold of 1 they are what they were, and need not be there twice.
+        return values if np.array_equal(product, values) else product
 
     populations = tuple(replace(p, bias=scaled(p.bias, p.name)) for p in network.populations)
     projections = tuple(
@@ -151,10 +161,12 @@ def check_range(
     for population in parameters.network.populations:
         current = np.abs(currents.get(population.name, population.bias)).max(initial=0.0)
         with np.errstate(over="ignore"):
-            bounds[population] = abs(parameters.v_init) + settings.steps * (drives[population.name] + float(current))
+            start = abs(parameters.of(population.name).v_init)
+            bounds[population] = start + settings.steps * (drives[population.name] + float(current))
     # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
-    worst = max(bounds, key=lambda p: bounds[p] / _limit(p, settings, grid) if math.isfinite(bounds[p]) else math.inf)
-    limit = _limit(worst, settings, grid)
+    limits = {population: exact_limit(population, settings, grid) for population in bounds}
+    worst = max(bounds, key=lambda p: bounds[p] / limits[p] if math.isfinite(bounds[p]) else math.inf)
+    limit = limits[worst]
     if not bounds[worst] < limit:
         kind = float_type(worst, settings)
         raise SettingError(
@@ -163,7 +175,7 @@ def check_range(
         )
 
 
-def _limit(population: Population, settings: Settings, grid: float) -> float:
+def exact_limit(population: Population, settings: Settings, grid: float) -> float:
     """Return where sums of grid multiples end to be exact: 53 bits, 2**29 on the default grid, or 24, which is 1."""
     return grid * 2.0 ** (np.finfo(float_type(population, settings)).nmant + 1)
 

@@ -151,6 +151,10 @@ class Population:
         have that of the settings.
     threshold : float
         In units of V_thr of the settings, of neurons that have one of their own; weights and bias are in them too.
+    v_init : float or None
+        V(0) in the same units, of neurons that have one of their own; None for that of the settings.
+    clamp : int or None
+        Steps for which they are held at V(0); None for what the settings say of their depth.
 
     Raises
     ------
@@ -168,6 +172,8 @@ class Population:
     reference: tuple[LayerPath, ...] = ()
     leak: float = 0.0
     threshold: float = 1.0
+    v_init: float | None = None
+    clamp: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
@@ -192,6 +198,12 @@ class Population:
         _set(self, threshold=real(self.threshold, f"{where}: its threshold"))
         if not self.threshold > 0 or (self.threshold != 1 and self.kind not in ("spiking", "readout")):
             raise ModelError(f"{where}: its threshold is {self.threshold!r}; a positive number was expected")
+        if self.v_init is not None:
+            _set(self, v_init=real(self.v_init, f"{where}: its v_init"))
+            if not math.isfinite(self.v_init) or self.kind not in ("spiking", "readout"):
+                raise ModelError(f"{where}: its v_init is {self.v_init!r}; a finite number of a membrane was expected")
+        if self.clamp is not None:
+            _set(self, clamp=whole(self.clamp, 0, f"{where}: its clamp"))
         if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
             raise ModelError(f"{where}: its reference is {shown(self.reference)}; a tuple of LayerPath was expected")
         for path in self.reference:

@@ -23,8 +23,9 @@ def float_type(population: Population, settings: Settings) -> FloatType:
 
 
 def window_start(population: Population, settings: Settings) -> int:
-    """Return how many steps the clamp holds a population: clamp (depth - 1), at most all of them."""
-    return min(settings.steps, settings.clamp * max(population.depth - 1, 0))
+    """Return how many steps the clamp holds a population: its own, or clamp (depth - 1); at most all of them."""
+    held = settings.clamp * max(population.depth - 1, 0) if population.clamp is None else population.clamp
+    return min(settings.steps, held)
 
 
 def heard_steps(target: Population, settings: Settings) -> tuple[int, int]:

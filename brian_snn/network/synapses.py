@@ -57,6 +57,29 @@ def fan_out(projection: Wiring, n_source: int) -> NDArray[np.int64]:
     return result
 
 
+def fan_in(projection: Wiring, n_target: int) -> NDArray[np.int64]:
+    """Return the number of synapses that end at each neuron of the target, (n_target,) int array."""
+    geometry, shape = projection.geometry, grouped(projection.geometry)
+    height, width, n_in = shape.input_shape
+    inputs: NDArray[np.int64]
+    if projection.source_index is None:
+        # Every position and group has as many.
+        inputs = np.full((height, width, 1), n_in // shape.groups, np.int64)
+    else:
+        real = (projection.source_index >= 0).reshape(height, width, shape.groups, n_in // shape.groups)
+        inputs = np.sum(real, axis=-1)
+    # Rows, then columns, each time with the axis that was summed behind the other.
+    for axis in (0, 1):
+        position, window, _ = _axis_pairs(geometry, axis)
+        sums = np.zeros((shape.output_shape[axis], *inputs.shape[1:]), np.int64)
+        np.add.at(sums, window, inputs[position])
+        inputs = np.swapaxes(sums, 0, 1)
+    counts = np.repeat(inputs, shape.output_shape[2] // inputs.shape[2], axis=2).ravel()
+    result = np.zeros(n_target, np.int64)
+    result[slice(len(counts)) if projection.target_index is None else projection.target_index] = counts
+    return result
+
+
 def total_fan_out(network: Network, name: str) -> NDArray[np.int64]:
     """Return the number of synapses that leave each neuron of a population, over all projections, (size,)."""
     size = network[name].size

@@ -12,7 +12,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
-from brian_snn.network.parameters import own_threshold
+from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
 from brian_snn.settings import Settings
@@ -46,7 +46,8 @@ def unit_of(network: Network, population: Population, settings: Settings, curren
     """Return the unit in which the potential of a population is an integer.
 
     Everything is a multiple of it, as simulated: the weights of all spikes that it hears, its current, V(0), and its
-    threshold if it has one. The current of images that are not known is a multiple of the grid, and so is a leak.
+    threshold if it has one. The current of images that are not known is a multiple of the grid, and so is what is
+    rounded to it in each step: a leak, a synaptic current, adaptation, mismatch and noise.
 
     Parameters
     ----------
@@ -60,17 +61,25 @@ def unit_of(network: Network, population: Population, settings: Settings, curren
     """
     grid, arriving = network.grid, network.into(population.name)
     sees_image = any(p.source is INPUT for p in arriving)
-    may_leak = population.leak > 0 or (crosses_threshold(population, settings) and math.isfinite(settings.tau_m))
-    if may_leak or (sees_image and current is None):
+    if (sees_image and current is None) or _is_rounded(population, settings):
         return grid
     threshold = on_grid(settings.threshold, grid)
-    parts = [on_grid(threshold * population.bias, grid) if current is None else current, on_grid(settings.v_init, grid)]
+    v_init = own_v_init(settings.threshold, settings.v_init, population, grid)
+    parts = [on_grid(threshold * population.bias, grid) if current is None else current, np.array(v_init)]
     weights = (p.weights for p in arriving if p.source is not INPUT and p.weights is not None)
     parts += [values if threshold == 1 else on_grid(threshold * values, grid) for values in weights]
     if crosses_threshold(population, settings):
         parts.append(np.array(own_threshold(settings.threshold, population, grid)))
     unit = least_bit(parts)
     return 1.0 if math.isinf(unit) else unit
+
+
+def _is_rounded(population: Population, settings: Settings) -> bool:
+    """Whether something is added to V, or to its threshold, that is rounded to the grid: a leak, a noise and such."""
+    of_spiking = (settings.adaptation_step, settings.noise, settings.threshold_mismatch)
+    fires = crosses_threshold(population, settings)
+    leaks = population.leak > 0 or (fires and math.isfinite(settings.tau_m))
+    return leaks or float(settings.tau_syn) > 0 or (fires and any(of_spiking))
 
 
 @dataclass(frozen=True)
@@ -111,9 +120,9 @@ def check_widths(network: Network, settings: Settings) -> None:
     """
     if not settings.accumulator_bits:
         return
-    v_init = float(on_grid(settings.v_init, network.grid))
     for population in (p for p in network.populations if p.kind in ("spiking", "readout")):
         limits = limits_of(network, population, settings)
+        v_init = own_v_init(settings.threshold, settings.v_init, population, network.grid)
         fires = crosses_threshold(population, settings)
         top = own_threshold(settings.threshold, population, network.grid) if fires else 0.0
         if not (max(top, v_init) <= limits.highest and v_init >= limits.lowest):

@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from brian_snn.arrays import FloatArray
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
-from brian_snn.network.units import Limits, limits_of
+from brian_snn.network.units import limits_of
 from brian_snn.neurons.integrator import IntegratorState
 from brian_snn.neurons.record import Book, Neuron, Scene, State
 from brian_snn.settings import Settings
@@ -31,6 +31,11 @@ _TAKE = {
     "saturate": "over = v - clip(v, v_lowest, v_highest)",
     # A division by a power of two is exact.
     "wrap": "over = v_span * floor((v - v_lowest) / v_span)",
+}
+
+_FORMULA = {
+    "saturate": r"u_i(t) &\leftarrow \min(\max(u_i(t), V_{\mathrm{min}}), V_{\mathrm{max}})",
+    "wrap": r"u_i(t) &\leftarrow V_{\mathrm{min}} + (u_i(t) - V_{\mathrm{min}}) \bmod V_{\mathrm{span}}",
 }
 
 
@@ -47,8 +52,18 @@ def with_width(neuron: Neuron, network: Network, population: Population, setting
         constants=(*model.constants, *_ENDS),
     )
 
+    def limit(v: FloatArray) -> None:
+        """Bring potentials into their width."""
+        if settings.overflow == "wrap":
+            v -= limits.span * np.floor((v - limits.lowest) / limits.span)
+        else:
+            np.clip(v, limits.lowest, limits.highest, out=v)
+
     def state(scene: Scene) -> State:
-        return NarrowMembrane(scene, limits, settings.overflow)
+        membrane = neuron.state(scene)
+        assert isinstance(membrane, IntegratorState), "what hears charges integrates"
+        membrane.limit = limit
+        return membrane
 
     return replace(
         neuron,
@@ -57,21 +72,13 @@ def with_width(neuron: Neuron, network: Network, population: Population, setting
         books=(*neuron.books, OVERFLOWED),
         no_law="what passes the end of its accumulator is lost, for which the rate law has no term",
         solvable=False,
+        title=f"{neuron.title}, potential of {limits.bits} bits",
+        formula=_formula(neuron, settings.overflow),
         constants={**neuron.constants, "v_lowest": limits.lowest, "v_highest": limits.highest, "v_span": limits.span},
     )
 
 
-class NarrowMembrane(IntegratorState):
-    """Membranes in NumPy that are cut or wrapped before the threshold is tested."""
-
-    def __init__(self, scene: Scene, limits: Limits, overflow: str) -> None:
-        super().__init__(scene)
-        self._limits, self._wraps = limits, overflow == "wrap"
-
-    def _test(self, spikes: NDArray[np.bool_]) -> None:
-        """Bring V into its width, and mark who has reached the threshold."""
-        if self._wraps:
-            self.v = np.mod(self.v - self._limits.lowest, self._limits.span) + self._limits.lowest
-        else:
-            np.clip(self.v, self._limits.lowest, self._limits.highest, out=self.v)
-        super()._test(spikes)
+def _formula(neuron: Neuron, overflow: str) -> tuple[str, ...]:
+    """Return the lines of a neuron, with what an overflow does behind the sum of the step."""
+    lines = ((line, _FORMULA[overflow]) if line.startswith("u_i(t) &=") else (line,) for line in neuron.formula)
+    return tuple(line for pair in lines for line in pair)

@@ -1,37 +1,44 @@
-"""The integrate-and-fire neuron of Eq. (4), with a leak and a refractory period if asked for.
+"""The integrate-and-fire neuron of Eq. (4), with the parts and the refractory period that the settings ask for.
 
     u(t) = V(t-1) - l(t) + z(t),    spike if u(t) >= V_thr,    V(t) = u - V_thr (4b)  or  0 (4a)
-    l(t) = (1 - exp(-dt / tau_m)) V(t-1), rounded to the grid
 
-The rounding of the leak is what keeps V on the grid, its sums exact, and the charge balance at a residual of 0; it is
-at most half a grid step. A refractory neuron leaves V as it is. A readout that only integrates never spikes.
+What else acts on V, or on what arrives, is a `brian_snn.neurons.part.Part`: a leak, a synaptic current, adaptation,
+mismatch, noise. A refractory neuron leaves V as it is, or with ``refractory_input="kept"`` goes on to integrate and
+only does not spike. A readout that only integrates never spikes.
 
-Every membrane keeps its own books: ``surplus`` is e, what a reset to zero threw away, ``leaked`` what a leak took, and
-``missed`` what arrived while the neuron was refractory. ``charge`` is q, the sum of z(t) over the steps in which the
-neuron was not clamped. A plain neuron, without leak or rest and in our schedule, receives straight into V and does not
-sum it: its q is worked out after the run, N V_thr + V(T) - V(0) + e, which is what has been through its membrane
+Every membrane keeps its own books: ``surplus`` is e, what a reset to zero threw away, ``missed`` what arrived while the
+neuron was refractory, and those of its parts. ``charge`` is q, the sum of z(t) over the steps in which the neuron was
+not clamped. A plain neuron, without parts or rest and in our schedule, receives straight into V and does not sum it:
+its q is worked out after the run, N V_thr + V(T) - V(0) + e, which is what has been through its membrane
 (`brian_snn.results.charges`). The others sum it step by step, so that the charge balance is one of measured numbers.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.network.grid import on_grid
-from brian_snn.network.roles import crosses_threshold, window_start
+from brian_snn.network.parameters import own_v_init
+from brian_snn.network.records import Population
+from brian_snn.network.roles import window_start
+from brian_snn.neurons.adaptation import adaptation
+from brian_snn.neurons.leak import leak
+from brian_snn.neurons.mismatch import threshold_mismatch
+from brian_snn.neurons.noise import membrane_noise
+from brian_snn.neurons.part import ARRIVES, Part
 from brian_snn.neurons.record import Book, Neuron, NeuronModel, Scene
+from brian_snn.neurons.synapse import synapse
 from brian_snn.settings import Settings
 
 SURPLUS = Book("surplus", True, "surplus", "reset by subtraction has none", takes_excess=True, may_be_absent=True)
-LEAKED = Book("leaked", True, "leak", "a longer time constant tau_m")
 MISSED = Book("missed", False, "refractory", "a shorter refractory period")
 
 # `active` is 0 while the clamp holds the population. Steps are counted from 0 at the start of each image.
 _ACTIVE = "int(t_in_timesteps >= clamp_steps)"
+_RESTED = "int(t_in_timesteps >= ready_at)"
 
 _MEMBRANE = """
 v : 1
@@ -44,99 +51,166 @@ _DRIVE = "drive : 1\n"
 _CHARGE = "charge : 1\n"
 COUNT = "n_spikes : integer\n"
 _SURPLUS = "surplus : 1\n"
-_LEAK = """
-leaked : 1
-leak_rate : 1 (shared, constant)
-grid : 1 (shared, constant)
-"""
 _REFRACTORY = """
-missed : 1
 ready_at : integer
 refractory_steps : integer (shared, constant)
 """
+_MISSED = "missed : 1\n"
 
-_CHARGES = ("v", "current", "charge", "drive", "v_thr", "v_start", "surplus", "leaked", "missed")
-_ZEROED = ("n_spikes", "charge", "surplus", "leaked", "missed", "drive", "ready_at")
+_CHARGES = ("v", "current", "charge", "drive", "v_thr", "v_start", "surplus", "missed")
+_ZEROED = ("n_spikes", "charge", "surplus", "missed", "drive", "ready_at")
 
 
-def integrator(settings: Settings, grid: float, fires: bool, receives_spikes: bool, leak: float = 0.0) -> Neuron:
+def integrator(population: Population, settings: Settings, grid: float, fires: bool, receives_spikes: bool) -> Neuron:
     """Return the neuron of a layer with a membrane.
 
     Parameters
     ----------
+    population : Population
+        Its leak and its threshold count, where it has such of its own.
     settings : Settings
-        Reset, schedule, leak and refractory period.
     grid : float
         Of the network.
     fires : bool
         False for a readout, which integrates only.
     receives_spikes : bool
         False where all input is a constant current.
-    leak : float
-        1 - beta of a population that has a leak of its own; 0 for that of the settings, which a readout has not.
     """
-    part = leak_in_a_step(settings, fires, leak)
-    leaks, rests = part > 0, fires and settings.refractory_steps > 0
-    books = (*[SURPLUS] * (fires and settings.reset == "zero"), *[LEAKED] * leaks, *[MISSED] * rests)
-    # Times V it is the leak in multiples of the grid.
-    constants = {"leak_rate": part / grid, "grid": grid} if leaks else {}
+    parts = _parts(population, settings, grid, fires, receives_spikes)
+    rests = fires and settings.refractory_steps > 0
+    misses = rests and settings.refractory_input == "lost"
+    books = (
+        *[SURPLUS] * (fires and settings.reset == "zero"),
+        *(book for part in parts for book in part.books),
+        *[MISSED] * misses,
+    )
+    constants = {name: value for part in parts for name, value in part.constants.items()}
     return Neuron(
-        model=_model(settings, books, fires, receives_spikes),
+        model=_model(settings, parts, books, fires, receives_spikes),
         hears="charge",
-        state=IntegratorState,
+        state=lambda scene: IntegratorState(scene, fires, parts),
         fires=fires,
         books=books,
         law="S9" if settings.reset == "zero" else "S11",
-        no_law=_no_law(settings, grid, books),
-        solvable=not (leaks or rests),
+        no_law=_no_law(population, settings, grid, parts, rests),
+        solvable=not (parts or rests),
         constants=constants | ({"refractory_steps": settings.refractory_steps} if rests else {}),
+        arrays={name: values for part in parts for name, values in part.arrays.items()},
+        stream=next((part.stream for part in parts if part.stream), None),
+        charge_a_step=sum(part.charge_a_step for part in parts),
+        title=_title(settings, parts, rests, fires),
+        formula=_formula(settings, parts, rests, fires),
     )
 
 
-def leak_in_a_step(settings: Settings, fires: bool, own: float) -> float:
-    """Return 1 - beta: the population's own if it has one, else 1 - exp(-dt / tau_m) of a neuron that fires."""
-    if own or not fires:
-        return own
-    return -math.expm1(-float(settings.dt) / float(settings.tau_m))
+def _parts(
+    population: Population, settings: Settings, grid: float, fires: bool, receives_spikes: bool
+) -> tuple[Part, ...]:
+    """Return what a neuron has besides Eq. (4), in the order in which it acts within a step."""
+    found = [synapse(settings, grid, receives_spikes), leak(population, settings, grid, fires)]
+    if fires:
+        found += [part(population, settings, grid) for part in (adaptation, membrane_noise, threshold_mismatch)]
+    return tuple(part for part in found if part is not None)
 
 
-def _no_law(settings: Settings, grid: float, books: tuple[Book, ...]) -> str:
+def _no_law(population: Population, settings: Settings, grid: float, parts: Sequence[Part], rests: bool) -> str:
     """Return why the rate law of constant input says nothing about a neuron; empty if it applies."""
-    if LEAKED in books:
-        return "its potential leaks; the charge balance has a term for that, the rate law has none"
-    if MISSED in books:
+    for part in parts:
+        if part.no_law:
+            return part.no_law
+    if rests and settings.refractory_input == "lost":
         return "it is refractory after each spike and misses what arrives then"
-    if settings.reset == "zero" and float(on_grid(settings.v_init, grid)) != 0:
+    if rests and settings.reset == "zero":
+        return "it is refractory after each spike, and S9 rests on one as soon as the threshold is reached"
+    if settings.reset == "zero" and own_v_init(settings.threshold, settings.v_init, population, grid) != 0:
         return "V(0) is not 0, but S9 rests on S5, which needs V(0) = 0"
     return ""
 
 
-def _model(settings: Settings, books: tuple[Book, ...], fires: bool, receives_spikes: bool) -> NeuronModel:
+def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> str:
+    """Return what a paper calls the neuron."""
+    more = "".join(f", {word}" for word in (*(part.title for part in parts), *["refractory"] * rests))
+    if not fires:
+        return f"integrator that never spikes{more}"
+    reset = "to zero (4a)" if settings.reset == "zero" else "by subtraction (4b)"
+    return f"integrate-and-fire neuron, reset {reset}{more}"
+
+
+def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> tuple[str, ...]:
+    """Return Eq. (4) with what the settings add to it; in Brian2's own order spikes arrive after the comparison."""
+    before, misses = settings.schedule == "same_step", rests and settings.refractory_input == "lost"
+    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{' - d' * (settings.delay_steps > 0)})"
+    lines = [line.replace(ARRIVES, arrives) for part in parts for line in part.formula]
+    arrives = next((part.given for part in parts if part.given), arrives)
+    z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")
+    lines.append(rf"u_i(t) &= V_i(t-1){''.join(part.term for part in parts)} + I_i{z}")
+    if fires:
+        barrier = "".join(f" + {part.barrier_symbol}" for part in parts if part.barrier)
+        awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * rests
+        lines.append(
+            rf"\Theta_i(t) &= 1 \text{{ if }} u_i(t) \ge V_{{\mathrm{{thr}}}}{barrier}{awake} \text{{, else }} 0"
+        )
+    lines.append(rf"V_i(t) &= {_after(settings, parts, late, fires)}")
+    lines += [r"V_i(t) &= V_i(t-1) \text{ in the } n_{\mathrm{ref}} \text{ steps after a spike}"] * misses
+    silent = r", \; \Theta_i(t) = 0" * fires
+    return (*lines, *[rf"V_i(t) &= V(0){silent} \text{{ for }} t \le c"] * (settings.clamp > 0))
+
+
+def _after(settings: Settings, parts: Sequence[Part], late: str, fires: bool) -> str:
+    """Return V after the comparison: with what arrives late, and without what a spike takes."""
+    after = rf"u_i(t){late}"
+    if not fires:
+        return after
+    if settings.reset == "zero":
+        return rf"{f'[{after}]' if late else after}\,(1 - \Theta_i(t)) \quad \text{{(4a)}}"
+    price = r"V_{\mathrm{thr}}" + "".join(f" + {part.barrier_symbol}" for part in parts if part.price)
+    price = f"({price})" if "+" in price else price
+    return rf"{after} - {price} \Theta_i(t) \quad \text{{(4b)}}"
+
+
+def _model(
+    settings: Settings, parts: tuple[Part, ...], books: tuple[Book, ...], fires: bool, receives_spikes: bool
+) -> NeuronModel:
     """Return what Brian2 needs; with its own schedule synapses act on V itself, as in any script written for that."""
-    same_step, leaks, rests = settings.schedule == "same_step", LEAKED in books, MISSED in books
-    sums = leaks or rests or not same_step
+    same_step, rests, misses = (
+        settings.schedule == "same_step",
+        fires and settings.refractory_steps > 0,
+        MISSED in books,
+    )
+    sums = bool(parts) or rests or not same_step
     collects = receives_spikes and same_step and sums
-    resets = ["surplus += v - v_thr", "v = 0"] if settings.reset == "zero" else ["v -= v_thr"]
-    resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
-    conditions = ["v >= v_thr", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
+    barrier = "".join(f" + {part.barrier}" for part in parts if part.barrier)
+    conditions = [f"v >= v_thr{barrier}", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
     return NeuronModel(
         equations=_MEMBRANE
         + _DRIVE * collects
         + _CHARGE * sums
         + COUNT * fires
         + _SURPLUS * (SURPLUS in books)
-        + _LEAK * leaks
-        + _REFRACTORY * rests,
+        + "".join(part.equations for part in parts)
+        + _REFRACTORY * rests
+        + _MISSED * misses,
         on_spike_from=_receiving(collects, sums),
         has_weights=True,
-        integrate=_integration(collects, sums, leaks, rests),
+        integrate=_integration(collects, sums, parts, misses),
         threshold=" and ".join(conditions) if fires else "",
-        reset="\n".join(resets) if fires else "",
+        reset="\n".join(_resets(settings, parts, rests)) if fires else "",
         outputs=(*["n_spikes"] * fires, "v", *["charge"] * sums, *(book.name for book in books)),
-        charges=_CHARGES,
-        zeroed=_ZEROED,
-        constants=(*["leak_rate", "grid"] * leaks, *["refractory_steps"] * rests),
+        charges=(*_CHARGES, *(name for part in parts for name in part.charges)),
+        zeroed=(*_ZEROED, *(name for part in parts for name in part.zeroed)),
+        constants=(
+            *(name for part in parts for name in (*part.constants, *part.arrays)),
+            *["refractory_steps"] * rests,
+        ),
     )
+
+
+def _resets(settings: Settings, parts: Sequence[Part], rests: bool) -> list[str]:
+    """Return the statements on a spike."""
+    price = "v_thr" + "".join(f" + {part.price}" for part in parts if part.price)
+    resets = [f"surplus += v - ({price})", "v = 0"] if settings.reset == "zero" else [f"v -= {price}"]
+    resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
+    return resets + [part.spike for part in parts if part.spike]
 
 
 def _receiving(collects: bool, sums: bool) -> str:
@@ -147,29 +221,49 @@ def _receiving(collects: bool, sums: bool) -> str:
     )
 
 
-def _integration(collects: bool, sums: bool, leaks: bool, rests: bool) -> str:
-    """Return the statements of the integrate slot: what a rest misses, the leak, the charge of the step."""
+def _integration(collects: bool, sums: bool, parts: Sequence[Part], misses: bool) -> str:
+    """Return the statements of the integrate slot: what a rest misses, what the parts do, the charge of the step."""
     z = "(drive + current)" if collects else "current"
-    awake = f"{_ACTIVE} * int(t_in_timesteps >= ready_at)" if rests else _ACTIVE
-    missed = [f"missed += {z} * {_ACTIVE} * int(t_in_timesteps < ready_at)"]
-    leak = [f"loss = nearest_product(v, leak_rate) * grid * {awake}", "v -= loss", "leaked += loss"]
-    charge = [f"z = {z} * {awake}", "v += z", *["charge += z"] * sums]
-    return "\n".join([*missed * rests, *leak * leaks, *charge, *["drive = 0"] * collects])
+    if not (parts or misses):
+        return "\n".join([f"z = {z} * {_ACTIVE}", "v += z", *["charge += z"] * sums, *["drive = 0"] * collects])
+    return "\n".join(
+        [
+            f"active = {_ACTIVE}",
+            f"awake = active * {_RESTED}" if misses else "awake = active",
+            *(part.filters for part in parts if part.filters),
+            *[f"missed += {z} * (active - awake)"] * misses,
+            *(part.changes for part in parts if part.changes),
+            f"z = {z} * awake",
+            "v += z",
+            "charge += z",
+            *["drive = 0"] * collects,
+        ]
+    )
 
 
 class IntegratorState:
-    """Membranes in NumPy; where they are clamped, they stay at V(0)."""
+    """Membranes in NumPy; where they are clamped, they stay at V(0).
 
-    def __init__(self, scene: Scene) -> None:
-        settings, population = scene.settings, scene.population
+    Parameters
+    ----------
+    scene : Scene
+    fires : bool
+        Whether they spike.
+    parts : sequence of Part
+        What they have besides Eq. (4).
+    """
+
+    def __init__(self, scene: Scene, fires: bool = True, parts: Sequence[Part] = ()) -> None:
+        settings = scene.settings
         self.v = np.full(scene.current.shape, scene.parameters.v_init)
         self._current, self._settings, self._threshold = scene.current, settings, scene.parameters.threshold
-        self._start = window_start(population, settings)
-        self._fires = crosses_threshold(population, settings)
-        self._leak_rate = leak_in_a_step(settings, self._fires, population.leak) / scene.parameters.network.grid
-        self._rests = self._fires and settings.refractory_steps > 0
-        self._grid = scene.parameters.network.grid
+        self._start = window_start(scene.population, settings)
+        self._fires, self._parts = fires, [part.state(scene) for part in parts]
+        self._rests = fires and settings.refractory_steps > 0
+        self._misses = self._rests and settings.refractory_input == "lost"
         self._ready = np.zeros(scene.current.shape, np.int64)
+        #: Brings V into its width before the threshold is tested; None where it has as many bits as it takes.
+        self.limit: Callable[[FloatArray], None] | None = None
 
     def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
         """Advance V by one step and mark who spikes."""
@@ -182,26 +276,32 @@ class IntegratorState:
             self.v += arrives
             self._reset(spikes)
             return
-        awake = step >= self._ready if self._rests else None
-        if self._leak_rate:
-            loss = np.rint(self.v * self._leak_rate) * self._grid
-            self.v -= loss if awake is None else loss * awake
-        z = self._current + arrives
-        self.v += z if awake is None else z * awake
+        rested = step >= self._ready if self._rests else True
+        awake = rested if self._misses else 1.0
+        for part in self._parts:
+            arrives = part.filter(arrives)
+        for part in self._parts:
+            part.change(step, self.v, awake)
+        self.v += (self._current + arrives) * awake if self._misses else self._current + arrives
         self._test(spikes)
-        if awake is not None:
-            spikes &= awake
+        if self._rests:
+            spikes &= rested
             self._ready[spikes] = step + 1 + self._settings.refractory_steps
         self._reset(spikes)
+        for part in self._parts:
+            part.spiked(spikes)
 
     def _test(self, spikes: NDArray[np.bool_]) -> None:
-        """Mark who has reached the threshold."""
+        """Bring V into its width, and mark who has reached the threshold."""
+        if self.limit is not None:
+            self.limit(self.v)
         if self._fires:
-            np.greater_equal(self.v, self._threshold, out=spikes)
+            barrier = sum((part.barrier for part in self._parts), start=self._threshold)
+            np.greater_equal(self.v, barrier, out=spikes)
 
     def _reset(self, spikes: NDArray[np.bool_]) -> None:
         """Take from V what a spike costs: (4b) or (4a)."""
         if self._settings.reset == "zero":
             self.v[spikes] = 0.0
         elif self._fires:
-            self.v -= self._threshold * spikes
+            self.v -= sum((part.price for part in self._parts), start=self._threshold) * spikes

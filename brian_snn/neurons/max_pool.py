@@ -31,7 +31,8 @@ def exact_max_pool(settings: Settings) -> Neuron:
         zeroed=("n_spikes", "hit"),
     )
     no_law = "with Brian2's own schedule a max-pooling unit lags its inputs by a step" if lags else ""
-    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law)
+    title = "max-pooling unit, which spikes when the largest spike count of its inputs grows"
+    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, title=title, formula=_exact_formula(settings))
 
 
 def gated_max_pool(settings: Settings) -> Neuron:
@@ -56,7 +57,31 @@ def gated_max_pool(settings: Settings) -> Neuron:
         zeroed=("n_spikes", "lead", "passed"),
     )
     no_law = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
-    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, rank=_rank)
+    title = "max-pooling gate, which passes the spikes of the input that has spiked most"
+    formula = (
+        rf"R_j(t) &= n N_j(t{_delay(settings)}) - j \text{{ for inputs that have spiked}}",
+        r"\Lambda_i(t) &= \max(0, \max_j R_j(t))",
+        r"\Theta_i(t) &= 1 \text{ if } \Lambda_i(t) \gt \Lambda_i(t-1) \text{, else } 0",
+    )
+    return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, rank=_rank, title=title, formula=formula)
+
+
+def _exact_formula(settings: Settings) -> tuple[str, ...]:
+    """Return the step of an exact unit; in Brian2's own order it answers a step later, and a reset wipes out a hit."""
+    if settings.schedule == "same_step":
+        largest = rf"N_i(t) &= \max_j N_j(t{_delay(settings)})"
+        return (largest, r"\Theta_i(t) &= N_i(t) - N_i(t-1)")
+    return (
+        r"\Theta_i(t) &= h_i(t-1)",
+        r"N_i(t) &= N_i(t-1) + \Theta_i(t)",
+        r"h_i(t) &= 1 \text{ if } \Theta_i(t) = 0 \text{ and } N_j(t) \gt N_i(t) \text{ for an input } j \text{ with } "
+        r"\Theta_j(t) = 1 \text{, else } 0",
+    )
+
+
+def _delay(settings: Settings) -> str:
+    """Return how much earlier the spikes were sent that a unit hears."""
+    return " - d" * (settings.delay_steps > 0)
 
 
 def _count(settings: Settings) -> str:

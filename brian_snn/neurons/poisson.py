@@ -40,7 +40,9 @@ def poisson_input() -> Neuron:
         outputs=("n_spikes",),
         zeroed=("n_spikes",),
     )
-    return Neuron(model, "nothing", _Pixels, draws=_DRAWS)
+    title = "pixel, which spikes in each step with the probability that it says"
+    formula = (r"\Theta_i(t) &= 1 \text{ if } U_i(t) \lt x_i \text{, else } 0",)
+    return Neuron(model, "nothing", _Pixels, draws=_DRAWS, title=title, formula=formula)
 
 
 class _Pixels:

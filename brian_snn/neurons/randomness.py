@@ -15,25 +15,58 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.arrays import FloatArray
 
-#: The same generator in C++, under the name `uniform_number`.
-UNIFORM_CPP = """
-static inline double uniform_number(double key, double n) {
+#: Output n of the generator as C++ has it, and what is made of it: a number in [0, 1), and the ones among its bits.
+_SPLITMIX_CPP = """
+static inline uint64_t {name}_bits(double key, double n) {{
     uint64_t x = uint64_t(key) + (uint64_t(n) + 1) * 0x9E3779B97F4A7C15ULL;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-    return double((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
+    return x ^ (x >> 31);
+}}
+"""
+_UNIFORM_CPP = """
+static inline double uniform_number(double key, double n) {
+    return double(uniform_bits(key, n) >> 11) / 9007199254740992.0;
 }
 """
-
-#: The same in Cython.
-UNIFORM_CYTHON = """
+_BINOMIAL_CPP = """
+static inline double binomial_number(double key, double n) {
+    uint64_t x = binomial_bits(key, n);
+    x -= (x >> 1) & 0x5555555555555555ULL;
+    x = (x & 0x3333333333333333ULL) + ((x >> 2) & 0x3333333333333333ULL);
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0FULL;
+    return double((x * 0x0101010101010101ULL) >> 56) - 32.0;
+}
+"""
+_SPLITMIX_CYTHON = """
 from libc.stdint cimport uint64_t
-cdef double uniform_number(double key, double n):
+cdef uint64_t {name}_bits(double key, double n):
     cdef uint64_t x = <uint64_t>key + (<uint64_t>n + 1) * 0x9E3779B97F4A7C15ULL
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL
-    return <double>((x ^ (x >> 31)) >> 11) / 9007199254740992.0
+    return x ^ (x >> 31)
 """
+_UNIFORM_CYTHON = """
+cdef double uniform_number(double key, double n):
+    return <double>(uniform_bits(key, n) >> 11) / 9007199254740992.0
+"""
+_BINOMIAL_CYTHON = """
+cdef double binomial_number(double key, double n):
+    cdef uint64_t x = binomial_bits(key, n)
+    x -= (x >> 1) & 0x5555555555555555ULL
+    x = (x & 0x3333333333333333ULL) + ((x >> 2) & 0x3333333333333333ULL)
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0FULL
+    return <double>((x * 0x0101010101010101ULL) >> 56) - 32.0
+"""
+
+#: `uniform` and `binomial` in other languages, under the names `uniform_number` and `binomial_number`.
+UNIFORM_CPP = _SPLITMIX_CPP.format(name="uniform") + _UNIFORM_CPP
+UNIFORM_CYTHON = _SPLITMIX_CYTHON.format(name="uniform") + _UNIFORM_CYTHON
+BINOMIAL_CPP = _SPLITMIX_CPP.format(name="binomial") + _BINOMIAL_CPP
+BINOMIAL_CYTHON = _SPLITMIX_CYTHON.format(name="binomial") + _BINOMIAL_CYTHON
+
+#: Standard deviation and largest size of a number of `binomial`.
+BITS_DEVIATION, MOST_BITS = 4.0, 32
 
 
 class Purpose(IntEnum):
@@ -41,9 +74,11 @@ class Purpose(IntEnum):
 
     POISSON_INPUT = 0
     SOFTMAX = 1
+    MISMATCH = 2
+    NOISE = 3
 
 
-def stream_keys(seed: int, purpose: Purpose, images: range) -> FloatArray:
+def stream_keys(seed: int, purpose: Purpose, images: range, *more: int) -> FloatArray:
     """Return the key of each image's stream: a whole number below 2**53, which a float holds.
 
     Parameters
@@ -53,9 +88,12 @@ def stream_keys(seed: int, purpose: Purpose, images: range) -> FloatArray:
     purpose : Purpose
     images : range
         Numbers of the images, counted over the whole call of `brian_snn.simulate`.
+    *more : int
+        What else tells streams apart, below 2**32.
     """
     words = [
-        np.random.SeedSequence(seed, spawn_key=(purpose, image)).generate_state(1, np.uint64)[0] for image in images
+        np.random.SeedSequence(seed, spawn_key=(purpose, image, *more)).generate_state(1, np.uint64)[0]
+        for image in images
     ]
     return (np.array(words, np.uint64) >> np.uint64(11)).astype(np.float64)
 
@@ -70,6 +108,25 @@ def uniform(key: ArrayLike, n: ArrayLike) -> FloatArray:
     n : int or whole float array
         Places in the stream, counted from 0.
     """
+    return (_bits(key, n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def binomial(key: ArrayLike, n: ArrayLike) -> FloatArray:
+    """Return how many ones the 64 bits of the n-th outputs of a stream have, less 32; as `uniform` takes them."""
+    bits = _bits(key, n)
+    ones = np.unpackbits(bits.view(np.uint8)).reshape(*bits.shape, 64).sum(axis=-1)
+    return ones.astype(np.float64) - MOST_BITS
+
+
+def normal(key: float, size: int) -> FloatArray:
+    """Return the first numbers of a stream as draws from the standard normal distribution (Box and Muller), (size,)."""
+    # The middle of an interval of 2**-53: not 0, of which there is no logarithm.
+    radius = np.sqrt(-2.0 * np.log(uniform(key, 2 * np.arange(size)) + 2.0**-54))
+    return radius * np.cos(2.0 * np.pi * uniform(key, 2 * np.arange(size) + 1))
+
+
+def _bits(key: ArrayLike, n: ArrayLike) -> NDArray[np.uint64]:
+    """Return the n-th outputs of a stream."""
 
     def whole(numbers: ArrayLike) -> NDArray[np.uint64]:
         return np.atleast_1d(np.asarray(numbers)).astype(np.uint64)
@@ -78,4 +135,4 @@ def uniform(key: ArrayLike, n: ArrayLike) -> FloatArray:
     x = whole(key) + (whole(n) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return np.ascontiguousarray(x ^ (x >> np.uint64(31)))

@@ -49,7 +49,7 @@ class NeuronModel:
     zeroed : tuple of str
         State variables that start an image at 0.
     constants : tuple of str
-        Numbers that are the same for all its neurons and set at run time, besides those of every membrane.
+        Numbers that do not change and are set at run time, besides those of every membrane.
     competes : bool
         Whether one of its neurons at a time spikes, which `brian_snn.backends.competition` chooses by setting
         ``chosen`` to 1.
@@ -185,11 +185,23 @@ class Neuron:
         Whether N and V(T) follow from a constant input, V(0), V_thr and T alone: by the law if it fires, else as a sum.
     constants : mapping of str to float
         The numbers that `NeuronModel.constants` names.
+    arrays : mapping of str to callable
+        Those of the numbers that `NeuronModel.constants` names of which every neuron has its own, made when they are
+        asked for: from nothing to a (size,) float array.
     draws : Draws, optional
         Random input.
+    stream : callable, optional
+        From the numbers of images to the key of each image's random numbers, (n_images, 1), where there are such
+        besides `draws`.
+    charge_a_step : float
+        The most that a neuron brings to its V of itself, or takes from it, in a step; leaks aside.
     rank : callable, optional
         From (spike counts, number of the first neuron in the network, number of all) of a source to what this neuron
         takes the largest of; by default the counts.
+    title : str
+        What a paper calls it.
+    formula : tuple of str
+        Its step t as a paper writes it: lines of LaTeX, aligned at ``&``, in the symbols of `brian_snn.describe`.
     """
 
     model: NeuronModel
@@ -201,5 +213,10 @@ class Neuron:
     no_law: str = ""
     solvable: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
     draws: Draws | None = None
+    stream: Callable[[range], FloatArray] | None = None
+    charge_a_step: float = 0.0
     rank: Callable[[FloatArray, int, int], FloatArray] | None = None
+    title: str = ""
+    formula: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ Potentials are accumulated, not averaged: with time the softmax turns into a max
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,17 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
+from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
-from brian_snn.neurons.integrator import COUNT, IntegratorState, integrator
+from brian_snn.neurons.integrator import COUNT, integrator
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
 from brian_snn.neurons.record import Draws, Neuron, Scene
 from brian_snn.settings import Settings
 
 
-def softmax_readout(settings: Settings, grid: float, receives_spikes: bool) -> Neuron:
+def softmax_readout(population: Population, settings: Settings, grid: float, receives_spikes: bool) -> Neuron:
     """Return the output neuron that integrates, and spikes when a softmax chooses it; its V is not reset."""
-    integrates = integrator(settings, grid, False, receives_spikes)
+    integrates = integrator(population, settings, grid, False, receives_spikes)
     model = replace(
         integrates.model,
         equations=integrates.model.equations + COUNT + "chosen : integer\n",
@@ -38,14 +40,27 @@ def softmax_readout(settings: Settings, grid: float, receives_spikes: bool) -> N
         zeroed=(*integrates.model.zeroed, "chosen"),
         competes=True,
     )
-    return replace(integrates, model=model, state=_Competition, solvable=False, draws=_DRAWS)
+    winner = r"k(t) &= \arg\max_k \, [V_k(t) + V_{\mathrm{thr}} G_k(t)]"
+    spike = r"\Theta_i(t) &= 1 \text{ if the generator spikes and } i = k(t) \text{, else } 0"
+    # That it is silent while it is clamped is said by the integrator of those that fire only.
+    silent = [r"\Theta_i(t) &= 0 \text{ for } t \le c"] * (settings.clamp > 0)
+    return replace(
+        integrates,
+        model=model,
+        state=partial(_Competition, integrates),
+        solvable=False,
+        draws=_DRAWS,
+        title="integrator without a reset, of which one at a time spikes, chosen by a softmax",
+        formula=(*integrates.formula, winner, spike, *silent),
+    )
 
 
-class _Competition(IntegratorState):
+class _Competition:
     """Membranes, and the noise that says who spikes."""
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
+    def __init__(self, integrates: Neuron, scene: Scene) -> None:
+        self._integrates = integrates.state(scene)
+        self.v = self._integrates.v
         settings, (n_images, size) = scene.settings, scene.current.shape
         self._first = window_start(scene.population, settings)
         scale = (settings.output_rate, scene.parameters.threshold, scene.parameters.network.grid)
@@ -54,7 +69,7 @@ class _Competition(IntegratorState):
 
     def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
         """Integrate, and mark the neuron with the largest sum of potential and noise of every image with a spike."""
-        super().step(step, arrives, spikes)
+        self._integrates.step(step, arrives, spikes)
         if step >= self._first:
             noise = self._noise[:, step]
             (images,) = np.nonzero(np.isfinite(noise[:, 0]))

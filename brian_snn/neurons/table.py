@@ -8,16 +8,21 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
 from brian_snn.neurons.accumulator import OVERFLOWED, with_width
+from brian_snn.neurons.adaptation import ADAPTED
 from brian_snn.neurons.axon import with_axon
-from brian_snn.neurons.integrator import LEAKED, MISSED, SURPLUS, integrator
+from brian_snn.neurons.integrator import MISSED, SURPLUS, integrator
+from brian_snn.neurons.leak import LEAKED
 from brian_snn.neurons.max_pool import exact_max_pool, gated_max_pool
+from brian_snn.neurons.mismatch import MISMATCHED
+from brian_snn.neurons.noise import NOISE
 from brian_snn.neurons.poisson import poisson_input
 from brian_snn.neurons.record import Book, Draws, Neuron
 from brian_snn.neurons.softmax import softmax_readout
+from brian_snn.neurons.synapse import WAITING
 from brian_snn.settings import Settings
 
 #: All books that neurons keep.
-BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, OVERFLOWED)
+BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, WAITING, ADAPTED, MISMATCHED, NOISE, OVERFLOWED)
 
 #: The random input of neurons whose draws are a term of the account of the error.
 SAMPLED: tuple[Draws, ...] = tuple(draws for draws in (poisson_input().draws,) if draws is not None)
@@ -30,9 +35,9 @@ NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, P
     (lambda p, _: p.kind == "max_pool", lambda n, p, s: exact_max_pool(s)),
     (
         lambda p, s: p.kind == "readout" and s.readout == "softmax",
-        lambda n, p, s: softmax_readout(s, n.grid, hears_spikes(n, p)),
+        lambda n, p, s: softmax_readout(p, s, n.grid, hears_spikes(n, p)),
     ),
-    (lambda *_: True, lambda n, p, s: integrator(s, n.grid, crosses_threshold(p, s), hears_spikes(n, p), p.leak)),
+    (lambda *_: True, lambda n, p, s: integrator(p, s, n.grid, crosses_threshold(p, s), hears_spikes(n, p))),
 ]
 
 

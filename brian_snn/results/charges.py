@@ -42,7 +42,7 @@ def balances(network: Network, settings: Settings, parameters: Parameters) -> di
             continue
         price = parameters.of(name).threshold if neuron.fires else 0.0
         books = tuple(book.name for book in neuron.books if book.in_balance)
-        found[name] = Balance(price, parameters.v_init, books)
+        found[name] = Balance(price, parameters.of(name).v_init, books)
     return found
 
 

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
-from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
-from brian_snn.network.parameters import own_threshold
+from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
@@ -236,8 +235,9 @@ class Result:
 
     def _logits(self, output: Population, from_spikes: bool) -> FloatArray:
         """Return the logits by an output's spikes or by its potentials."""
-        threshold = own_threshold(self.settings.threshold, output, self.network.grid)
-        v_init = float(on_grid(self.settings.v_init, self.network.grid))
+        grid, settings = self.network.grid, self.settings
+        threshold = own_threshold(settings.threshold, output, grid)
+        v_init = own_v_init(settings.threshold, settings.v_init, output, grid)
         spikes = self.spike_counts[output.name] if from_spikes else None
         potentials = self.potentials[output.name]
         return estimate_logits(output, self.settings, v_init, threshold, self.settings.steps, spikes, potentials)
@@ -292,7 +292,10 @@ class Result:
 def events_of(result: Result, name: str) -> NDArray[np.int64]:
     """Return the spikes of a population times their fan-out, for each image."""
     fan = total_fan_out(result.network, name)
-    parts = [part.spike_counts[name].reshape(len(part.images), -1) @ fan for part in result.parts()]
+    # Unlike a product, this makes no copy of all counts in the type of the sums.
+    parts = [
+        np.einsum("ij,j->i", part.spike_counts[name].reshape(len(part.images), -1), fan) for part in result.parts()
+    ]
     return np.concatenate(parts).astype(np.int64)
 
 
@@ -305,15 +308,18 @@ _NOTHING_OVER_TIME: dict[str, Any] = {
 
 
 def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
-    """Put the results of consecutive images together in memory, each as it comes."""
+    """Put the results of consecutive images together in memory, each as it comes.
+
+    Parts are used up: each of their arrays is dropped once it is in its place, so that it is not there twice.
+    """
     joined: dict[str, dict[Any, Joined]] = {name: {} for name in (*ARRAYS_BY_NAME, "output_history")}
     first, base = 0, cast(Result, None)
     for part in parts:
         if len(part.images) == len(images):
             return replace(part, images=images, timings_s=timings_s)
         for name, arrays in _pieces(part):
-            for key, array in arrays.items():
-                joined[name].setdefault(key, Joined(name, len(images))).add(array, first)
+            for key in list(arrays):
+                joined[name].setdefault(key, Joined(name, len(images))).add(arrays.pop(key), first)
         base = part if first == 0 else base
         first += len(part.images)
     by_name = {name: {key: each.array for key, each in found.items()} for name, found in joined.items()}
@@ -325,11 +331,12 @@ def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[s
     return replace(base, images=images, timings_s=timings_s, output_history=history, **fields)
 
 
-def _pieces(part: Result) -> Iterator[tuple[str, Mapping[Any, NDArray[Any]]]]:
+def _pieces(part: Result) -> Iterator[tuple[str, dict[Any, NDArray[Any]]]]:
     """Yield the arrays of a part by the names of their fields; of a charge only what was summed in the run."""
     for name in ARRAYS_BY_NAME:
         is_worked_out = name == "charge" and isinstance(part.charge, Charges)
-        yield name, cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
+        arrays = cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
+        yield name, cast(dict[Any, NDArray[Any]], arrays)
     if part.output_history is not None:
         yield "output_history", {None: part.output_history}
 

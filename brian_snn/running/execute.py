@@ -104,14 +104,18 @@ def _runtime(work: Work) -> Iterator[tuple[Shard, Result]]:
 
 def _standalone(work: Work) -> Iterator[tuple[Shard, Result]]:
     """Return the shards, run by compiled programs here or by the executor's workers."""
-    if work.execution.executor is not None:
+    execution = work.execution
+    if execution.executor is not None:
         return run_by_executor(
-            work.execution.executor, work.job, work.images, work.shards, work.execution.workers, work.on_images
+            *(execution.executor, work.job, work.images, work.shards),
+            *(execution.workers, work.on_images, execution.threads),
         )
     start = time.perf_counter()
-    build = get_build(work.job.layout, marked(work.execution.build_progress))
+    build = get_build(work.job.layout, marked(execution.build_progress))
     work.laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
-    return run_standalone(build, work.job, work.images, work.shards, work.execution.workers, work.on_images)
+    return run_standalone(
+        build, work.job, work.images, work.shards, execution.workers, work.on_images, execution.threads
+    )
 
 
 #: How work is done. Each yields a shard and its result as it is done, in any order.

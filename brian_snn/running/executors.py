@@ -83,6 +83,7 @@ def run_by_executor(
     shards: Sequence[Shard],
     workers: int,
     on_images: Callable[[int], None],
+    threads: int = 1,
 ) -> Iterator[tuple[Shard, Result]]:
     """Simulate shards by an executor and yield each as it is done, in no particular order.
 
@@ -94,6 +95,8 @@ def run_by_executor(
         How many of them there are, if the executor does not say.
     on_images : callable
         Called with the number of images of each shard.
+    threads : int
+        That simulate a shard, wherever it is.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def run_by_executor(
             for _ in range(2 * n_places(executor, workers) - len(in_flight)):
                 if (shard := next(todo, None)) is None:
                     break
-                in_flight[_submit(executor, job, images, shard)] = shard
+                in_flight[_submit(executor, job, images, shard, threads)] = shard
             if not in_flight:
                 return
             for future in _next_done(executor, in_flight):
@@ -124,7 +127,9 @@ def run_by_executor(
             future.cancel()
 
 
-def _submit(executor: Executor, job: Job, images: NDArray[np.generic], shard: Shard) -> Future[RunOutputs]:
+def _submit(
+    executor: Executor, job: Job, images: NDArray[np.generic], shard: Shard, threads: int
+) -> Future[RunOutputs]:
     """Send a shard."""
     with _lost_connection_explained(executor), warnings.catch_warnings():
         # Dask advises to scatter large objects; one that is scattered is lost with the workers that hold it.
@@ -133,7 +138,7 @@ def _submit(executor: Executor, job: Job, images: NDArray[np.generic], shard: Sh
         anew = {} if _dask_client(executor) is None else {"pure": False}
         piece = images[shard.start : shard.stop]
         try:
-            return executor.submit(_run_shard, job, code_digest(), piece, shard.start, **anew)
+            return executor.submit(_run_shard, job, code_digest(), piece, shard.start, threads, **anew)
         except RuntimeError as error:
             raise SimulationError(f"the executor takes no work ({error}); make another.") from error
 
@@ -161,7 +166,7 @@ def _outcome(executor: Executor, future: Future[RunOutputs], shard: Shard) -> Ru
         ) from error
 
 
-def _run_shard(job: Job, code: str, images: NDArray[np.generic], first: int) -> RunOutputs:
+def _run_shard(job: Job, code: str, images: NDArray[np.generic], first: int, threads: int) -> RunOutputs:
     """Simulate a shard on a worker, with a build of its own; the first to come makes it, the others wait for it."""
     if code != code_digest():
         raise SimulationError("a worker has another version of brian_snn than the client; install the same on both.")
@@ -169,12 +174,12 @@ def _run_shard(job: Job, code: str, images: NDArray[np.generic], first: int) -> 
         build = get_build(job.layout)
     except (CompilerError, OutputError) as error:
         raise type(error)(f"the worker on {platform.node()}: {error}") from error
-    inputs = run_inputs(job, images, first)
+    shard = range(first, first + len(images))
     with temporary_folder() as folder:
-        (process,) = start_processes(build, job, [folder])
+        (process,) = start_processes(build, job, [folder], threads)
         try:
-            process.submit(inputs)
-            return process.collect(inputs, lambda: None)
+            process.submit(run_inputs(job, images, first))
+            return process.collect(shard, lambda: None)
         finally:
             process.kill()
             process.close()

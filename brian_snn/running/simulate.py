@@ -51,7 +51,7 @@ def simulate(
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
 
     Every image starts from V(0) with all counts at zero. The numbers in the result are exact: the same on both
-    backends, on any machine, for any number of workers and any size of shards.
+    backends, on any machine, for any number of workers and threads and any size of shards.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def simulate(
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
     images = as_one(images, network.inputs)
-    options = _with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
-    settings, recording, execution = _records(settings, options)
+    options = with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
+    settings, recording, execution = records_of(settings, options)
     prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace, labels)
@@ -129,13 +129,13 @@ def stream(
         Each of the images of the next shard.
     """
     images = as_one(images, network.inputs)
-    settings, recording, execution = _records(settings, _with_defaults(network, images, settings, options))
+    settings, recording, execution = records_of(settings, with_defaults(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings, recording, any_range)
     return _in_order(prepared, execution)
 
 
-def _with_defaults(
+def with_defaults(
     network: Network, images: ArrayLike, settings: Settings | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the options with what the network asks for, and what follows from images that have an axis of steps.
@@ -168,7 +168,7 @@ def _with_defaults(
     return {**options, "steps": shape[1], "input_coding": "frames"}
 
 
-def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
+def records_of(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
     """Return the records that settings and options make.
 
     Raises

@@ -64,7 +64,7 @@ class Job:
     parameters : Parameters
         Weights, biases and thresholds on the grid.
     drives : dict of str to float
-        The largest charge that spikes can bring to a neuron of each population in a step.
+        The largest charge that spikes, and the neuron itself, can bring to a neuron of each population in a step.
     """
 
     network: Network
@@ -87,12 +87,17 @@ class Job:
         populations = list(enumerate(network.populations))
         return RunConstants(
             thresholds=tuple(parameters.of(p.name).threshold for _, p in populations),
-            v_init=parameters.v_init,
+            v_init=tuple(parameters.of(p.name).v_init for _, p in populations),
             clamp_steps=tuple(window_start(p, self.settings) for _, p in populations),
-            named=tuple(neuron.constants for neuron in self.neurons),
+            named=tuple(_constants(neuron) for neuron in self.neurons),
             bias={k: p.bias.ravel() for k, p in enumerate(parameters.network.populations)},
             weights={k: p.weights for k, p in enumerate(parameters.network.projections) if p.source != INPUT},
         )
+
+
+def _constants(neuron: Neuron) -> dict[str, float | FloatArray]:
+    """Return the run-time constants of a population, those that differ from neuron to neuron as arrays."""
+    return {**neuron.constants, **{name: make() for name, make in neuron.arrays.items()}}
 
 
 def asked_settings(network: Network, settings: Settings | None) -> Settings:
@@ -125,8 +130,11 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
     parameters = scaled_parameters(network, settings)
+    drives = largest_drives(parameters)
+    for population in network.populations:
+        drives[population.name] += neuron_of(network, population, settings).charge_a_step
     check_widths(network, settings)
-    return Job(network, settings, recording, layout, plan, parameters, largest_drives(parameters))
+    return Job(network, settings, recording, layout, plan, parameters, drives)
 
 
 def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) -> list[Shard]:
@@ -189,13 +197,14 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
 def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
     """Return the random input of each layer that has one, by position, for the images of these numbers."""
     settings, grid = job.settings, job.network.grid
-    return {
-        position: neuron.draws.noise(
-            settings, images, population.size, job.parameters.of(population.name).threshold, grid
-        )
-        for position, (population, neuron) in enumerate(zip(job.network.populations, job.neurons, strict=True))
-        if neuron.draws is not None
-    }
+    found = {}
+    for position, (population, neuron) in enumerate(zip(job.network.populations, job.neurons, strict=True)):
+        if neuron.draws is not None:
+            threshold = job.parameters.of(population.name).threshold
+            found[position] = neuron.draws.noise(settings, images, population.size, threshold, grid)
+        elif neuron.stream is not None:
+            found[position] = neuron.stream(images)
+    return found
 
 
 def shard_result(job: Job, images: NDArray[np.generic], outputs: RunOutputs, first: int) -> Result:

@@ -6,7 +6,7 @@ backends produce the same structured array, one element per image; `collect` tur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
 from brian_snn.neurons.table import BOOKS
+from brian_snn.results.arrays import ByPopulation
 from brian_snn.results.charges import Charges, balances
 from brian_snn.results.heads import estimate_logits
 from brian_snn.settings import Recording, Settings
@@ -95,20 +96,21 @@ def _kind(layer: Layer, variable: str) -> str:
 
 
 def collect(
-    records: NDArray[np.void],
+    records: Mapping[str, NDArray[Any]],
     network: Network,
     settings: Settings,
     parameters: Parameters,
     plan: Plan,
     recording: Recording,
 ) -> dict[str, Any]:
-    """Return the fields of a `Result` that come from the records."""
+    """Return the fields of a `Result` that come from the records, whose arrays they take over."""
     read = _Records(records, network, plan)
     checkpoints = recording.checkpoints
     logits = [side_by_side(read.logits_at(step, settings, parameters)) for step in checkpoints]
-    spike_counts = read.zeros(np.int32) | read.final("n_spikes")
-    potentials = read.zeros() | read.final("v")
-    booked = {book.name: read.final(book.name) for book in BOOKS}
+    # `Charges` works with the very dicts of the result: what is dropped from them is dropped for good.
+    spike_counts = ByPopulation(read.final("n_spikes", of_all=True))
+    potentials = ByPopulation(read.final("v", of_all=True))
+    booked = ByPopulation({book.name: ByPopulation(read.final(book.name)) for book in BOOKS})
     return {
         "spike_counts": spike_counts,
         "potentials": potentials,
@@ -129,34 +131,31 @@ def collect(
 class _Records:
     """The records of some images, field by field, named by population."""
 
-    def __init__(self, records: NDArray[np.void], network: Network, plan: Plan) -> None:
+    def __init__(self, records: Mapping[str, NDArray[Any]], network: Network, plan: Plan) -> None:
         self._records, self._network = records, network
-        self._names = frozenset(records.dtype.names or ())
+        self._n_images = len(next(iter(records.values())))
         self._stops = {stop.step: number for number, stop in enumerate(plan.stops)}
         self._positions = {population.name: k for k, population in enumerate(network.populations)}
 
-    def zeros(self, dtype: type = np.float64) -> dict[str, NDArray[Any]]:
-        """Return a zero for every neuron and image."""
-        return {p.name: np.zeros((len(self._records), *p.shape), dtype) for p in self._network.populations}
-
-    def final(self, variable: str) -> dict[str, NDArray[Any]]:
-        """Return a variable at the end of the run, of the populations that have it; charges in float64."""
-        dtype = np.int32 if variable == "n_spikes" else np.float64
-        return {
-            p.name: self._of(p.name, f"{variable}_{k}").astype(dtype)
-            for k, p in enumerate(self._network.populations)
-            if f"{variable}_{k}" in self._names
-        }
+    def final(self, variable: str, of_all: bool = False) -> dict[str, NDArray[Any]]:
+        """Return a variable at the end of the run, of the populations that have it, or zeros; charges in float64."""
+        dtype, found = np.int32 if variable == "n_spikes" else np.float64, {}
+        for k, population in enumerate(self._network.populations):
+            if f"{variable}_{k}" in self._records:
+                found[population.name] = self._of(population.name, f"{variable}_{k}").astype(dtype, copy=False)
+            elif of_all:
+                found[population.name] = np.zeros((self._n_images, *population.shape), dtype)
+        return found
 
     def counts_at(self, name: str, step: int) -> NDArray[Any]:
         """Return the spike counts of a population up to a step."""
-        return self._of(name, f"stop{self._stops[step]}_counts_{self._positions[name]}").copy()
+        return self._of(name, f"stop{self._stops[step]}_counts_{self._positions[name]}")
 
     def logits_at(self, step: int, settings: Settings, parameters: Parameters) -> list[FloatArray]:
         """Return the logits of every output after a step."""
         return [
             estimate_logits(
-                *(output, settings, parameters.v_init, parameters.of(output.name).threshold, step),
+                *(output, settings, parameters.of(output.name).v_init, parameters.of(output.name).threshold, step),
                 *self.output_at(output.name, step),
             )
             for output in self._network.outputs
@@ -166,16 +165,16 @@ class _Records:
         """Return the spike counts and the potentials of an output after a step, None for what it has not."""
         start = f"stop{self._stops[step]}_output_{self._positions[output]}"
         names = [f"{start}_{variable}" for variable in ("n_spikes", "v")]
-        return [self._of(output, name) if name in self._names else None for name in names]
+        return [self._of(output, name) if name in self._records else None for name in names]
 
     def totals_at(self, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Return the spikes of all neurons of a population together up to some steps, (n_steps, n_images)."""
         return {
             name: np.array([self._records[f"stop{self._stops[step]}_total_{k}"] for step in steps])
             for name, k in self._positions.items()
-            if steps and f"stop{self._stops[steps[0]]}_total_{k}" in self._names
+            if steps and f"stop{self._stops[steps[0]]}_total_{k}" in self._records
         }
 
     def _of(self, name: str, field: str) -> NDArray[Any]:
         """Return a field in the shape of a population."""
-        return self._records[field].reshape(len(self._records), *self._network[name].shape)
+        return self._records[field].reshape(self._n_images, *self._network[name].shape)

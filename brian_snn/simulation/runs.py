@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray, IntArray
@@ -20,11 +19,12 @@ class RunConstants:
     ----------
     thresholds : tuple of float
         V_thr of each layer.
-    v_init : float
+    v_init : tuple of float
+        V(0) of each layer.
     clamp_steps : tuple of int
         Steps during which each layer is held at V(0).
-    named : tuple of dict of float
-        Of each layer the run-time constants that its neuron model names.
+    named : tuple of dict of float or (size,) float array
+        Of each layer the run-time constants that its neuron model names, and of which each neuron may have its own.
     bias : dict of (size,) float array
         Constant current of the layers that do not see the image.
     weights : dict of float array, or None
@@ -32,9 +32,9 @@ class RunConstants:
     """
 
     thresholds: tuple[float, ...]
-    v_init: float
+    v_init: tuple[float, ...]
     clamp_steps: tuple[int, ...]
-    named: tuple[Mapping[str, float], ...]
+    named: tuple[Mapping[str, float | FloatArray], ...]
     bias: dict[int, FloatArray]
     weights: dict[int, FloatArray | None]
 
@@ -63,12 +63,13 @@ class RunInputs:
 
 @dataclass(frozen=True, eq=False)
 class RunOutputs:
-    """Raw recordings: one record per image, and spikes and traces by position of the layer.
+    """Raw recordings: the records of the images, and spikes and traces by position of the layer.
 
-    Spikes are rows of image, step, neuron; traces are (n_images, steps, size). Images are counted from the first of the
-    shard.
+    Records are by the fields of `brian_snn.simulation.records.record_dtype`, each an array of its own, one row an
+    image. Spikes are rows of image, step, neuron; traces are (n_images, steps, size). Images are counted from the first
+    of the shard.
     """
 
-    records: NDArray[np.void]
+    records: Mapping[str, NDArray[Any]]
     spikes: dict[int, IntArray]
     traces: dict[int, NDArray[Any]]

@@ -95,7 +95,7 @@ def build(folder, stand_in=True):
         compiler.write_text(_COMPILER)
         compiler.chmod(0o755)
         os.environ["CXX"] = str(compiler)
-        build_cache._generate = _generate
+        build_cache.generate_sources = _generate
     layout = topology(small_network(), Settings(STEPS), (), ())
     return build_cache.whole_manifest(build_cache.get_build(layout).folder).sha256
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from brian_snn import simulate
-from brian_snn.backends import compiler
+from brian_snn.backends import compiler, run_files
 from brian_snn.errors import BrianSnnError, SimulationError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation import topology
 from tests.campaign.network_changes import changed_networks, geometries, valid_network
 from tests.small_network import GRID, STEPS, differences, loop_result, to_grid
+from tests.test_threads import MAPS, network_of
 
 
 def images_for(network, rng):
@@ -92,32 +93,33 @@ def replace_projections(network, projection):
     )
 
 
-@pytest.fixture
-def sanitised(tmp_path, monkeypatch):
+@pytest.fixture(params=["address,undefined"])
+def sanitised(tmp_path, monkeypatch, request):
     """Let programs be compiled with sanitisers; return the folder of their reports, where there must be none."""
     reports = tmp_path / "reports"
     reports.mkdir()
-    monkeypatch.setenv("CXX", "g++ -fsanitize=address,undefined -fno-sanitize-recover=all")
+    monkeypatch.setenv("CXX", f"g++ -fsanitize={request.param} -fno-sanitize-recover=all")
     monkeypatch.setenv("BRIAN_SNN_CACHE", str(tmp_path / "builds"))
     # What a program leaves behind when it exits is of no interest.
     monkeypatch.setenv("ASAN_OPTIONS", f"detect_leaks=0:log_path={reports}/address")
+    monkeypatch.setenv("TSAN_OPTIONS", f"halt_on_error=1:log_path={reports}/thread")
     monkeypatch.setenv("UBSAN_OPTIONS", f"print_stacktrace=1:log_path={reports}/undefined")
     monkeypatch.setattr(compiler, "FLAGS", tuple("-O1" if flag == "-O3" else flag for flag in compiler.FLAGS))
     return reports
 
 
-def compare_compiled(networks, projection, reports):
+def compare_compiled(networks, projection, reports, threads=1):
     """Compile the maps of some networks into one program and compare it with the runtime backend."""
     network = merged(networks)
-    expected = compare_backends(network, projection, reports)
+    expected = compare_backends(network, projection, reports, threads)
     assert expected.spike_counts["source"].any()
 
 
-def compare_backends(network, projection, reports):
+def compare_backends(network, projection, reports, threads=1):
     """Simulate a network in both ways and return the result."""
     images = images_for(network, np.random.default_rng(0))
     expected = simulate(network, images, steps=STEPS, backend="runtime")
-    result = simulate(network, images, steps=STEPS, projection=projection)
+    result = simulate(network, images, steps=STEPS, projection=projection, threads=threads)
     assert [path.read_text(errors="replace") for path in reports.iterdir()] == []
     assert differences(result, expected) == []
     return expected
@@ -127,6 +129,16 @@ def compare_backends(network, projection, reports):
 def test_some_maps_run_under_the_sanitisers_to_the_same_spikes(tmp_path, sanitised):
     maps = distinct_maps(changed_networks(tmp_path, 400, 2))
     compare_compiled([maps[k] for k in np.random.default_rng(0).permutation(len(maps))[:6]], "shared", sanitised)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("sanitised", ["thread"], indirect=True)
+@pytest.mark.parametrize("seed", range(2))
+def test_threads_write_nothing_that_another_reads(tmp_path, sanitised, monkeypatch, seed):
+    monkeypatch.setattr(run_files, "LEAST_WORK", 1)
+    maps = distinct_maps(changed_networks(tmp_path, 2000, 100 + seed))
+    compare_compiled([maps[k] for k in np.random.default_rng(seed).permutation(len(maps))[:40]], "shared", sanitised, 3)
+    compare_backends(network_of(MAPS), "shared", sanitised, 3)
 
 
 @pytest.mark.campaign

@@ -1,8 +1,8 @@
 {#
 The loop over shards of images, inserted into the main() of Brian2's standalone project by `brian_snn.backends.codegen`.
 
-Working directory: the build. brian::results_dir: the process's own folder, with plan.txt. It holds whole numbers: steps,
-n_stops, and for each stop: step, number of populations to snapshot, their positions. Stops are in ascending order and
+Working directory: the build. brian::results_dir: the process's own folder, with plan.txt. It holds whole numbers: threads,
+the least work of one (see team.h), steps, n_stops, and for each stop: step, number of populations to snapshot, their positions. Stops are in ascending order and
 lie before the last step or on it.
 
 Each line of the standard input is a shard: its number of images, and its folder, which holds the input currents and the
@@ -13,14 +13,12 @@ process ends with its input.
 {
     const auto stop_with = [](const std::string& message) { std::cerr << message << std::endl; std::exit(3); };
 
-    std::cout.rdbuf(standard_output);
-    std::cerr.rdbuf(complaints.standard_error);
-    if (complaints.heard) std::exit(3);
+    {% include "end_of_reading.cpp" %}
     std::cout << "ready" << std::endl;
 
     std::ifstream plan(brian::results_dir + "plan.txt");
-    long steps = 0, n_stops = 0;
-    plan >> steps >> n_stops;
+    long n_threads = 1, least_work = 1, steps = 0, n_stops = 0;
+    plan >> n_threads >> least_work >> steps >> n_stops;
     std::vector<long> stops(n_stops);
     std::vector<std::vector<int>> snapshots(n_stops);
     for (long s = 0; s < n_stops; s++) {
@@ -30,6 +28,11 @@ process ends with its input.
         for (auto& position : snapshots[s]) plan >> position;
     }
     if (!plan) stop_with("cannot read plan.txt");
+    try {
+        team::start(n_threads, least_work);
+    } catch (const std::system_error& error) {
+        stop_with("cannot start " + std::to_string(n_threads) + " threads (" + error.what() + "); ask for fewer");
+    }
 
     const auto write = [&](std::ofstream& file, const void* data, size_t n_bytes) {
         file.write(static_cast<const char*>(data), n_bytes);
@@ -61,13 +64,8 @@ process ends with its input.
         {% endfor %}
 
         for (long image = 0; image < n_images; image++) {
+            {% include "start_image.cpp" %}
             {% for layer in layers %}
-            {% for name in layer.zeroed %}
-            std::fill({{name}}, {{name}} + {{layer.size}}, 0);
-            {% endfor %}
-            {% if layer.v %}
-            std::fill({{layer.v}}, {{layer.v}} + {{layer.size}}, {{layer.v_start}}[0]);
-            {% endif %}
             {% if layer.sees_image and not layer.sees_frames %}
             currents_{{layer.position}}.read(reinterpret_cast<char*>({{layer.current}}), {{layer.size}} * sizeof({{layer.float_type}}));
             if (!currents_{{layer.position}}) stop_with("cannot read the input currents");
@@ -81,9 +79,6 @@ process ends with its input.
             if (!noise_{{layer.position}}) stop_with("cannot read the random input");
             {% endif %}
             {% endfor %}
-            {{timestep}}[0] = 0;
-            {{time}}[0] = 0;
-            {{network}}.t = 0;
 
             long step = 0;
             for (long s = 0; s <= n_stops; s++) {

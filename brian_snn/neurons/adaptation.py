@@ -1,0 +1,112 @@
+"""Adaptation: a neuron that has spiked spikes less readily for a while.
+
+Every spike adds ``adaptation_step`` V_thr to A, which decays with ``tau_adaptation`` by a part that is rounded to the
+grid. With ``adaptation="threshold"`` the threshold is V_thr + A, and a spike still takes V_thr: the charge of a
+constant input is not lost but waits in V, and S11 holds. With ``"current"`` A is a current out of the membrane; what it
+takes is the book ``adapted``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brian_snn.arrays import FloatArray
+from brian_snn.network.grid import on_grid
+from brian_snn.network.parameters import own_threshold
+from brian_snn.network.records import Population
+from brian_snn.neurons.part import Part, PartState
+from brian_snn.neurons.record import Book, Scene
+from brian_snn.settings import Settings
+
+ADAPTED = Book("adapted", True, "adaptation", "a smaller adaptation_step")
+
+_CONSTANTS = """adaptation_rate : 1 (shared, constant)
+adaptation_grid : 1 (shared, constant)
+adaptation_step : 1 (shared, constant)
+"""
+_DECAY = "adaptation -= nearest_product(adaptation, adaptation_rate) * adaptation_grid * active"
+_TAKES = "\nv -= adaptation * awake\nadapted += adaptation * awake"
+
+
+def adaptation(population: Population, settings: Settings, grid: float) -> Part | None:
+    """Return how a population adapts; None if it does not."""
+    if not settings.adaptation_step:
+        return None
+    takes = settings.adaptation == "current"
+    step, rate = _step(population, settings, grid), _rate(settings)
+    return Part(
+        state=_Current if takes else _Threshold,
+        equations="adaptation : 1\n" + "adapted : 1\n" * takes + _CONSTANTS,
+        changes=_DECAY + _TAKES * takes,
+        barrier="" if takes else "adaptation",
+        spike="adaptation += adaptation_step",
+        books=(ADAPTED,) if takes else (),
+        charges=("adaptation", "adaptation_step", *["adapted"] * takes),
+        zeroed=("adaptation", *["adapted"] * takes),
+        constants={"adaptation_rate": rate / grid, "adaptation_grid": grid, "adaptation_step": step},
+        title="with an adaptation current" if takes else "with an adaptive threshold",
+        formula=(
+            r"D_i(t) &= A_i(t-1) + a \, \Theta_i(t-1)",
+            r"A_i(t) &= D_i(t) - g \, \mathrm{rint}(r_A D_i(t) / g)",
+        ),
+        term=" - A_i(t)" * takes,
+        barrier_symbol="A_i(t)",
+        no_law=_no_law(takes, settings),
+        # Of a spike in every step, with what the rounding of the decay leaves.
+        charge_a_step=(step / rate + grid / rate) * takes,
+    )
+
+
+def _no_law(takes: bool, settings: Settings) -> str:
+    """Return why the rate law says nothing."""
+    if takes:
+        return "its adaptation takes charge; the charge balance has a term for that, the rate law has none"
+    return "its threshold rises with its spikes, and S9 rests on one" if settings.reset == "zero" else ""
+
+
+def _rate(settings: Settings) -> float:
+    """Return the part of A that decays in a step."""
+    return -math.expm1(-float(settings.dt) / float(settings.tau_adaptation))
+
+
+def _step(population: Population, settings: Settings, grid: float) -> float:
+    """Return what a spike adds to A."""
+    return float(on_grid(settings.adaptation_step * own_threshold(settings.threshold, population, grid), grid))
+
+
+class _Adaptation(PartState):
+    """A in NumPy."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._grid = scene.parameters.network.grid
+        self._rate = _rate(scene.settings) / self._grid
+        self._step = _step(scene.population, scene.settings, self._grid)
+        self._a = np.zeros(scene.current.shape)
+
+    def change(self, step: int, v: FloatArray, awake: NDArray[np.bool_] | float) -> None:
+        """Let A decay."""
+        self._a -= np.rint(self._a * self._rate) * self._grid
+
+    def spiked(self, spikes: NDArray[np.bool_]) -> None:
+        """Add to A."""
+        self._a[spikes] += self._step
+
+
+class _Threshold(_Adaptation):
+    """A on top of the threshold."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.barrier = self._a
+
+
+class _Current(_Adaptation):
+    """A as a current."""
+
+    def change(self, step: int, v: FloatArray, awake: NDArray[np.bool_] | float) -> None:
+        """Let A decay, and take charge."""
+        super().change(step, v, awake)
+        v -= self._a * awake

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from brian_snn.backends.brian2_model import Brian2Model, brian2
     from brian_snn.conversion.adjusting import adjust
     from brian_snn.conversion.convert import convert
+    from brian_snn.conversion.quantise import quantise
     from brian_snn.conversion_settings import Conversion
     from brian_snn.errors import BrianSnnError
     from brian_snn.events import Events
@@ -59,6 +60,7 @@ __all__ = [
     "describe",
     "load_network",
     "load_result",
+    "quantise",
     "read_nir",
     "simulate",
     "stream",
@@ -88,6 +90,7 @@ _HOMES = {
     "check": "referee.check",
     "convert": "conversion.convert",
     "describe": "report.describe",
+    "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",

@@ -15,6 +15,10 @@ from brian_snn.errors import SettingError
 
 Normalisation = Literal["layer", "channel"]
 AveragePooling = Literal["spiking", "linear"]
+WeightScales = Literal["layer", "channel"]
+
+#: As many as the integers of a chip have.
+MOST_WEIGHT_BITS = 32
 
 
 @knobs.described
@@ -55,6 +59,15 @@ class Conversion:
         "layers to read out, each by neurons of its own that integrate; the model's outputs by default"
     )
     average_pooling: AveragePooling = knobs.choice("spiking", AveragePooling, "averages spike, or are a linear map")
+    weight_bits: int | None = knobs.whole(
+        None, 2, "bits of weights, which become signed integers times a power of two; all that float64 holds by default"
+    )
+    weight_scales: WeightScales = knobs.choice(
+        "layer", WeightScales, "one power of two for the weights of a projection, or one for each output channel of it"
+    )
+    finer_biases: int = knobs.whole(
+        0, 0, "bits by which biases are finer than weights of weight_bits. They are as large as they need to be."
+    )
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -63,6 +76,7 @@ class Conversion:
             raise SettingError("until and outputs both say where the network ends; give one of them.")
         if not 0 < self.percentile <= 100:
             raise SettingError(f"percentile is {self.percentile!r}; it must be above 0 and at most 100.")
+        self._check_weight_bits()
         for name, value in (("grid", self.grid), ("weight_grid", self.weight_grid)):
             if isinstance(value, float) and (not 0 < value <= 1 or math.frexp(value)[0] != 0.5):
                 raise SettingError(
@@ -72,3 +86,13 @@ class Conversion:
             raise SettingError(
                 f"weight_grid is {self.weight_grid!r}; it must be a multiple of the grid, {self.grid!r}."
             )
+
+    def _check_weight_bits(self) -> None:
+        """Raise where bits are too many, or meet another way to round weights."""
+        for name in ("weight_bits", "finer_biases"):
+            if (getattr(self, name) or 0) > MOST_WEIGHT_BITS:
+                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be at most {MOST_WEIGHT_BITS}.")
+        if self.weight_bits is not None and self.weight_grid is not None:
+            raise SettingError("weight_bits and weight_grid both say how weights are rounded; give one of them.")
+        if self.weight_bits is None and self.finer_biases:
+            raise SettingError(f"finer_biases is {self.finer_biases!r}, which says nothing without weight_bits.")

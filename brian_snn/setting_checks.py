@@ -10,6 +10,9 @@ from brian_snn.errors import SettingError
 #: Steps and spikes are counted in 32 bits.
 MOST_STEPS = 2**31 - 1
 
+#: Bits of the widest accumulator.
+MOST_BITS = 32
+
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
 
@@ -26,6 +29,7 @@ _SAME_STEP_ONLY: dict[str, object] = {
     "noise": 0.0,
     "delay_s": 0.0,
     "input_coding": "current",
+    "accumulator_bits": 0,
 }
 
 
@@ -59,11 +63,21 @@ def check_ranges(settings: Any) -> None:
         raise SettingError(f"tau_syn is {float(settings.tau_syn)!r} s; it must be a finite time, 0 for none.")
     if not float(settings.tau_adaptation) > 0:
         raise SettingError(f"tau_adaptation is {float(settings.tau_adaptation)!r} s; it must be a positive time.")
+    _check_accumulators(settings)
     _require_whole_steps(settings, "refractory", float(settings.refractory))
     _require_whole_steps(settings, "delay", float(settings.delay))
     if settings.delay_steps > LONGEST_DELAY:
         raise SettingError(f"delay is {settings.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
     _require_same_step(settings)
+
+
+def _check_accumulators(settings: Any) -> None:
+    """Raise where potentials have a width that none can have, or with a readout that is drawn from them."""
+    bits = settings.accumulator_bits
+    if bits == 1 or bits > MOST_BITS:
+        raise SettingError(f"accumulator_bits is {bits!r}; it must be 0, or 2 to {MOST_BITS}.")
+    if bits and settings.readout == "softmax":
+        raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
 
 
 def _require_whole_steps(settings: Any, name: str, time_s: float) -> None:

@@ -31,6 +31,7 @@ Synapse = Literal["exponential", "alpha"]
 RefractoryInput = Literal["lost", "kept"]
 Adaptation = Literal["threshold", "current"]
 FloatType = Literal["float64", "float32"]
+Overflow = Literal["saturate", "wrap"]
 
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
@@ -175,6 +176,16 @@ class Settings:
         "type of potentials and weights; float32 is as exact, on a coarser grid (convert --grid). Sums are multiples "
         "of the grid with at most 24 bits instead of 53; it is refused where they could have more. An output layer, "
         "whose weights have no common scale, stays in ``float64``.",
+    )
+    accumulator_bits: int = knobs.whole(
+        0,
+        0,
+        "bits of the potential, with its sign, in units of the least bit of what is added to it; 0 for as many as it "
+        "takes. What a step adds is summed up first.",
+        "B",
+    )
+    overflow: Overflow = knobs.choice(
+        "saturate", Overflow, "what a potential of accumulator_bits does at its ends: stay there, or come back"
     )
 
     def __post_init__(self) -> None:

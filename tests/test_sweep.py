@@ -63,6 +63,23 @@ def test_every_row_is_the_simulation_of_its_point(folder, tmp_path, capsys):
     pd.testing.assert_frame_equal(parquet, table, check_dtype=False)
 
 
+def test_bits_of_weights_and_potentials_may_vary(folder, tmp_path):
+    grid = "weight_bits = [3, 8]\naccumulator_bits = [9, 12]\ngrid = [0.0078125]"
+    top = 'model = "a.keras"\nsteps = 9\noverflow = "wrap"\nweight_scales = "channel"'
+    assert main(["sweep", str(write(folder, grid, top)), "-o", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "sweep.csv")
+    with np.load(folder / "x.npz") as data:
+        images, labels = data["x_test"], data["y_test"]
+    assert table[["weight_bits", "accumulator_bits"]].values.tolist() == [[3, 9], [3, 12], [8, 9], [8, 12]]
+    for row in table.itertuples():
+        how = {"weight_bits": row.weight_bits, "weight_scales": "channel", "grid": 2.0**-7}
+        network = brian_snn.convert(folder / "a.keras", images, **how)
+        bits = {"accumulator_bits": row.accumulator_bits, "overflow": "wrap"}
+        result = brian_snn.simulate(network, images[:8], steps=9, backend="runtime", **bits)
+        assert row.accuracy == np.mean(result.predictions == labels[:8])
+        assert row.operations_per_image == snn_operations(result).mean() and row.verified
+
+
 def test_without_pyarrow_there_is_the_csv_alone(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "find_spec", lambda name: None)
     assert main(["sweep", str(write(folder, "steps = [3]")), "-o", str(tmp_path / "out")]) == 0

@@ -31,6 +31,8 @@ VARIANTS = {
     "poisson": {"input_coding": "poisson", "seed": 2},
     "softmax": {"readout": "softmax"},
     "gate": {"max_pool": "gate"},
+    "saturating": {"accumulator_bits": 26},
+    "wrapping": {"accumulator_bits": 26, "overflow": "wrap", "reset": "zero"},
 }
 
 

@@ -66,8 +66,8 @@ _EPSILON = 2.0**-52
 
 # The derivation covers every value of these, and of all other settings their default only.
 _COVERED = {"steps", "reset", "threshold", "v_init", "clamp", "dt", "readout", "projection", "backend", "float_type"}
-# Without Poisson input and softmax, which are not covered, these say nothing.
-_IDLE = {"seed", "output_rate"}
+# Without Poisson input, softmax and accumulators, which are not covered, these say nothing.
+_IDLE = {"seed", "output_rate", "overflow"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,10 @@
 All charges below are sums over the neuron's own window of T' steps; Theta = V_thr T' is the charge of a spike in every
 one of them, and Phi(x) = min(max(x, 0), Theta) is what a rate between 0 and r_max can express. The charge balance
 
-    N V_thr = q - (V(T) - V(0)) - e - l - m                                                              (measured)
+    N V_thr = q - (V(T) - V(0)) - e - l - m - o                                                          (measured)
 
-holds for every neuron, with l what leaked away and m what a refractory neuron missed; and what arrived is
+holds for every neuron, with l what leaked away, m what a refractory neuron missed and o what passed the ends of an
+accumulator; and what arrived is
 q = sum_s W_s N_s + c T', with N_s the spikes of source s in *this* neuron's window and c the constant current of image
 and bias. The target is A = a Theta with a = activation / lambda, and
 Y = sum_s W_s a_s T' + c T' is the charge that the network, rounded to its grid, would gather if every source kept its
@@ -25,6 +26,7 @@ leak           -l
 refractory     -m
 synapse        what waits in the synapses at the end, counted as missed
 adaptation     what an adaptation current took; and so mismatch and noise: minus what was booked
+overflow       -o
 =============  =====================================================================================================
 
 Of V(T) - V(0), the part min(q, 0) is what any silent neuron gathers and max(q - Theta, 0) what any saturated one does

@@ -23,8 +23,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
-from brian_snn.neurons.record import Scene
-from brian_snn.neurons.table import neuron_of
+from brian_snn.neurons.record import Neuron, Scene
 from brian_snn.settings import Settings
 
 Spikes = NDArray[np.bool_]
@@ -83,12 +82,15 @@ class Stepper:
     population : Population
     inputs : Inputs
         What reaches it.
+    neuron : Neuron
+        Its record, with the step that is taken here.
     """
 
-    def __init__(self, parameters: Parameters, settings: Settings, population: Population, inputs: Inputs) -> None:
+    def __init__(
+        self, parameters: Parameters, settings: Settings, population: Population, inputs: Inputs, neuron: Neuron
+    ) -> None:
         self._parameters, self._settings, self._population, self.inputs = parameters, settings, population, inputs
-        #: Its record, with the step that is taken here.
-        self.neuron = neuron_of(parameters.network, population, settings)
+        self.neuron = neuron
         #: Whether it sees an image that changes from step to step.
         self.sees_frames = settings.input_coding == "frames" and inputs.sees_image
         #: Numbers of float64 that the largest of its maps has to do with, for each image.

@@ -114,8 +114,10 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     _require_shapes(result)
     parameters = scaled_parameters(result.network, result.settings)
     steppers = {
-        population.name: Stepper(parameters, result.settings, population, Inputs(parameters, population))
-        for population in result.network.populations
+        p.name: Stepper(
+            parameters, result.settings, p, Inputs(parameters, p), neuron_of(result.network, p, result.settings)
+        )
+        for p in result.network.populations
     }
     outcomes = replay_images(result, parameters, steppers, replay)
     rows: list[_Row] = []

@@ -81,6 +81,7 @@ FIGURES = (
         options=("steps", "reset", "backend", "images"),
     ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
+    FigureEntry("bits", "what weights and potentials of few bits cost", options=_COMPILED),
 )
 
 

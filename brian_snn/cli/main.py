@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from brian_snn.cli import (
     adjust,
+    bits,
     build,
     cache,
     check,
@@ -86,6 +87,7 @@ COMMANDS = (
     Command("import", "Read a network of another simulator from a NIR file.", import_nir.add_options, "import_nir"),
     Command("export", "Write a network as a NIR file, for other simulators.", export_nir.add_options, "export_nir"),
     Command("verify", "Check a result against the rate equations, neuron by neuron.", verify.add_options),
+    Command("bits", "Prove how many bits the potentials of a network need.", bits.add_options),
     Command("check", "Judge the spikes of another simulator or a chip, and name its rule.", check.add_options),
     Command("probe", "Make the conformance network, and name the rule of what ran it.", probe.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options),

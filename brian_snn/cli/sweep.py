@@ -52,7 +52,9 @@ from brian_snn.settings import Settings
 
 #: Options of the conversion that may vary.
 _CONVERSION = ("percentile", "normalisation", "grid", "average_pooling")
-_MAY_VARY = ("model", *_CONVERSION, *(field.name for field in fields(Settings)))
+# Only where weights have few bits.
+_WEIGHTS = ("weight_bits", "weight_scales", "finer_biases")
+_MAY_VARY = ("model", *_CONVERSION, *_WEIGHTS, *(field.name for field in fields(Settings)))
 _FILES = ("model", "calibration", "data")
 _AT_THE_TOP = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)
 _MOST_POINTS = 10_000
@@ -156,7 +158,8 @@ def _point(entries: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a point of the grid with all its settings, or raise at a value that is none."""
     _existing("model", entries["model"], folder)
     conversion, settings = from_plain(Conversion, entries), from_plain(Settings, entries)
-    return {"model": entries["model"]} | {name: getattr(conversion, name) for name in _CONVERSION} | settings.numbers()
+    names = (*_CONVERSION, *(_WEIGHTS if conversion.weight_bits is not None else ()))
+    return {"model": entries["model"]} | {name: getattr(conversion, name) for name in names} | settings.numbers()
 
 
 def _existing(name: str, value: object, folder: Path) -> Path:
@@ -263,7 +266,8 @@ def _simulated(
     stages: Stages, name: str, models: _Models, point: dict[str, Any], running: Path, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
-    network = models.network(point["model"], **{option: point[option] for option in _CONVERSION})
+    how = {option: point[option] for option in (*_CONVERSION, *_WEIGHTS) if option in point}
+    network = models.network(point["model"], **how)
     answer = answer_of(network)
     shown = (network.input_shape, network.inputs)
     data = models.data(*shown, answer)

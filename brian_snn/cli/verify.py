@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brian_snn.cli.bits import BITS_NOTE, bits_rows
 from brian_snn.cli.options import FAILED, add_replay
 from brian_snn.errors import SettingError
 
@@ -23,11 +24,15 @@ def add_options(parser: ArgumentParser) -> None:
     add_replay(parser)
     text = "also prove bounds of all rates of the first N images, and show how tight they are"
     parser.add_argument("--bounds", type=int, metavar="N", help=text)
+    parser.add_argument(
+        "--bits", action="store_true", help="also show the bits that potentials need, proved and measured"
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Verify a saved result, show the residuals, and return 1 if an equation does not hold."""
     import brian_snn
+    from brian_snn.analysis.accumulators import measured_bits
     from brian_snn.analysis.dynamics import parse_replay
     from brian_snn.analysis.verdict import holds
     from brian_snn.cli.console import RESIDUAL_NOTE, heading, new_console, table, verdict, verification_rows
@@ -37,6 +42,9 @@ def run(arguments: Namespace) -> int:
     report = brian_snn.verify(result, parse_replay(arguments.replay))
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
+    if arguments.bits:
+        rows = bits_rows(measured_bits(result))
+        console.print(heading("Bits of V", BITS_NOTE), table(rows, ("population", "measured at")), sep="\n")
     if arguments.bounds is None:
         return 0 if holds(report) else FAILED
     proved = _proved_bounds(result, arguments.bounds)

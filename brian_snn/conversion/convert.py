@@ -11,6 +11,7 @@ stage                      takes                                            give
 `normalise`                `Network`, images, percentile, normalisation     `Network`, rates at most about r_max
 `check_against_reference`  model, `Network`, images                         nothing; raises where the two disagree
 `round_to_grid`            `Network`, grid                                  `Network` whose sums are exact in float64
+`quantise`                 `Network`, bits of weights                       instead: weights are integers times 2**k
 =========================  ===============================================  ===========================================
 
 `convert` calls them and adds the provenance. No stage changes what it is given.
@@ -31,6 +32,7 @@ from brian_snn.blas import one_blas_thread
 from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
 from brian_snn.conversion.normalise import finest_grid, normalise, require_finite, round_to_grid
+from brian_snn.conversion.quantise import quantise
 from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import check_images, load_images
 from brian_snn.escaping import shown
@@ -52,6 +54,9 @@ def convert(
     outputs: Sequence[str] = (),
     grid_steps: int = 1000,
     weight_grid: float | None = None,
+    weight_bits: int | None = None,
+    weight_scales: str = "layer",
+    finer_biases: int = 0,
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -89,6 +94,12 @@ def convert(
         Steps for which a grid of ``auto`` leaves room.
     weight_grid : float, optional
         A coarser power of two for weights and biases; then currents alone are as fine as the grid.
+    weight_bits : int, optional
+        Weights become signed integers of so many bits times a power of two, see `brian_snn.quantise`.
+    weight_scales : str
+        ``layer`` or ``channel``: what shares that power of two, a projection or an output channel of it.
+    finer_biases : int
+        Bits by which biases are finer than such weights.
 
     Returns
     -------
@@ -103,10 +114,10 @@ def convert(
     DataError
         If the calibration images are not finite numbers of the model's input shape.
     SettingError
-        If percentile, normalisation or grid is outside its range.
+        If percentile, normalisation, grid or bits are outside their range.
     """
     how = (percentile, normalisation, grid, grid_steps, weight_grid, until, outputs, average_pooling)
-    conversion = Conversion(*how)  # type: ignore[arg-type]
+    conversion = Conversion(*how, weight_bits, weight_scales, finer_biases)  # type: ignore[arg-type]
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
@@ -126,11 +137,18 @@ def convert(
     with one_blas_thread():
         network = normalise(folded, images, conversion.percentile, conversion.normalisation)
         check_against_reference(model, network, images)
-    provenance = _provenance(graph.name, front_end, path, conversion)
+    network = replace(network, provenance=_provenance(graph.name, front_end, path, conversion))
+    return _rounded(network, conversion, float(np.abs(images).max()))
+
+
+def _rounded(network: Network, conversion: Conversion, largest_input: float) -> Network:
+    """Round a normalised network as the conversion says."""
     fine = conversion.grid
     if isinstance(fine, str):
-        fine = finest_grid(network, conversion.grid_steps, float(np.abs(images).max()))
-    return replace(round_to_grid(network, fine, conversion.weight_grid), provenance=provenance)
+        fine = finest_grid(network, conversion.grid_steps, largest_input)
+    if conversion.weight_bits is None:
+        return round_to_grid(network, fine, conversion.weight_grid)
+    return quantise(network, conversion.weight_bits, conversion.weight_scales, conversion.finer_biases, fine)
 
 
 def _shapes_of(images: Any) -> Shapes:

@@ -7,7 +7,7 @@ import numpy as np
 from brian_snn.arrays import FloatArray
 
 
-def on_grid(values: FloatArray | float, grid: float) -> FloatArray:
+def on_grid(values: FloatArray | float, grid: FloatArray | float) -> FloatArray:
     """Return the multiples of `grid` nearest to `values`; infinity where float64 holds none."""
     with np.errstate(over="ignore"):
         multiples = np.array(values, np.float64)

@@ -15,7 +15,7 @@ its q is worked out after the run, N V_thr + V(T) - V(0) + e, which is what has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,6 +269,8 @@ class IntegratorState:
         self._rests = fires and settings.refractory_steps > 0
         self._misses = self._rests and settings.refractory_input == "lost"
         self._ready = np.zeros(scene.current.shape, np.int64)
+        #: Brings V into its width before the threshold is tested; None where it has as many bits as it takes.
+        self.limit: Callable[[FloatArray], None] | None = None
 
     def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
         """Advance V by one step and mark who spikes."""
@@ -297,7 +299,9 @@ class IntegratorState:
             part.spiked(spikes)
 
     def _test(self, spikes: NDArray[np.bool_]) -> None:
-        """Mark who has reached the threshold."""
+        """Bring V into its width, and mark who has reached the threshold."""
+        if self.limit is not None:
+            self.limit(self.v)
         if self._fires:
             barrier = sum((part.barrier for part in self._parts), start=self._threshold)
             np.greater_equal(self.v, barrier, out=spikes)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.roles import crosses_threshold
+from brian_snn.neurons.accumulator import OVERFLOWED, with_width
 from brian_snn.neurons.adaptation import ADAPTED
 from brian_snn.neurons.axon import with_axon
 from brian_snn.neurons.conductance import SHUNTED
@@ -22,7 +23,7 @@ from brian_snn.neurons.synapse import WAITING
 from brian_snn.settings import Settings
 
 #: All books that neurons keep.
-BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, WAITING, SHUNTED, ADAPTED, MISMATCHED, NOISE)
+BOOKS: tuple[Book, ...] = (SURPLUS, LEAKED, MISSED, WAITING, SHUNTED, ADAPTED, MISMATCHED, NOISE, OVERFLOWED)
 
 #: The random input of neurons whose draws are a term of the account of the error.
 SAMPLED: tuple[Draws, ...] = tuple(draws for draws in (poisson_input().draws,) if draws is not None)
@@ -42,9 +43,11 @@ NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, P
 
 
 def neuron_of(network: Network, population: Population, settings: Settings) -> Neuron:
-    """Return the neuron of a population, with an axon where its spikes take time to reach others."""
+    """Return the neuron of a population, of few bits if asked for, with an axon where spikes take time to others."""
     make = next(make for fits, make in NEURONS if fits(population, settings))
     neuron = make(network, population, settings)
+    if settings.accumulator_bits and neuron.hears == "charge":
+        neuron = with_width(neuron, network, population, settings)
     return with_axon(neuron, settings) if settings.delay_steps and network.out_of(population.name) else neuron
 
 

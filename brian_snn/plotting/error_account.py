@@ -28,6 +28,7 @@ TERM_STYLES = {
     "adaptation": ("#AA4499", "taken by adaptation"),
     "mismatch": ("#661100", "mismatch of thresholds"),
     "noise": ("#6699CC", "membrane noise"),
+    "overflow": ("#117733", "overflow of the accumulator"),
     "sampling": ("#44AA99", "Poisson sampling of the image"),
     "arrives": (GREY, "arrives from the layers before"),
     "clipped": (LIGHT, "clipped: what arrives and a ReLU stops"),

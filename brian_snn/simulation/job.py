@@ -26,6 +26,7 @@ from brian_snn.network.parameters import (
 )
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
+from brian_snn.network.units import check_widths
 from brian_snn.neurons.poisson import coded_network
 from brian_snn.neurons.record import Neuron
 from brian_snn.neurons.softmax import require_competition
@@ -132,6 +133,7 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     drives = largest_drives(parameters)
     for population in network.populations:
         drives[population.name] += neuron_of(network, population, settings).charge_a_step
+    check_widths(network, settings)
     return Job(network, settings, recording, layout, plan, parameters, drives)
 
 

@@ -78,6 +78,7 @@ FIGURES = (
         options=("steps", "reset", "backend", "images"),
     ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
+    FigureEntry("biophysics", "how far from the ideal neuron the network still works", options=_COMPILED),
 )
 
 

@@ -44,6 +44,7 @@ LISTED = {
     "test_keras_reader.py::test_deep_networks_agree_with_keras": r"^(?!mobilenet$)",
     "test_figures.py::TestCommand::test_a_small_run_draws_it": r"^(?!(rate_laws|error_account))",
     "test_variants_figure.py::test_a_variant_is_counted_as_its_own_run_says": r"^(refractory|synaptic|Poisson|output)",
+    "test_biophysics_figure.py::test_a_run_is_counted_as_a_simulation_in_one_piece_says": r"^(?!membrane noise|delay)",
     "test_normalise.py::test_normalised_network_agrees_with_keras": "channel",
     "test_names.py::test_whatever_layers_are_called_they_convert_simulate_and_verify": r"^(?!(an arrow|the im|numb))",
     "test_dynamics.py::test_every_variant_is_replayed_exactly": "-end$",

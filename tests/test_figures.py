@@ -22,7 +22,7 @@ from brian_snn.plotting.style import GREY, RESET_COLOURS
 from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.plotting.transients import plot_transients
 from brian_snn.settings import Execution, Settings
-from brian_snn.studies import accuracy, activity, bits, clamp_transients, depth, rate_laws, variants
+from brian_snn.studies import accuracy, activity, biophysics, bits, clamp_transients, depth, rate_laws, variants
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
 
@@ -290,10 +290,8 @@ class TestCommand:
 
     def test_without_a_name_it_says_which_there_are(self, capsys):
         assert main(["figure"]) == 2
-        assert (
-            "name a figure: s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account, variants, bits"
-            in capsys.readouterr().err
-        )
+        named = "s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account, variants, bits, biophysics"
+        assert f"name a figure: {named}" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", ["s1", *SMALL])
     def test_a_figure_explains_its_options(self, capsys, monkeypatch, name):
@@ -334,6 +332,7 @@ class TestCommand:
         monkeypatch.setattr(variants, "VARIANTS", variants.VARIANTS[:2])
         monkeypatch.setitem(bits.SMALL, "weight_bits", [4, 0])
         monkeypatch.setitem(bits.SMALL, "potential_bits", [12])
+        monkeypatch.setitem(biophysics.SMALL, "sizes", {"delay": [2, 30]})
         monkeypatch.setitem(clamp_transients.SMALL, "clamps", {"subtraction": [0, 5], "zero": [0]})
         options = [] if name == "rate_laws" else ["--images", "2", "--steps", "40"]
         command = ["figure", name, *options, "--backend", "runtime", "-o", f"{tmp_path}/out"]
@@ -352,7 +351,7 @@ def test_the_full_numbers_are_those_of_the_experiment(name):
     assert entry.study.full == experiment
 
 
-@pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity", "variants", "bits"])
+@pytest.mark.parametrize("name", ["rate_laws", "depth", "accuracy", "activity", "variants", "bits", "biophysics"])
 def test_the_script_draws_the_stored_results(tmp_path, name):
     spec = importlib.util.spec_from_file_location(f"figures_{name}", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)

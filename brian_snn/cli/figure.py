@@ -82,6 +82,7 @@ FIGURES = (
     ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
     FigureEntry("bits", "what weights and potentials of few bits cost", options=_COMPILED),
+    FigureEntry("biophysics", "how far from the ideal neuron the network still works", options=_COMPILED),
 )
 
 

@@ -3,12 +3,13 @@
 import brian2
 import numpy as np
 import pytest
-from brian2 import DimensionMismatchError, ms, mV
+from brian2 import DimensionMismatchError, Mohm, coulomb, ms, mV, nS, pA, pF, volt
 
 from brian_snn import Membrane, simulate
 from brian_snn.errors import SettingError
 from tests.small_network import constant_network
 
+pC = 1e-12 * coulomb
 MEMBRANE = Membrane(-65 * mV, -50 * mV)
 
 
@@ -54,6 +55,54 @@ def test_a_run_in_mv_is_that_of_a_brian2_neuron_in_mv(reset):
     simulated = MEMBRANE.voltage(result.potential_traces["layer"][0].T)
     # Rounding to the grid of 2**-24 thresholds, at most half of it in each of 80 steps and in the current.
     np.testing.assert_allclose(simulated / mV, monitor.u / mV, atol=15 * 80 * 2.0**-24)
+
+
+def test_charges_currents_and_conductances_are_those_of_the_membrane():
+    membrane = Membrane(-65 * mV, -50 * mV, 200 * pF)
+    # 15 mV on 200 pF are 3 pC, and 3 pC in 1 ms are 3 nA.
+    assert membrane.charge(1.0) / pC == pytest.approx(3.0, rel=1e-14)
+    assert membrane.deflection([0.5, -1.0], 2.0) / mV == pytest.approx([3.75, -7.5], rel=1e-14)
+    assert membrane.current(0.1, 1 * ms) / pA == pytest.approx(300.0, rel=1e-14)
+    assert membrane.drive(300 * pA, 1 * ms) == pytest.approx(0.1, rel=1e-14)
+    assert membrane.drive(membrane.current([0.3, -2.0], 0.5 * ms, 1.75), 0.5 * ms, 1.75) == pytest.approx([0.3, -2.0])
+    # G (E - U_rest) exp(-t / tau) brings G (E - U_rest) tau in all.
+    height = membrane.conductance(0.1, 0 * mV, 5 * ms)
+    assert height * 65 * mV * 5 * ms / pC == pytest.approx(0.3, rel=1e-14)
+    assert height / nS == pytest.approx(0.3e-12 / (65e-3 * 5e-3) / 1e-9, rel=1e-14)
+    assert membrane.reversal_potential(0 * mV) == pytest.approx(65 / 15, rel=1e-14)
+    assert membrane.resistance(20 * ms) / Mohm == pytest.approx(100.0, rel=1e-14)
+
+
+def test_a_leaky_run_has_the_voltage_of_ohms_law():
+    # Below the threshold U settles at U_rest + R I; a step of dt brings R I (1 - exp(-dt / tau_m)) of it.
+    membrane, tau = Membrane(-65 * mV, -50 * mV, 200 * pF), 20 * ms
+    current = 100 * pA
+    steady = membrane.resistance(tau) * current
+    part = 1 - np.exp(-float(1 * ms / tau))
+    drive = membrane.drive(steady * part / (1 * ms) * membrane.capacitance, 1 * ms)
+    result = simulate(constant_network([float(drive)]), np.zeros((1, 1)), steps=600, tau_m=tau, backend="runtime")
+    voltage = membrane.voltage(result.potentials["layer"]).item()
+    # Each step rounds the leak, and what was rounded leaks away again.
+    assert voltage / volt == pytest.approx(float(-65 * mV + steady), abs=15e-3 * 2.0**-24 / part)
+
+
+def test_without_a_capacitance_there_are_no_charges():
+    for call in (
+        lambda: MEMBRANE.charge(1.0),
+        lambda: MEMBRANE.resistance(1 * ms),
+        lambda: MEMBRANE.drive(1 * pA, 1 * ms),
+    ):
+        with pytest.raises(SettingError, match="no capacitance"):
+            call()
+    with pytest.raises(SettingError, match="capacitance is -1. pF"):
+        Membrane(-65 * mV, -50 * mV, -1 * pF)
+    with pytest.raises(DimensionMismatchError, match="capacitance must be a capacitance"):
+        Membrane(-65 * mV, -50 * mV, 1 * ms)
+    membrane = Membrane(-65 * mV, -50 * mV, 1 * pF)
+    with pytest.raises(DimensionMismatchError, match="current must be a current"):
+        membrane.drive(1 * mV, 1 * ms)
+    with pytest.raises(DimensionMismatchError, match="dt must be a time"):
+        membrane.current(1.0, 1 * mV)
 
 
 def test_what_is_no_voltage_is_refused():

@@ -106,8 +106,9 @@ class TestConductance:
         assert below.potentials["second"].item() < -0.9
 
     def test_far_reversal_potentials_leave_currents(self):
-        plain, far = (run_two([0.6], 0.3, 60, **o) for o in ({}, {"reversal_excitatory": 1e9}))
-        assert abs(far.potentials["second"] - plain.potentials["second"]).max() <= 60 * GRID
+        plain, far = (run_two([0.6], 0.3, 60, **o) for o in ({}, {"reversal_excitatory": 1e4}))
+        # Of 0.3 that a spike brings a part V / E_e is missing, of a V below V_thr.
+        assert 0 <= (plain.potentials["second"] - far.potentials["second"]).item() <= 60 * (0.3 * 1e-4 + GRID)
         assert np.array_equal(far.spike_counts["second"], plain.spike_counts["second"])
 
 

@@ -157,8 +157,8 @@ def check_range(
     currents : dict of str to (n_images, *shape) float array
         From `input_currents`.
     reversals : mapping of str to float
-        Of populations in which what a spike brings grows with V, in proportion to V over this: the sums of charges may
-        be that many times larger.
+        Of populations with conductances, the size of the reversal potential that lies further from rest. In a step
+        excitation and inhibition each bring at most what carries V to their own.
 
     Raises
     ------
@@ -173,7 +173,10 @@ def check_range(
             start = abs(own.v_init)
             bounds[population] = start + settings.steps * (drives[population.name] + float(current))
             if reversals and population.name in reversals:
-                bounds[population] *= 1 + settings.steps * bounds[population] / reversals[population.name]
+                end = reversals[population.name]
+                # V is at most this, and what one kind of synapses brings in a step at most that much more than `end`.
+                potential = bounds[population] + settings.steps * end
+                bounds[population] += 2 * settings.steps * (end + potential)
     # The first without a bound, if there is one: of NaN no comparison says that it is the largest.
     limits = {population: exact_limit(population, settings, grid) for population in bounds}
     worst = max(bounds, key=lambda p: bounds[p] / limits[p] if math.isfinite(bounds[p]) else math.inf)

@@ -6,6 +6,7 @@ after the other, side by side, or on other machines, in any order. What comes ou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -182,8 +183,9 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     still = pixels.reshape(-1, *job.network.input_shape)
     currents = input_currents(job.parameters, still)
     layers = zip(job.network.populations, job.layout.layers, strict=True)
-    nearest = min(job.settings.reversal_excitatory, -job.settings.reversal_inhibitory)
-    reversals = {p.name: nearest * job.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
+    ends = (job.settings.reversal_excitatory, -job.settings.reversal_inhibitory)
+    furthest = max((end for end in ends if math.isfinite(end)), default=0.0)
+    reversals = {p.name: furthest * job.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
     check_range(job.parameters, job.drives, currents, job.settings, reversals)
     for population in job.network.populations:
         if population.codes_pixels:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
+from brian_snn.combinations import require_defined
 from brian_snn.errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ Backend = Literal["standalone", "runtime"]
 Synapse = Literal["exponential", "alpha"]
 RefractoryInput = Literal["lost", "kept"]
 Adaptation = Literal["threshold", "current"]
+Polarity = Literal["positive", "signed"]
 FloatType = Literal["float64", "float32"]
 
 #: Called with (done, total).
@@ -39,6 +41,9 @@ MOST_STEPS = 2**31 - 1
 
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
+
+#: The size of a spike is a byte where runs are stepped outside Brian2.
+LARGEST_BURST = 127
 
 
 @knobs.described
@@ -153,6 +158,19 @@ class Settings:
     delay: Quantity = knobs.duration(
         0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
     )
+    burst: int = knobs.whole(
+        1,
+        1,
+        "most spikes that a neuron sends in a step. It sends one for each whole V_thr in its potential; the highest "
+        f"rate is ``burst / dt``. At most {LARGEST_BURST}.",
+        "K",
+    )
+    polarity: Polarity = knobs.choice(
+        "positive",
+        Polarity,
+        "whether a neuron takes spikes back. With ``signed`` one whose potential is at -V_thr or below sends a "
+        "negative spike, as long as its spike count is above 0; counts are net.",
+    )
     input_coding: InputCoding = knobs.choice(
         "current",
         InputCoding,
@@ -180,6 +198,8 @@ class Settings:
         for name in ("steps", "clamp"):
             if getattr(self, name) > MOST_STEPS:
                 raise SettingError(f"{name} is {getattr(self, name)!r}; it must be at most {MOST_STEPS}.")
+        if self.burst > LARGEST_BURST or self.burst * self.steps > MOST_STEPS:
+            raise SettingError(f"burst is {self.burst!r}; it must be at most {LARGEST_BURST}, and in all {MOST_STEPS}.")
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise SettingError(f"threshold is {self.threshold!r}; it must be a positive finite number.")
         if not math.isfinite(self.v_init):
@@ -203,7 +223,7 @@ class Settings:
         self._require_whole_steps("delay", float(self.delay))
         if self.delay_steps > LONGEST_DELAY:
             raise SettingError(f"delay is {self.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
-        self._require_same_step()
+        require_defined(self.numbers())
 
     def __hash__(self) -> int:
         """Return the hash of the numbers; a Quantity has none."""
@@ -218,6 +238,11 @@ class Settings:
     def delay_steps(self) -> int:
         """Number of steps that a spike takes to its targets."""
         return round(float(self.delay) / float(self.dt))
+
+    @property
+    def graded(self) -> bool:
+        """Whether a spike carries a number, its size: there are bursts, or spikes that take others back."""
+        return self.burst > 1 or self.polarity == "signed"
 
     def numbers(self) -> dict[str, Any]:
         """Return the settings as texts and numbers, as files have them: times in seconds, under a name with ``_s``."""
@@ -256,18 +281,6 @@ class Settings:
             raise SettingError(
                 f"{name} is {time_s!r} s; it must be a whole number of steps of {float(self.dt)!r} s, 0 for none."
             )
-
-    def _require_same_step(self) -> None:
-        """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
-        if self.schedule == "same_step":
-            return
-        if self.readout == "softmax":
-            raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
-        numbers = self.numbers()
-        for name, plain in _SAME_STEP_ONLY.items():
-            if numbers[name] != plain:
-                shown = name.removesuffix("_s")
-                raise SettingError(f"{shown} is {numbers[name]!r}; with schedule='brian2' it must be {plain!r}.")
 
 
 @knobs.described
@@ -334,17 +347,3 @@ class Execution:
                 f"executor is {self.executor!r}; it must be a concurrent.futures.Executor, such as that of "
                 "client.get_executor() of Dask, or None for this machine."
             )
-
-
-# What the settings that are defined for the schedule `same_step` only must be with the other one.
-_SAME_STEP_ONLY: dict[str, object] = {
-    "max_pool": "exact",
-    "tau_m_s": math.inf,
-    "refractory_s": 0.0,
-    "tau_syn_s": 0.0,
-    "adaptation_step": 0.0,
-    "threshold_mismatch": 0.0,
-    "noise": 0.0,
-    "delay_s": 0.0,
-    "input_coding": "current",
-}

@@ -22,6 +22,9 @@ from brian_snn.settings import Settings
 #: What reaches a neuron: the charge of weighted spikes, the largest of its inputs' ranks, or nothing at all.
 Hears = Literal["charge", "largest", "nothing"]
 
+#: Who spikes; of neurons whose spikes have sizes these, 0 for none.
+Spikes = NDArray[np.bool_] | NDArray[np.int8]
+
 
 @dataclass(frozen=True)
 class NeuronModel:
@@ -56,6 +59,8 @@ class NeuronModel:
     arrival : str
         Condition of the event ``arrival``: a spike that it sent a delay ago reaches its targets. Empty without a delay,
         when the spike itself does.
+    graded : bool
+        Whether a spike has a size, which is the state variable ``sent``.
     """
 
     equations: str
@@ -70,6 +75,7 @@ class NeuronModel:
     constants: tuple[str, ...] = ()
     competes: bool = False
     arrival: str = ""
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ class State(Protocol):
 
     v: FloatArray
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
-        """Advance by a step, counted from 0, and mark who spikes, (n_images, size)."""
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
+        """Advance by a step, counted from 0, and mark who spikes, or note the sizes of spikes, (n_images, size)."""
 
 
 @dataclass(frozen=True, eq=False)

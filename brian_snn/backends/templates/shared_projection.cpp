@@ -17,6 +17,9 @@ USES_VARIABLES { _spikespace }
     {% endif %}
     for (int32_t _k = 0; _k < _n_spikes; _k++) {
         const int32_t _source = _spikes[_k];
+        {% if is_graded %}
+        const {{real}} _size = {{sent_source}}[_source];
+        {% endif %}
         {% if g.has_source_index %}
         const int32_t _input = {{input_of_source}}[_source];
         if (_input < 0) continue;
@@ -55,8 +58,12 @@ USES_VARIABLES { _spikespace }
             const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
             {% if g.is_max_pool %}
             {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
+            {% if takes_largest %}
             {% if is_gate %}
             const double _rank = {{n_spikes_source}}[_source] * {{g.n_neurons}}.0 - ({{g.first_source}} + _source);
+            {% else %}
+            const int32_t _rank = {{n_spikes_source}}[_source];
+            {% endif %}
             if (_rank > {{lead_target}}[{{target}}]) {{lead_target}}[{{target}}] = _rank;
             {% else %}
             {{hit_target}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
@@ -70,15 +77,15 @@ USES_VARIABLES { _spikespace }
             {% endif %}
             {% for name in input_names %}{% set input = get_array_name(owner.variables[name]) %}
             {% if g.has_target_index %}
-            for (int32_t _c = 0; _c < _n; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c];
+            for (int32_t _c = 0; _c < _n; _c++) {{input}}[{{target_of_output}}[_target + _c]] += _w[_c]{{ ' * _size' if is_graded }};
             {% else %}
             {{real}}* __restrict _z{{loop.index}} = {{input}} + _target;
             {% if g.joins_windows %}
             // Away from the border the length is known, and the compiler unrolls the loop.
-            if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) _z{{loop.index}}[_c] += _w[_c];
+            if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) _z{{loop.index}}[_c] += _w[_c]{{ ' * _size' if is_graded }};
             else
             {% endif %}
-            for (int32_t _c = 0; _c < _n; _c++) _z{{loop.index}}[_c] += _w[_c];
+            for (int32_t _c = 0; _c < _n; _c++) _z{{loop.index}}[_c] += _w[_c]{{ ' * _size' if is_graded }};
             {% endif %}
             {% endfor %}
             {% endif %}

@@ -30,6 +30,7 @@ VARIANTS = {
     "poisson": {"input_coding": "poisson", "seed": 2},
     "softmax": {"readout": "softmax"},
     "gate": {"max_pool": "gate"},
+    "bursts": {"burst": 3, "v_init": 0.5, "clamp": 1},
 }
 
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.grid import on_grid
-from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
@@ -96,7 +95,7 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         books=books,
         law="S9" if settings.reset == "zero" else "S11",
         no_law=_no_law(settings, grid, parts, rests, misses),
-        solvable=not (parts or rests or (fires and _takes_back(population, settings, grid))),
+        solvable=not (parts or rests or (fires and _takes_back(population, settings))),
         constants=constants,
         arrays={name: values for part in parts for name, values in part.arrays.items()},
         stream=next((part.stream for part in parts if part.stream), None),
@@ -130,10 +129,9 @@ def _no_law(settings: Settings, grid: float, parts: Sequence[Part], rests: bool,
     return ""
 
 
-def _takes_back(population: Population, settings: Settings, grid: float) -> bool:
-    """Whether a neuron may take spikes back under a constant input: only those that its V(0) brought about."""
-    threshold = own_threshold(settings.threshold, population, grid)
-    return settings.polarity == "signed" and float(on_grid(settings.v_init, grid)) >= threshold
+def _takes_back(population: Population, settings: Settings) -> bool:
+    """Whether a neuron may take spikes back under a constant input: those that a V(0) near its threshold makes."""
+    return settings.polarity == "signed" and settings.v_init > 0.5 * settings.threshold * population.threshold
 
 
 def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> str:

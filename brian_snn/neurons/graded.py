@@ -1,6 +1,6 @@
 """Spikes that carry a number: bursts of up to k spikes a step, and negative spikes, which take others back.
 
-After the charge of a step the neuron sends s(t), its variable ``sent``:
+After the charge of a step the neuron sends s(t):
 
     s = min(k, floor(u / V_thr))      if u >= V_thr
     s = -1                            if u <= -V_thr and N(t-1) > 0, with ``polarity="signed"``
@@ -34,22 +34,24 @@ from brian_snn.settings import Settings
 #: Counts the negative spikes.
 NEGATIVE = "n_negative"
 
-_BURST = "int(clip(floor(v / v_thr), 0, burst))"
-_TAKEN_BACK = "int(v <= -v_thr and n_spikes > 0)"
+# Of neurons that spike: a negative one is at -V_thr or below, where the floor is at most -1.
+_SIZE = "sent = int(clip(floor(v / v_thr), -1, burst))"
+_SIGNED = "(v >= v_thr or (v <= -v_thr and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
 
 
 def with_sizes(model: NeuronModel, settings: Settings) -> NeuronModel:
-    """Return the model of an integrate-and-fire neuron, without parts that mind its spikes, whose spikes have sizes."""
+    """Return the model of an integrate-and-fire neuron, without parts that mind its spikes, whose spikes have sizes.
+
+    A size is worked out by the reset, for those that spike alone, and stays until the next one.
+    """
     signed = settings.polarity == "signed"
-    size = f"({_BURST} - {_TAKEN_BACK})" if signed else _BURST
     return replace(
         model,
         equations=model.equations
         + "sent : integer\nburst : integer (shared, constant)\n"
         + f"{NEGATIVE} : integer\n" * signed,
-        integrate=f"{model.integrate}\nsent = {size} * int(t_in_timesteps >= clamp_steps)",
-        threshold="sent != 0",
-        reset="v -= v_thr * sent\nn_spikes += sent" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        threshold=_SIGNED if signed else model.threshold,
+        reset=f"{_SIZE}\nv -= v_thr * sent\nn_spikes += sent" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
         outputs=(*model.outputs, *[NEGATIVE] * signed),
         zeroed=(*model.zeroed, "sent", *[NEGATIVE] * signed),
         constants=(*model.constants, "burst"),

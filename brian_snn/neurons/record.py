@@ -60,7 +60,7 @@ class NeuronModel:
         Condition of the event ``arrival``: a spike that it sent a delay ago reaches its targets. Empty without a delay,
         when the spike itself does.
     graded : bool
-        Whether a spike has a size, which is the state variable ``sent``.
+        Whether a spike has a size, which is in the state variable ``sent`` from its reset on.
     """
 
     equations: str

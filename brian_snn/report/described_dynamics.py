@@ -46,7 +46,7 @@ VARIABLES = {
     "hit": ("h_i", "inputs whose spike count has passed the unit's own"),
     "lead": ("Lambda_i", "largest rank that an input has reached, or with bursts the largest count"),
     "passed": ("", "that rank at the last spike"),
-    "sent": ("Theta_i", "size of the spike that the neuron sends, 0 for none"),
+    "sent": ("Theta_i", "size of the last spike of the neuron"),
     "burst": ("k", "the largest size"),
     "n_negative": ("", "negative spikes since the start of the image"),
     "chosen": ("", "1 for the neuron that the softmax chooses"),

@@ -241,7 +241,7 @@ class Settings:
 
     @property
     def graded(self) -> bool:
-        """Whether a spike carries a number, its size: there are bursts, or spikes that take others back."""
+        """Whether spikes have sizes, since there are bursts, or spikes that take others back."""
         return self.burst > 1 or self.polarity == "signed"
 
     def numbers(self) -> dict[str, Any]:

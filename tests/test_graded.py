@@ -12,6 +12,7 @@ from brian_snn.analysis.bounds import rate_bounds
 from brian_snn.analysis.closed_forms import constant_input
 from brian_snn.analysis.error import error_account, error_terms
 from brian_snn.analysis.operations import operations_over_time, saturated_share, snn_operations
+from brian_snn.cli.main import main
 from brian_snn.errors import DataError, SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
@@ -236,6 +237,15 @@ class TestVerification:
         assert loaded.settings == result.settings and len(loaded.parts()) == 2
         assert differences(loaded, result, (*FINAL, "negative_counts")) == []
         assert verify(loaded, replay="all")["holds"].all()
+
+
+@pytest.mark.parametrize("variant", [BURSTS, BOTH], ids=["bursts", "both"])
+def test_a_report_is_written_of_them(images, tmp_path, variant):
+    simulate(variant_network(variant), images, steps=STEPS, backend="runtime", output=tmp_path / "run", **variant)
+    assert main(["report", str(tmp_path / "run"), "-o", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert ("Left out: the spikes are signed" in page) == ("polarity" in variant)
+    assert "gave other spike counts" not in page and "do not belong together" not in page
 
 
 def test_the_referee_judges_runs_of_single_spikes(tmp_path):

@@ -11,7 +11,7 @@ a step; with k = 1 and positive spikes this is Eq. (4b), and the neuron without 
 
 Bursts are those of Li and Zeng (IJCAI 2022), who let a neuron spike on within a step while its residual potential
 reaches the threshold. Negative spikes are those of the signed neuron with memory of Wang et al. (IJCAI 2022), whose
-memory is the sum of what it has sent: -V_thr is as far below rest as V_thr above it, and a neuron that has sent nothing
+memory is the sum of what it has sent, with the threshold -V_thr of their public code. A neuron that has sent nothing
 stays silent, as its ReLU asks for. A threshold just below 0 would make V >= 0 the rule and N follow q at once, at the
 price of spikes there and back for every fluctuation.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from brian_snn.combinations import require_defined
 from brian_snn.errors import SettingError
 
 #: Steps and spikes are counted in 32 bits.
@@ -16,21 +17,8 @@ MOST_BITS = 32
 #: The spikes under way to a neuron's targets are bits of a float, which has 53.
 LONGEST_DELAY = 50
 
-# What the settings that are defined for the schedule `same_step` only must be with the other one.
-_SAME_STEP_ONLY: dict[str, object] = {
-    "max_pool": "exact",
-    "tau_m_s": math.inf,
-    "refractory_s": 0.0,
-    "tau_syn_s": 0.0,
-    "reversal_excitatory": math.inf,
-    "reversal_inhibitory": -math.inf,
-    "adaptation_step": 0.0,
-    "threshold_mismatch": 0.0,
-    "noise": 0.0,
-    "delay_s": 0.0,
-    "input_coding": "current",
-    "accumulator_bits": 0,
-}
+#: The size of a spike is a byte where runs are stepped outside Brian2.
+LARGEST_BURST = 127
 
 
 def check_ranges(settings: Any) -> None:
@@ -38,6 +26,8 @@ def check_ranges(settings: Any) -> None:
     for name in ("steps", "clamp"):
         if getattr(settings, name) > MOST_STEPS:
             raise SettingError(f"{name} is {getattr(settings, name)!r}; it must be at most {MOST_STEPS}.")
+    if settings.burst > LARGEST_BURST or settings.burst * settings.steps > MOST_STEPS:
+        raise SettingError(f"burst is {settings.burst!r}; it must be at most {LARGEST_BURST}, and in all {MOST_STEPS}.")
     if not (math.isfinite(settings.threshold) and settings.threshold > 0):
         raise SettingError(f"threshold is {settings.threshold!r}; it must be a positive finite number.")
     if not math.isfinite(settings.v_init):
@@ -68,7 +58,7 @@ def check_ranges(settings: Any) -> None:
     _require_whole_steps(settings, "delay", float(settings.delay))
     if settings.delay_steps > LONGEST_DELAY:
         raise SettingError(f"delay is {settings.delay_steps} steps; it must be at most {LONGEST_DELAY}.")
-    _require_same_step(settings)
+    require_defined(settings.numbers())
 
 
 def _check_accumulators(settings: Any) -> None:
@@ -88,16 +78,3 @@ def _require_whole_steps(settings: Any, name: str, time_s: float) -> None:
         raise SettingError(
             f"{name} is {time_s!r} s; it must be a whole number of steps of {float(settings.dt)!r} s, 0 for none."
         )
-
-
-def _require_same_step(settings: Any) -> None:
-    """Raise where Brian2's own schedule meets a variant that is defined for the other one only."""
-    if settings.schedule == "same_step":
-        return
-    if settings.readout == "softmax":
-        raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
-    numbers = settings.numbers()
-    for name, plain in _SAME_STEP_ONLY.items():
-        if numbers[name] != plain:
-            shown = name.removesuffix("_s")
-            raise SettingError(f"{shown} is {numbers[name]!r}; with schedule='brian2' it must be {plain!r}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
-from brian_snn.setting_checks import LONGEST_DELAY, check_ranges
+from brian_snn.setting_checks import LARGEST_BURST, LONGEST_DELAY, check_ranges
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -30,6 +30,7 @@ Backend = Literal["standalone", "runtime"]
 Synapse = Literal["exponential", "alpha"]
 RefractoryInput = Literal["lost", "kept"]
 Adaptation = Literal["threshold", "current"]
+Polarity = Literal["positive", "signed"]
 FloatType = Literal["float64", "float32"]
 Overflow = Literal["saturate", "wrap"]
 
@@ -157,6 +158,19 @@ class Settings:
     delay: Quantity = knobs.duration(
         0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
     )
+    burst: int = knobs.whole(
+        1,
+        1,
+        "most spikes that a neuron sends in a step. It sends one for each whole V_thr in its potential; the highest "
+        f"rate is ``burst / dt``. At most {LARGEST_BURST}.",
+        "K",
+    )
+    polarity: Polarity = knobs.choice(
+        "positive",
+        Polarity,
+        "whether a neuron takes spikes back. With ``signed`` one whose potential is at -V_thr or below sends a "
+        "negative spike, as long as its spike count is above 0; counts are net.",
+    )
     input_coding: InputCoding = knobs.choice(
         "current",
         InputCoding,
@@ -206,6 +220,11 @@ class Settings:
     def delay_steps(self) -> int:
         """Number of steps that a spike takes to its targets."""
         return round(float(self.delay) / float(self.dt))
+
+    @property
+    def graded(self) -> bool:
+        """Whether spikes have sizes, since there are bursts, or spikes that take others back."""
+        return self.burst > 1 or self.polarity == "signed"
 
     def numbers(self) -> dict[str, Any]:
         """Return the settings as texts and numbers, as files have them: times in seconds, under a name with ``_s``."""

@@ -16,6 +16,7 @@ LISTED = {
     "test_brian2_model.py::test_other_devices_spike_as_simulate_says": "cython",
     "test_simulate.py::test_compiled_processes_share_the_cores_with_one_blas_thread": "",
     "test_variants.py::test_compiled_run_equals_the_loop": "synapses",
+    "test_graded.py::test_compiled_run_equals_the_loop": "synapses",
     "test_float32.py::test_compiled_run_equals_the_loop_in_float64": "synapses",
     "test_dynamics.py::test_float32_is_replayed_in_float64": "",
     "test_frames.py::test_compiled_frames_are_those_of_the_process": "synapses",

@@ -10,7 +10,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
-from tests.small_network import CHECKPOINTS
+from tests.small_network import CHECKPOINTS, small_network
 
 POPULATIONS = ("conv", "pool", "average", "mixed")
 RECORDED = {
@@ -71,7 +71,23 @@ VARIANTS = {
     },
     "gate": {"max_pool": "gate"},
     "gate_clamped_zero": {"max_pool": "gate", "clamp": 2, "reset": "zero", "threshold": 0.5},
+    "bursts": {"burst": 3, "readout": "spikes"},
+    "bursts_clamped": {"burst": 2, "clamp": 2, "threshold": 1.75, "v_init": 5.5, "tau_syn": 3 * ms},
+    "bursts_of_pixels": {"burst": 100, "input_coding": "poisson", "seed": 8, "noise": 0.1, **LEAK},
+    "signed": {"polarity": "signed", "readout": "spikes", "v_init": 1.5},
+    "signed_parts": {"polarity": "signed", "clamp": 1, "threshold": 0.75, "tau_syn": 2 * ms, "noise": 0.3, **LEAK},
+    "signed_bursts": {"polarity": "signed", "burst": 4, "readout": "softmax", "input_coding": "poisson", "noise": 0.2},
 }
+
+
+def variant_network(options):
+    """Return the small network; with bursts and signed spikes one of larger charges, so that there are such.
+
+    Where counts may fall its pool averages, since a largest count must not.
+    """
+    signed = options.get("polarity") == "signed"
+    graded = signed or options.get("burst", 1) > 1
+    return small_network(pooling="average_pool" if signed else "max_pool", gain=3.0 if graded else 1.0)
 
 
 def tiny(weight=0.25):

@@ -7,6 +7,7 @@ the code that lists synapses, with Keras, or with Brian2.
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -78,12 +79,15 @@ def projection_matrix(projection, weights, n_source, n_target):
 # --- the network ----------------------------------------------------------------------------------------------------
 
 
-def small_network(seed=1):
-    """Return a network with every kind of map: image -> conv -> (pool -> mixed, average) -> out."""
+def small_network(seed=1, pooling="max_pool", gain=1.0):
+    """Return a network with every kind of map: image -> conv -> (pool -> mixed, average) -> out.
+
+    With ``pooling="average_pool"`` the pool averages too; weights and biases are `gain` times as large.
+    """
     rng = np.random.default_rng(seed)
     geometries = {
         (INPUT, "conv"): Geometry("conv2d", (5, 4, 2), (5, 4, 3), (3, 3), padding=((1, 1), (1, 1))),
-        ("conv", "pool"): Geometry("max_pool", (5, 4, 3), (3, 2, 3), (2, 2), (2, 2), padding=((0, 1), (0, 0))),
+        ("conv", "pool"): Geometry(pooling, (5, 4, 3), (3, 2, 3), (2, 2), (2, 2), padding=((0, 1), (0, 0))),
         ("pool", "mixed"): Geometry("conv2d", (3, 2, 3), (3, 2, 2), (2, 2), padding=((0, 1), (0, 1))),
         ("conv", "average"): Geometry("average_pool", (5, 4, 3), (2, 3, 3), (3, 2), (2, 1)),
         ("average", "mixed"): Geometry("depthwise", (2, 3, 3), (2, 1, 6), (1, 3)),
@@ -99,19 +103,20 @@ def small_network(seed=1):
         },
     }
     weights = {pair: _weights(rng, geometry) for pair, geometry in geometries.items()}
+    weights = {pair: None if values is None else to_grid(gain * values) for pair, values in weights.items()}
     projections = tuple(
         Projection(source, target, geometry, weights[source, target], **indices.get((source, target), {}))
         for (source, target), geometry in geometries.items()
     )
     shapes = {"conv": (5, 4, 3), "pool": (3, 2, 3), "average": (2, 3, 3), "mixed": (24,), "out": (4,)}
-    kinds = {"pool": "max_pool", "out": "readout"}
-    depths = {"conv": 1, "pool": 1, "average": 2, "mixed": 3, "out": 4}
+    kinds = {"pool": "max_pool" if pooling == "max_pool" else "spiking", "out": "readout"}
+    depths = {"conv": 1, "pool": 1 if pooling == "max_pool" else 2, "average": 2, "mixed": 3, "out": 4}
     populations = tuple(
         Population(
             name,
             kinds.get(name, "spiking"),
             shape,
-            np.zeros(shape) if name in ("pool", "average") else to_grid(rng.normal(0.05, 0.1, shape)),
+            np.zeros(shape) if name in ("pool", "average") else to_grid(gain * rng.normal(0.05, 0.1, shape)),
             depths[name],
         )
         for name, shape in shapes.items()
@@ -124,7 +129,7 @@ def _weights(rng, geometry):
     if geometry.kind == "max_pool":
         return None
     if geometry.kind == "average_pool":
-        return np.full(geometry.output_shape, to_grid(1 / 6))
+        return np.full(geometry.output_shape, to_grid(1 / math.prod(geometry.kernel_size)))
     fan_in = np.prod(geometry.kernel_size) * (19 if geometry.kind == "dense" else 2)
     return to_grid(rng.normal(0.6, 1.5, geometry.weights_shape) / fan_in)
 
@@ -223,12 +228,12 @@ class Loop:
     def reset(self, population):
         """Apply Eq. (4a) or (4b) where there was a spike, and count it."""
         name, spikes = population.name, self.spikes[population.name]
-        over = self.v[name] - self.threshold
+        over = self.v[name] - self.threshold * np.where(spikes != 0, spikes, 1)
         if self.settings.reset == "zero":
             self.surplus[name] += spikes * over
             self.v[name] = self.v[name] * (1 - spikes)
         else:
-            self.v[name] = np.where(spikes > 0, over, self.v[name])
+            self.v[name] = np.where(spikes != 0, over, self.v[name])
         self.counts[name] = self.counts[name] + spikes
 
     def pool(self, name, counts):
@@ -292,7 +297,10 @@ def loop_result(network, images, loop_class=Loop, **options):
         getattr(loop, settings.schedule)(step)
         history.append({name: counts.astype(np.int32) for name, counts in loop.counts.items()})
         for name, spikes in loop.spikes.items():
-            trains[name] += [(image, step, neuron) for image, neuron in np.argwhere(spikes)]
+            # A burst of several spikes is as many rows; negative ones are in none.
+            sizes = np.maximum(spikes, 0).astype(int)
+            rows = [(image, step, neuron) for image, neuron in np.argwhere(sizes) for _ in range(sizes[image, neuron])]
+            trains[name] += rows
 
     def shaped(arrays):
         return {name: np.asarray(array).reshape(shapes[name]) for name, array in arrays.items()}
@@ -306,6 +314,7 @@ def loop_result(network, images, loop_class=Loop, **options):
             {n: v if network[n].kind in ("spiking", "readout") else np.zeros(shapes[n]) for n, v in loop.v.items()}
         ),
         charge=shaped(loop.charge),
+        negative_counts=shaped(getattr(loop, "negative_counts", {})),
         booked={book: shaped(getattr(loop, book, {})) for book in ("surplus", "leaked", "missed", *loop.books)},
         early_counts={(name, s): shaped(history[s - 1])[name] for name in shapes for s in range(1, settings.steps)},
         checkpoints=np.array(CHECKPOINTS, np.int32),

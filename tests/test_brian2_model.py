@@ -13,7 +13,7 @@ from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, defaultclock, ms, 
 
 import brian_snn
 from brian_snn.errors import DataError, OptionError, SettingError
-from tests.simulation_cases import RUNS, VARIANTS
+from tests.simulation_cases import RUNS, VARIANTS, variant_network
 from tests.small_network import small_images, small_network
 
 CASES = {name: case for name, case in {**RUNS, **VARIANTS}.items() if case.get("readout") != "softmax"}
@@ -46,8 +46,8 @@ def assert_spikes_are_those_of(result, model, image):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_image_after_the_other_spikes_as_simulate_says(network, case):
-    images = small_images()
+def test_one_image_after_the_other_spikes_as_simulate_says(case):
+    network, images = variant_network(CASES[case]), small_images()
     result = brian_snn.simulate(network, images, steps=30, backend="runtime", **CASES[case])
     model = brian_snn.brian2(network, steps=30, **CASES[case])
     for number, image in enumerate(images):

@@ -17,7 +17,7 @@ from brian_snn import simulate
 from brian_snn.errors import DataError, OptionError, OutputError, SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
-from tests.simulation_cases import tiny
+from tests.simulation_cases import tiny, variant_network
 from tests.small_network import GRID, STEPS, Loop, constant_network, loop_result, small_images, small_network, to_grid
 from tests.variant_oracles import VariantLoop
 
@@ -126,13 +126,15 @@ def test_explicit_synapses_have_them_too(tmp_path):
         ("shared", {"threshold_mismatch": 0.2, "adaptation_step": 0.1, "tau_syn": 2 * ms, "seed": 3}, VariantLoop),
         ("synapses", {"delay": 3 * ms, "reset": "zero", "readout": "spikes", "clamp": 2}, VariantLoop),
         ("shared", {"float_type": "float32", "schedule": "brian2", "reset": "zero"}, Loop),
+        ("synapses", {"burst": 3, "readout": "spikes", "clamp": 1}, VariantLoop),
+        ("shared", {"burst": 2, "polarity": "signed", "v_init": 2.5, "tau_syn": 2 * ms}, VariantLoop),
     ],
-    ids=["brian2", "variants", "parts", "delay", "float32"],
+    ids=["brian2", "variants", "parts", "delay", "float32", "bursts", "signed"],
 )
 def test_other_settings_have_those_too(projection, options, loop, tmp_path, monkeypatch):
     if "float_type" in options:
         monkeypatch.setattr("tests.small_network.GRID", 2.0**-14)
-    network, images = small_network(), small_images(3)
+    network, images = variant_network(options), small_images(3)
     brian_snn.build(network, output=tmp_path / "program", steps=STEPS, projection=projection, **options)
     compile_project(tmp_path / "program")
     assert run(tmp_path / "program", "--check").returncode == 0

@@ -20,7 +20,7 @@ from brian_snn.report.described_dynamics import VARIABLES
 from brian_snn.settings import Settings
 from brian_snn.simulation.topology import topology
 from tests.command_line import fails_cleanly
-from tests.simulation_cases import RUNS, VARIANTS
+from tests.simulation_cases import RUNS, VARIANTS, variant_network
 from tests.small_network import map_matrix, projection_matrix, small_network
 
 CASES = {**RUNS, **VARIANTS, "frames": {"input_coding": "frames"}, "float32": {"float_type": "float32"}}
@@ -96,7 +96,7 @@ def statements(code):
 @pytest.fixture(scope="module", params=CASES)
 def described(request):
     """Return network as simulated, settings, description and live Brian2 objects."""
-    network, settings = small_network(), Settings(**CASES[request.param])
+    network, settings = variant_network(CASES[request.param]), Settings(**CASES[request.param])
     if settings.float_type == "float32":
         settings = replace(settings, steps=1)
     coded = coded_network(network, settings)
@@ -231,7 +231,8 @@ def test_every_variable_has_a_meaning(described):
 
 @pytest.mark.parametrize("case", CASES)
 def test_settings_that_differ_are_those_that_were_given(case):
-    text = brian_snn.describe(replace(small_network(), grid=2.0**-24), **{**CASES[case], "steps": 1})
+    network = replace(variant_network(CASES[case]), grid=2.0**-24)
+    text = brian_snn.describe(network, **{**CASES[case], "steps": 1})
     rows = table_with(text, "setting", "value", "default")
     assert {row["setting"] for row in rows if row["differs"]} == {*CASES[case], "steps"}
     assert next(row["value"] for row in rows if row["setting"] == "steps") == "1"

@@ -9,7 +9,7 @@ import pytest
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from tests import small_network as small
-from tests.simulation_cases import HISTORY, RECORDED, RUNS, VARIANTS
+from tests.simulation_cases import HISTORY, RECORDED, RUNS, VARIANTS, variant_network
 from tests.small_network import FINAL, differences
 from tests.variant_oracles import VariantLoop
 
@@ -43,9 +43,9 @@ def test_compiled_run_equals_the_loop_in_float64(run, projection):
     assert all(np.array_equal(traces[n][:, -1], expected.potentials[n]) for n in traces)
 
 
-@pytest.mark.parametrize("run", ["leak_zero", "refractory", "everything"])
+@pytest.mark.parametrize("run", ["leak_zero", "refractory", "everything", "bursts_clamped"])
 def test_variants_equal_the_loop_in_float64(run):
-    network, images, options = small.small_network(), small.small_images(), VARIANTS[run]
+    network, images, options = variant_network(VARIANTS[run]), small.small_images(), VARIANTS[run]
     result = simulate(
         network, images, steps=small.STEPS, backend="runtime", float_type="float32", **options, **RECORDED
     )

@@ -123,7 +123,7 @@ def test_a_library_is_imported_at_its_home_only(name):
 
 def _is_of_units(module: str, names: tuple[str, ...]) -> bool:
     """Whether an import is of Brian2's units alone."""
-    units = {"Quantity", "second", "ms", "hertz", "Hz", "volt", "mV", "have_same_dimensions"}
+    units = {"Quantity", "second", "ms", "hertz", "Hz", "volt", "mV", "amp", "farad", "have_same_dimensions"}
     return module.startswith("brian2.units") or (module == "brian2" and bool(names) and set(names) <= units)
 
 

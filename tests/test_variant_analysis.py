@@ -33,6 +33,7 @@ VARIANTS = {
     "gate": {"max_pool": "gate"},
     "saturating": {"accumulator_bits": 26},
     "wrapping": {"accumulator_bits": 26, "overflow": "wrap", "reset": "zero"},
+    "bursts": {"burst": 3, "v_init": 0.5, "clamp": 1},
 }
 
 

@@ -9,7 +9,7 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation.topology import topology
-from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS
+from tests.simulation_cases import HISTORY, RECORDED, REST, VARIANTS, variant_network
 from tests.small_network import (
     FINAL,
     GRID,
@@ -63,12 +63,15 @@ def images():
 
 @pytest.mark.parametrize("projection", ["synapses", "shared"])
 @pytest.mark.parametrize("run", VARIANTS)
-def test_in_process_run_equals_the_loop(network, images, run, projection):
-    result = simulate(
-        network, images, steps=STEPS, backend="runtime", projection=projection, **VARIANTS[run], **RECORDED
-    )
-    expected = loop_result(result.network, images, VariantLoop, **VARIANTS[run])
-    assert differences(result, expected, (*FINAL, *VariantLoop.books, *HISTORY)) == []
+def test_in_process_run_equals_the_loop(images, run, projection):
+    options, recorded = VARIANTS[run], dict(RECORDED)
+    if options.get("polarity") == "signed":
+        # Rows of spikes have no sign.
+        del recorded["record_spikes"]
+    options = {"steps": STEPS, "projection": projection, **options}
+    result = simulate(variant_network(options), images, backend="runtime", **options, **recorded)
+    expected = loop_result(result.network, images, VariantLoop, **options)
+    assert differences(result, expected, (*FINAL, "negative_counts", *VariantLoop.books, *HISTORY)) == []
     assert all(np.array_equal(counts, expected.early_counts[key]) for key, counts in result.early_counts.items())
     assert verify(result, replay="all")["holds"].all()
 

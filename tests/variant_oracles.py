@@ -40,6 +40,7 @@ class VariantLoop(Loop):
         # What waits in synapses, in the first stage and in the second, of excitation and of inhibition.
         self.stages = {name: np.zeros((2, 2, *v.shape)) for name, v in self.v.items()}
         self.adapting = {name: np.zeros_like(v) for name, v in self.v.items()}
+        self.negative_counts = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.offsets = {p.name: self.offset(p) for p in network.populations}
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
@@ -198,11 +199,23 @@ class VariantLoop(Loop):
         self.threshold = threshold + self.offsets[name] + rises
         super().fire(population, step)
         self.threshold = threshold
+        if self.fires(population) and step > self.start(population):
+            self.size(name)
         spikes = self.spikes[name] * (self.rest[name] == 0)
         resting_s = np.where(spikes > 0, float(self.settings.refractory), self.rest[name] - float(self.settings.dt))
         # Times are multiples of dt up to rounding.
         self.rest[name] = np.where(resting_s > 0.5 * float(self.settings.dt), resting_s, 0.0)
         self.spikes[name] = spikes
+
+    def size(self, name):
+        """Count the whole thresholds in each potential, up to the largest burst; take a spike back below -V_thr."""
+        if self.settings.burst > 1:
+            multiples = np.arange(1, self.settings.burst + 1) * self.threshold
+            self.spikes[name] = np.sum(self.v[name][..., None] >= multiples, axis=-1).astype(float)
+        if self.settings.polarity == "signed":
+            back = (self.v[name] + self.threshold <= 0) & (self.counts[name] >= 1)
+            self.spikes[name] = np.where(back, -1.0, self.spikes[name])
+            self.negative_counts[name] = self.negative_counts[name] + back
 
     def draw(self, name, step):
         """Let each pixel spike with its own probability."""

@@ -6,8 +6,6 @@ measured V(T) in them are not. All numbers are multiples of a dyadic grid, on wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -19,19 +17,23 @@ from brian_snn.settings import Reset
 Solution = tuple[FloatArray, FloatArray]
 
 
-def constant_input(current: ArrayLike, n_steps: int, v_init: float, threshold: float, reset: Reset) -> Solution:
+def constant_input(
+    current: ArrayLike, n_steps: int, v_init: float, threshold: float, reset: Reset, burst: int = 1
+) -> Solution:
     """Return spike count and final potential of neurons with a constant input, without leak or refractory period.
 
     Reset by subtraction (S11), for V(0) < V_thr or z >= 0:
 
-        N = clip(floor((V(0) + z T) / V_thr), 0, T),     V(T) = V(0) + z T - N V_thr
+        N = clip(floor((V(0) + z T) / V_thr), 0, k T),     V(T) = V(0) + z T - N V_thr
+
+    with bursts of up to k spikes a step, else k = 1.
 
     Reset to zero (S9): the first period has k = ceil((V_thr - V(0)) / z) steps, at least one, each other n = ceil(V_thr
     / z), so
 
         N = 1 + floor((T - k) / n),     V(T) = z ((T - k) mod n)      from T = k on; before, N = 0 and V(T) = V(0) + z T
 
-    A neuron that starts out of the reach of the first formula (z < 0 and V(0) >= V_thr, or z >= V_thr and V(0) < 0)
+    A neuron that starts out of the reach of the first formula (z < 0 and V(0) >= V_thr, or z >= k V_thr and V(0) < 0)
     spikes in its first steps until it is below the threshold, or is silent until it reaches it, and that is solved for
     too.
 
@@ -45,6 +47,8 @@ def constant_input(current: ArrayLike, n_steps: int, v_init: float, threshold: f
         V(0) and V_thr.
     reset : str
         ``subtraction`` (4b) or ``zero`` (4a).
+    burst : int
+        k, for reset by subtraction.
 
     Returns
     -------
@@ -54,7 +58,9 @@ def constant_input(current: ArrayLike, n_steps: int, v_init: float, threshold: f
         V(T).
     """
     z = np.asarray(current, np.float64)
-    return _SOLVED[reset](z, n_steps, v_init, threshold)
+    if reset == "zero":
+        return _zero(z, n_steps, v_init, threshold)
+    return _subtraction(z, n_steps, v_init, threshold, burst)
 
 
 def first_spike(current: ArrayLike, v_init: float, threshold: float) -> FloatArray:
@@ -69,23 +75,40 @@ def first_spike(current: ArrayLike, v_init: float, threshold: float) -> FloatArr
     return np.where(v_init + z >= threshold, 1.0, np.inf)
 
 
-def _subtraction(z: FloatArray, n_steps: int, v_init: float, threshold: float) -> Solution:
-    """Solve (4b): whatever was gathered from the first spike on is spent in spikes, one a step at most."""
+def _subtraction(z: FloatArray, n_steps: int, v_init: float, threshold: float, burst: int) -> Solution:
+    """Solve (4b): whatever was gathered from the first spike on is spent in spikes, k a step at most."""
     gathered = v_init + z * n_steps
-    counts = np.clip(_whole_thresholds(gathered, threshold), 0, n_steps)
-    # Silent until the first spike, then in every step: the charge at the end would pay for more spikes than steps.
-    late = (z >= threshold) & (v_init < 0)
-    counts = np.where(late, np.clip(n_steps + 1 - first_spike(z, v_init, threshold), 0, n_steps), counts)
+    counts = np.clip(_whole_thresholds(gathered, threshold), 0, burst * n_steps)
+    # Silent until the first spike, then k in every step: the charge at the end would pay for more spikes than steps.
+    late = (z >= burst * threshold) & (v_init < 0)
+    if late.any():
+        counts = np.where(late, _late(np.where(late, z, threshold), n_steps, v_init, threshold, burst), counts)
     # Spikes until the charge is below the threshold, which later steps only lower.
     early = (z < 0) & (v_init >= threshold)
     if early.any():
-        counts = np.where(early, np.minimum(_falling(z, v_init, threshold), n_steps), counts)
+        counts = np.where(early, _early(np.minimum(z, 0.0), n_steps, v_init, threshold, burst), counts)
     return counts, gathered - counts * threshold
 
 
-def _falling(z: FloatArray, v_init: float, threshold: float) -> FloatArray:
-    """Return the spikes of a neuron above the threshold whose input is negative: the k with V(0) + k z >= k V_thr."""
-    return _whole_thresholds(np.full(z.shape, v_init), threshold - np.minimum(z, 0.0))
+def _late(z: FloatArray, n_steps: int, v_init: float, threshold: float, burst: int) -> FloatArray:
+    """Return the spikes of a neuron that starts below rest, and that an input of k V_thr or more drives at the limit.
+
+    In the step of the first spikes it sends as many as it has gathered, and after that k in every step.
+    """
+    first = first_spike(z, v_init, threshold)
+    begins = np.clip(_whole_thresholds(v_init + z * first, threshold), 0, burst)
+    return np.where(first <= n_steps, begins + burst * (n_steps - first), 0)
+
+
+def _early(z: FloatArray, n_steps: int, v_init: float, threshold: float, burst: int) -> FloatArray:
+    """Return the spikes of a neuron that starts at the threshold or above, and whose input is not positive.
+
+    It sends k in each step t with V(0) + t z >= t k V_thr, then what whole thresholds are left, and then none.
+    """
+    full = np.minimum(_whole_thresholds(np.full(z.shape, v_init), burst * threshold - z), n_steps)
+    left = v_init + z * (full + 1) - full * burst * threshold
+    rest = np.clip(_whole_thresholds(left, threshold), 0, burst)
+    return full * burst + np.where(full < n_steps, rest, 0)
 
 
 def _zero(z: FloatArray, n_steps: int, v_init: float, threshold: float) -> Solution:
@@ -108,9 +131,3 @@ def _whole_thresholds(charge: FloatArray, threshold: FloatArray | float) -> Floa
     n = np.floor(charge / threshold)
     n = np.where(n * threshold > charge, n - 1, n)
     return np.where((n + 1) * threshold <= charge, n + 1, n)
-
-
-_SOLVED: dict[Reset, Callable[[FloatArray, int, float, float], Solution]] = {
-    "subtraction": _subtraction,
-    "zero": _zero,
-}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.batching import batches
 from brian_snn.analysis.closed_forms import constant_input
-from brian_snn.analysis.stepping import Run, Shown, Spikes, Stepper
+from brian_snn.analysis.stepping import Run, Shown, Stepper
 from brian_snn.arrays import FloatArray
 from brian_snn.checks import whole_number
 from brian_snn.errors import SettingError
@@ -27,6 +27,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.synapses import n_synapses
+from brian_snn.neurons.record import Spikes
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
@@ -118,7 +119,8 @@ def constant_residual(
     current = stepper.inputs.current(part.images[batch])
     n_steps, v_init = result.window_steps(population.name), parameters.v_init
     if neuron.fires:
-        counts, v_end = constant_input(current, n_steps, v_init, parameters.threshold, result.settings.reset)
+        rule = result.settings.reset, result.settings.burst
+        counts, v_end = constant_input(current, n_steps, v_init, parameters.threshold, *rule)
     else:
         counts, v_end = np.zeros(current.shape), v_init + n_steps * current
     return _difference(part, numbers, population, counts, v_end, parameters.threshold)
@@ -245,7 +247,7 @@ def _shown(part: Result, numbers: NDArray[np.intp]) -> Shown:
 def _off(part: Result, numbers: NDArray[np.intp], population: Population, run: Run, threshold: float) -> FloatArray:
     """Return how far some images of a population are off its replay, (n_images,): at the end, and where recorded."""
     name = population.name
-    off = _difference(part, numbers, population, run.counts, run.v_end, threshold)
+    off = _difference(part, numbers, population, run.counts, run.v_end, threshold, run.negative_counts)
     if name in part.spike_trains:
         measured, n_spikes = _dense(part, name, numbers)
         surplus = np.any(measured != run.spikes, axis=(0, 2)) | (n_spikes != run.spikes.sum(axis=(0, 2)))
@@ -263,10 +265,16 @@ def _difference(
     counts: NDArray[np.generic],
     v_end: FloatArray,
     threshold: float,
+    negative: NDArray[np.generic] | int = 0,
 ) -> FloatArray:
-    """Return how far N and V(T) of some images are off, (n_images,), as a charge; nan if one is no number."""
-    measured = part.spike_counts[population.name][numbers].reshape(len(numbers), -1)
-    off = np.abs(np.subtract(measured, counts, dtype=np.float64)).max(axis=1, initial=0.0) * threshold
+    """Return how far N, V(T) and negative spikes of some images are off, (n_images,), as a charge; nan if no number."""
+    compared = [(part.spike_counts, counts), (part.negative_counts, negative)]
+    off = np.zeros(len(numbers))
+    for found, expected in compared:
+        if population.name in found:
+            measured = found[population.name][numbers].reshape(len(numbers), -1)
+            more = np.abs(np.subtract(measured, expected, dtype=np.float64)).max(axis=1, initial=0.0)
+            off = np.maximum(off, more * threshold)
     if population.kind in ("spiking", "readout"):
         potentials = part.potentials[population.name][numbers].reshape(len(numbers), -1)
         off = np.maximum(off, np.abs(potentials - v_end).max(axis=1, initial=0.0))
@@ -276,7 +284,8 @@ def _difference(
 def _dense(part: Result, name: str, numbers: NDArray[np.intp]) -> tuple[Spikes, NDArray[np.intp]]:
     """Return the recorded spikes of some images, (steps, n_images, size), and how many there are of each.
 
-    Spikes of no step or of no neuron are counted only, so that the number gives them away.
+    A burst is as many rows as it has spikes. Spikes of no step or of no neuron are counted only, so that the number
+    gives them away.
     """
     train, size, n_steps = part.spike_trains[name], part.network[name].size, part.settings.steps
     places = np.full(len(part.images), -1)
@@ -284,6 +293,6 @@ def _dense(part: Result, name: str, numbers: NDArray[np.intp]) -> tuple[Spikes, 
     image, step, neuron = places[train[:, 0]], train[:, 1] - 1, train[:, 2]
     here = image >= 0
     inside = here & (step >= 0) & (step < n_steps) & (neuron >= 0) & (neuron < size)
-    dense = np.zeros((n_steps, len(numbers), size), bool)
-    dense[step[inside], image[inside], neuron[inside]] = True
+    dense = np.zeros((n_steps, len(numbers), size), np.int8)
+    np.add.at(dense, (step[inside], image[inside], neuron[inside]), 1)
     return dense, np.bincount(image[here], minlength=len(numbers))

@@ -1,7 +1,8 @@
 """Split the error of every neuron into terms with names: the derivation, and the split of one population.
 
 All charges below are sums over the neuron's own window of T' steps; Theta = V_thr T' is the charge of a spike in every
-one of them, and Phi(x) = min(max(x, 0), Theta) is what a rate between 0 and r_max can express. The charge balance
+one of them, and Phi(x) = min(max(x, 0), Theta) is what a rate between 0 and r_max can express; with bursts of up to k
+spikes a step read k Theta and k r_max for Theta and r_max there, and k for one spike a step. The charge balance
 
     N V_thr = q - (V(T) - V(0)) - e - l - m - o                                                          (measured)
 
@@ -56,7 +57,7 @@ grid           a_j* - a
 =============  =====================================================================================================
 
 A neuron that codes a pixel as Poisson spikes has one term, sampling: r - a. All terms are divided by Theta, so they are
-fractions of r_max.
+fractions of r_max, one spike a step also where there are bursts.
 """
 
 from __future__ import annotations
@@ -187,12 +188,18 @@ def _passes(measured: Measured, name: str, batch: slice, drive: FloatArray) -> F
     """Return g, the share of what arrives that passes, from q and Y (`drive`)."""
     if measured.integrates_only(name):
         return np.ones(drive.shape)
-    full = measured.parameters.of(name).threshold * measured.result.window_steps(name)
+    full = _most_charge(measured, name)
     charge = measured.arrived(name, batch)
     moved, passed = charge - drive, np.clip(charge, 0.0, full) - np.clip(drive, 0.0, full)
     inside = ((charge >= 0) & (charge <= full)).astype(np.float64)
     # Where nothing arrives on balance, g is the slope of Phi.
     return np.clip(np.divide(passed, moved, out=inside, where=moved != 0), 0.0, 1.0)
+
+
+def _most_charge(measured: Measured, name: str) -> float:
+    """Return the charge of as many spikes as a neuron can send in its window, k Theta."""
+    settings = measured.result.settings
+    return measured.parameters.of(name).threshold * measured.result.window_steps(name) * settings.burst
 
 
 def _membrane_terms(
@@ -201,12 +208,13 @@ def _membrane_terms(
     """Return the terms that the module's table derives from q, V(T), e, Y (`drive`) and a (`target`)."""
     parameters = measured.parameters.of(name)
     full = parameters.threshold * measured.result.window_steps(name)
+    most, burst = _most_charge(measured, name), measured.result.settings.burst
     books = measured.neuron(name).books
     if measured.integrates_only(name):
         kept = {book.term: -measured.flat(book.name, name, batch) / full for book in books}
         return {"grid": drive / full - target, **kept}
     v_end, charge = measured.flat("potentials", name, batch), measured.arrived(name, batch)
-    below, above = np.minimum(charge, 0.0), np.maximum(charge - full, 0.0)
+    below, above = np.minimum(charge, 0.0), np.maximum(charge - most, 0.0)
     # What is more than one spike a step can express ends in V(T), or in a book.
     excess = {book.term: above if book.takes_excess else 0.0 for book in books}
     left = v_end - parameters.v_init - below - (0.0 if any(book.takes_excess for book in books) else above)
@@ -218,9 +226,9 @@ def _membrane_terms(
         "transient": (residual - left) / full,
         # There in every account, kept or not.
         **{book.term: booked.get(book.term, -np.zeros(target.shape)) for book in BOOKS if book.takes_excess},
-        "saturation": np.clip(target, 0.0, 1.0) - target,
-        "clipped": (drive - np.clip(drive, 0.0, full) - below - above) / full,
-        "grid": np.clip(drive, 0.0, full) / full - np.clip(target, 0.0, 1.0),
+        "saturation": np.clip(target, 0.0, burst) - target,
+        "clipped": (drive - np.clip(drive, 0.0, most) - below - above) / full,
+        "grid": np.clip(drive, 0.0, most) / full - np.clip(target, 0.0, burst),
         **booked,
     }
 

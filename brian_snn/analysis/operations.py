@@ -4,7 +4,8 @@
 projection once per image (a multiply-add; for average pooling an addition), but not those of max pooling, which only
 compare. Taps of a kernel that fall on padding are no synapses and cost nothing on either side, and neither do biases
 and updates of neurons. The spiking network uses a synapse whenever its source spikes (an addition; into max pooling a
-comparison, and counted too), and those of the first layer once per image, since its current is constant.
+comparison, and counted too), and those of the first layer once per image, since its current is constant. A burst of s
+spikes uses it s times, and a negative spike once.
 
 ``paper``, that of Rueckauer et al. 2017: of the trained network the sum of (2 f_in + 1) n over the layers with weights,
 n neurons of fan-in f_in, a multiply-add being two operations and the bias a third. Pooling and shortcuts are not
@@ -99,6 +100,8 @@ def snn_operations(result: Result, count: Count = "synapses") -> NDArray[np.int6
 def saturated_share(result: Result) -> float:
     """Return the share of neurons, over all images, that spike in every step of their window: they cannot say more.
 
+    With bursts, as often as they can in every step.
+
     A readout that only integrates, and pixels that are coded as spikes, are left out.
     """
     saturated = total = 0
@@ -107,7 +110,8 @@ def saturated_share(result: Result) -> float:
             n_steps = result.window_steps(population.name)
             if not population.codes_pixels and crosses_threshold(population, result.settings):
                 counts = part.spike_counts[population.name]
-                saturated += int(np.count_nonzero(counts == n_steps)) if n_steps else 0
+                most = n_steps * result.settings.burst
+                saturated += int(np.count_nonzero(counts == most)) if n_steps else 0
                 total += counts.size
     return saturated / total if total else 0.0
 
@@ -123,7 +127,7 @@ def operations_by_population(result: Result) -> pd.DataFrame:
     """
     rows = []
     for population in result.network.populations:
-        spikes = sum(int(part.spike_counts[population.name].sum()) for part in result.parts())
+        spikes = sum(int(part.sent_counts(population.name).sum()) for part in result.parts())
         per_neuron = spikes / (len(result.images) * population.size)
         window_s = result.window_steps(population.name) * float(result.settings.dt)
         rows.append(
@@ -160,7 +164,8 @@ def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[n
     Raises
     ------
     DataError
-        If a population's counts were needed and not recorded; the message names it.
+        If a population's counts were needed and not recorded; the message names it. Or if it sends negative spikes,
+        since counts at the checkpoints are net and do not say how many.
     SettingError
         If there is no such count.
     """
@@ -170,6 +175,11 @@ def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[n
         fan = total_fan_out(result.network, population.name)
         if not fan.any():
             continue
+        if population.name in result.negative_counts:
+            raise DataError(
+                f"population {population.name!r}: its spike counts at the checkpoints are net of negative spikes, so "
+                "operations are known at the end only; take polarity='positive' to have them over time."
+            )
         if population.name in result.count_history:
             operations += result.count_history[population.name].reshape(*shape, -1) @ fan
         elif np.all(fan == fan[0]) and population.name in result.total_counts:

@@ -5,7 +5,8 @@ arrives in many steps goes through a map at once. The maps are layers of a frame
 neither Brian2 nor what connects its neurons has a part in it. Every number is on the grid, so that spikes and
 potentials are compared with a simulation's by ``==``.
 
-Arrays of spikes have the shape (steps, n_images, size), and their first step is the first of the run.
+Arrays of spikes have the shape (steps, n_images, size), and their first step is the first of the run. Where spikes have
+sizes, bursts and negative spikes, these are the numbers in it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
-from brian_snn.neurons.record import Neuron, Scene
+from brian_snn.neurons.record import Neuron, Scene, Spikes
 from brian_snn.settings import Settings
-
-Spikes = NDArray[np.bool_]
 
 # Numbers of float64 that arrive at a time, 32 MiB.
 _BATCH_NUMBERS = 2**22
@@ -53,7 +52,7 @@ class Run:
 
     Parameters
     ----------
-    spikes : (steps, n_images, size) bool array
+    spikes : (steps, n_images, size) bool array, or of their sizes int8 array
     v_end : (n_images, size) float array
         V(T); zeros without a membrane.
     potentials : (steps, n_images, size) float array, or None
@@ -68,6 +67,11 @@ class Run:
     def counts(self) -> NDArray[np.int64]:
         """N, (n_images, size)."""
         return np.sum(self.spikes, axis=0, dtype=np.int64)
+
+    @property
+    def negative_counts(self) -> NDArray[np.int64]:
+        """How many of the spikes were negative, (n_images, size)."""
+        return np.sum(self.spikes < 0, axis=0, dtype=np.int64)
 
 
 class Stepper:
@@ -123,14 +127,14 @@ class Stepper:
         ----------
         shown : Shown
             The images.
-        sources : mapping of str to (steps, n_images, size) bool array
-            The spikes that each source sends.
+        sources : mapping of str to (steps, n_images, size) array
+            The spikes that each source sends, or their sizes.
         keep_potentials : bool
             Whether V(t) is kept for every step.
         """
         current = self.current(shown.images)
         shape = (self._settings.steps, *current.shape)
-        spikes = np.zeros(shape, bool)
+        spikes: Spikes = np.zeros(shape, np.int8 if self.neuron.model.graded else np.bool_)
         potentials = np.empty(shape) if keep_potentials else None
         own = self._parameters.of(self._population.name)
         state = self.neuron.state(Scene(own, self._settings, self._population, current, shown.numbers))

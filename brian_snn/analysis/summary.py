@@ -77,7 +77,7 @@ def activity_rows(result: Result) -> list[Row]:
     """Return what a simulation came to: spikes, neurons that can spike no more, and operations by either count."""
     n_images = len(result.images)
     populations = result.network.populations
-    counts = (part.spike_counts[population.name] for part in result.parts() for population in populations)
+    counts = (part.sent_counts(population.name) for part in result.parts() for population in populations)
     spikes = sum(int(values.sum()) for values in counts) / n_images
     neurons = sum(population.size for population in populations)
     return [

@@ -37,6 +37,7 @@ from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold
+from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
@@ -75,6 +76,7 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     neuron q was worked out from this very balance, so what it took in is judged by ``synapses``.
     ``synapses``: q = sum over projections of W N_source, plus current times T, with W applied by such layers. Of a
     refractory neuron the charge that it missed counts too.
+    With bursts N is the sum of their sizes, and with signed spikes it is net; the rows are the same.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
     ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
     ``max_pool``: N = max_j N_j at the end, and without delay at every checkpoint and step for which both are recorded.
@@ -137,8 +139,9 @@ def _require_shapes(result: Result) -> None:
     """Raise if a population's counts, potentials, charges, books or recordings are missing or of another shape."""
     for part, population in itertools.product(result.parts(), result.network.populations):
         name, n_images = population.name, len(part.images)
-        books = neuron_of(result.network, population, result.settings).books
-        always = ("spike_counts", "potentials", "charge", *(book.name for book in books))
+        neuron = neuron_of(result.network, population, result.settings)
+        signed = ["negative_counts"] * (NEGATIVE in neuron.model.outputs)
+        always = ("spike_counts", "potentials", "charge", *(book.name for book in neuron.books), *signed)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(always, (n_images, *population.shape))
         shapes["potential_traces"] = (n_images, result.settings.steps, *population.shape)
         if name in part.spike_trains:

@@ -58,7 +58,9 @@ def brian_network(topology: Topology, clock: Clock | None = None) -> BrianObject
         if layer.model.competes
     }
     spikes = {
-        position: SpikeMonitor(groups[position], name=f"spikes_{position}", when="end")
+        position: SpikeMonitor(
+            groups[position], ["sent"] if layer.model.graded else None, name=f"spikes_{position}", when="end"
+        )
         for position, layer in enumerate(topology.layers)
         if layer.record_spikes
     }

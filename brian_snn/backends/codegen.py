@@ -109,9 +109,11 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         return {key: str(device.get_array_name(found[v], access_data=False)) for key, v in variables.items()}
 
     zeroed = [name(v) for v in layer.model.zeroed if v in variables]
+    size = {"size": "sent"} if layer.model.graded else {}
     return {
         "position": position,
         "size": layer.size,
+        "graded": layer.model.graded,
         "sees_image": layer.sees_image,
         "sees_frames": layer.sees_frames,
         "zeroed": zeroed,
@@ -123,7 +125,7 @@ def _layer_context(position: int, layer: Layer, objects: BrianObjects, device: C
         "outputs": [(name(v), c_data_type(variables[v].dtype)) for v in layer.model.outputs],
         "float_type": c_data_type(np.dtype(layer.float_type)),
         "readout": [name(v) for v in ("n_spikes", "v") if v in layer.model.outputs],
-        "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N"}),
+        "spike_monitor": arrays_of(objects.spike_monitors, {"i": "i", "t": "t", "n": "N", **size}),
         "state_monitor": arrays_of(objects.state_monitors, {"v": "v", "t": "t", "n": "N"}),
     }
 

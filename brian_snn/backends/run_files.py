@@ -98,7 +98,8 @@ def read_shard(folder: Path, topology: Topology, plan: Plan, n_images: int) -> R
     spikes, traces = {}, {}
     for position, layer in enumerate(topology.layers):
         if layer.record_spikes:
-            spikes[position] = read_spikes((folder / f"spikes_{position}.bin").read_bytes(), n_images)
+            data = (folder / f"spikes_{position}.bin").read_bytes()
+            spikes[position] = read_spikes(data, n_images, layer.model.graded)
         if layer.record_potentials:
             trace = np.fromfile(folder / f"trace_{position}.bin", layer.float_type).astype(np.float64)
             traces[position] = trace.reshape(n_images, plan.steps, layer.size)
@@ -121,8 +122,8 @@ def _fields_of_one(path: Path, layout: np.dtype[Any]) -> dict[str, NDArray[Any]]
     return fields
 
 
-def read_spikes(data: bytes, n_images: int) -> NDArray[Any]:
-    """Decode one population's spikes: for each image their number, the neurons, the times."""
+def read_spikes(data: bytes, n_images: int, graded: bool = False) -> NDArray[Any]:
+    """Decode one population's spikes: for each image their number, the neurons, the times, and their sizes if any."""
     parts, offset = [], 0
     for image in range(n_images):
         (count,) = np.frombuffer(data, np.int64, 1, offset)
@@ -131,5 +132,9 @@ def read_spikes(data: bytes, n_images: int) -> NDArray[Any]:
         offset += 8 + 12 * int(count)
         # The clock runs in steps of 1 ms; a spike at t = 0 belongs to the first step.
         steps = np.round(times * 1000).astype(np.int32) + 1
-        parts.append(np.column_stack([np.full(count, image, np.int32), steps, neurons]))
+        rows = np.column_stack([np.full(count, image, np.int32), steps, neurons])
+        if graded:
+            rows = np.repeat(rows, np.frombuffer(data, np.int32, count, offset), axis=0)
+            offset += 4 * int(count)
+        parts.append(rows)
     return np.concatenate(parts)

@@ -47,7 +47,8 @@ def run_runtime(
 def _spikes(monitor: SpikeMonitor, steps: int) -> IntArray:
     """Return (image, step, neuron) of every spike; the clock has run through all images without a pause."""
     image, step = np.divmod(np.round(np.asarray(monitor.t_[:]) * 1000).astype(np.int32), steps)
-    return np.column_stack([image, step + 1, np.asarray(monitor.i[:], np.int32)]).astype(np.int32)
+    rows = np.column_stack([image, step + 1, np.asarray(monitor.i[:], np.int32)]).astype(np.int32)
+    return np.repeat(rows, monitor.sent[:], axis=0) if "sent" in monitor.record_variables else rows
 
 
 class _ImageLoop:

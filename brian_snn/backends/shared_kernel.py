@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from brian2 import BrianObject, Clock, NeuronGroup
 from brian2.codegen.generators.cpp_generator import c_data_type
-from brian2.core.variables import Variables
+from brian2.core.variables import ArrayVariable, Variables
 from brian2.groups.group import CodeRunner, Group
 from numpy.typing import NDArray
 
@@ -78,7 +78,9 @@ class SharedProjection(Group, CodeRunner):
                     "input_names": list(_inputs(target, link)) if has_weights else [],
                     "skip_clamped": "v" in references,
                     "count_lag": 0 if schedule == "same_step" else 1,
-                    "is_gate": "lead_target" in references,
+                    "takes_largest": "lead_target" in references,
+                    "is_gate": "passed" in target.variables,
+                    "is_graded": "sent_source" in references,
                     "real": c_data_type(float_type),
                 }
             ),
@@ -105,6 +107,11 @@ def _counter(source: NeuronGroup) -> str:
     return "n_arrived" if "arrival" in source.events else "n_spikes"
 
 
+def _has_sizes(source: NeuronGroup) -> bool:
+    """Whether the spikes of a source have sizes of their own; all are 1 where that is no array."""
+    return isinstance(source.variables.get("sent"), ArrayVariable)
+
+
 def _references(
     source: NeuronGroup, target: NeuronGroup, has_weights: bool, link: Link
 ) -> dict[str, tuple[NeuronGroup, str]]:
@@ -114,7 +121,8 @@ def _references(
         return {"n_spikes_source": (source, _counter(source))} | {f"{name}_target": (target, name) for name in pooled}
     inputs = _inputs(target, link)
     clamped = ("clamp_steps", "t_in_timesteps") if "v" in inputs else ()
-    return {name: (target, name) for name in (*inputs, *clamped)}
+    sizes = {"sent_source": (source, "sent")} if _has_sizes(source) else {}
+    return sizes | {name: (target, name) for name in (*inputs, *clamped)}
 
 
 def _inputs(target: NeuronGroup, link: Link) -> tuple[str, ...]:
@@ -168,14 +176,17 @@ class RuntimeKernel(BrianObject):
         activity, received = np.zeros((1, len(self._source))), np.zeros((1, len(self._target)))
         # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
         lag = 0 if self._schedule == "same_step" else 1
-        activity[0, spiking] = self._state(self._source, _counter(self._source))[spiking] + lag if pools else 1.0
-        gated = pools and "lead" in self._target.variables
-        if gated:
+        if pools:
+            activity[0, spiking] = self._state(self._source, _counter(self._source))[spiking] + lag
+        else:
+            activity[0, spiking] = self._state(self._source, "sent")[spiking] if _has_sizes(self._source) else 1.0
+        if pools and "passed" in self._target.variables:
             activity[0, spiking] = activity[0, spiking] * self._n_neurons - (self._first_source + spiking)
         inputs = gather_inputs(self._link, activity)
         scatter_outputs(self._link, apply_map(self._link.geometry, self.weights, inputs), received)
-        if gated:
-            np.maximum(self._state(self._target, "lead"), received[0], out=self._state(self._target, "lead"))
+        if pools and "lead" in self._target.variables:
+            lead = self._state(self._target, "lead")
+            lead[:] = np.maximum(lead, received[0])
         elif pools:
             self._state(self._target, "hit")[:] += received[0] > self._state(self._target, "n_spikes")
         elif "v" not in (names := _inputs(self._target, self._link)) or not self._is_clamped():

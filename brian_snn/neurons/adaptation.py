@@ -18,7 +18,7 @@ from brian_snn.network.grid import on_grid
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
-from brian_snn.neurons.record import Book, Scene
+from brian_snn.neurons.record import Book, Scene, Spikes
 from brian_snn.settings import Settings
 
 ADAPTED = Book("adapted", True, "adaptation", "a smaller adaptation_step")
@@ -90,7 +90,7 @@ class _Adaptation(PartState):
         """Let A decay."""
         self._a -= np.rint(self._a * self._rate) * self._grid
 
-    def spiked(self, spikes: NDArray[np.bool_]) -> None:
+    def spiked(self, spikes: Spikes) -> None:
         """Add to A."""
         self._a[spikes] += self._step
 

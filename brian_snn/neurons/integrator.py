@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import own_v_init
@@ -26,11 +25,12 @@ from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
 from brian_snn.neurons.conductance import SHUNTED, conductance, splits
+from brian_snn.neurons.graded import Sizes, size_formula, size_title, with_sizes
 from brian_snn.neurons.leak import leak
 from brian_snn.neurons.mismatch import threshold_mismatch
 from brian_snn.neurons.noise import membrane_noise
 from brian_snn.neurons.part import ARRIVES, Part
-from brian_snn.neurons.record import Book, Neuron, NeuronModel, Scene
+from brian_snn.neurons.record import Book, Neuron, NeuronModel, Scene, Spikes
 from brian_snn.neurons.synapse import synapse
 from brian_snn.settings import Settings
 
@@ -87,6 +87,8 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         *[MISSED] * misses,
     )
     constants = {name: value for part in parts for name, value in part.constants.items()}
+    constants |= {"refractory_steps": settings.refractory_steps} if rests else {}
+    constants |= {"burst": settings.burst} if fires and settings.graded else {}
     return Neuron(
         model=_model(settings, parts, books, fires, receives_spikes),
         hears="charge",
@@ -95,8 +97,8 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         books=books,
         law="S9" if settings.reset == "zero" else "S11",
         no_law=_no_law(population, settings, grid, parts, rests),
-        solvable=not (parts or rests),
-        constants=constants | ({"refractory_steps": settings.refractory_steps} if rests else {}),
+        solvable=not (parts or rests or (fires and _takes_back(population, settings))),
+        constants=constants,
         arrays={name: values for part in parts for name, values in part.arrays.items()},
         stream=next((part.stream for part in parts if part.stream), None),
         charge_a_step=sum(part.charge_a_step for part in parts),
@@ -132,9 +134,15 @@ def _no_law(population: Population, settings: Settings, grid: float, parts: Sequ
     return ""
 
 
+def _takes_back(population: Population, settings: Settings) -> bool:
+    """Whether a neuron may take spikes back under a constant input: those that a V(0) near its threshold makes."""
+    return settings.polarity == "signed" and settings.v_init > 0.5 * settings.threshold * population.threshold
+
+
 def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> str:
     """Return what a paper calls the neuron."""
-    more = "".join(f", {word}" for word in (*(part.title for part in parts), *["refractory"] * rests))
+    words = (*(part.title for part in parts), *["refractory"] * rests, *[size_title(settings)] * fires)
+    more = "".join(f", {word}" for word in words if word)
     if not fires:
         return f"integrator that never spikes{more}"
     reset = "to zero (4a)" if settings.reset == "zero" else "by subtraction (4b)"
@@ -149,7 +157,9 @@ def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool
     arrives = next((part.given for part in parts if part.given), arrives)
     z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")
     lines.append(rf"u_i(t) &= V_i(t-1){''.join(part.term for part in parts)} + I_i{z}")
-    if fires:
+    if fires and settings.graded:
+        lines += size_formula(settings)
+    elif fires:
         barrier = "".join(f" + {part.barrier_symbol}" for part in parts if part.barrier)
         awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * rests
         lines.append(
@@ -187,7 +197,7 @@ def _model(
     apart = SHUNTED in books
     barrier = "".join(f" + {part.barrier}" for part in parts if part.barrier)
     conditions = [f"v >= v_thr{barrier}", "t_in_timesteps >= clamp_steps", *["t_in_timesteps >= ready_at"] * rests]
-    return NeuronModel(
+    model = NeuronModel(
         equations=_MEMBRANE
         + (_APART if apart else _DRIVE) * collects
         + _CHARGE * sums
@@ -196,7 +206,7 @@ def _model(
         + "".join(part.equations for part in parts)
         + _REFRACTORY * rests
         + _MISSED * misses,
-        on_spike_from="excitation_post += w" if apart else _receiving(collects, sums),
+        on_spike_from=_receiving(settings, collects, sums, apart),
         has_weights=True,
         integrate=_integration(collects, sums, parts, misses, apart),
         splits=apart,
@@ -210,6 +220,7 @@ def _model(
             *["refractory_steps"] * rests,
         ),
     )
+    return with_sizes(model, settings) if fires and settings.graded else model
 
 
 def _resets(settings: Settings, parts: Sequence[Part], rests: bool) -> list[str]:
@@ -220,12 +231,13 @@ def _resets(settings: Settings, parts: Sequence[Part], rests: bool) -> list[str]
     return resets + [part.spike for part in parts if part.spike]
 
 
-def _receiving(collects: bool, sums: bool) -> str:
+def _receiving(settings: Settings, collects: bool, sums: bool, apart: bool) -> str:
     """Return what a spike does: it waits for the integration, or goes to V itself."""
-    received = "w * int(t_in_timesteps >= clamp_steps_post)"
-    return (
-        "drive_post += w" if collects else "\n".join(["v_post += " + received, *["charge_post += " + received] * sums])
-    )
+    charge = "w * sent_pre" if settings.graded else "w"
+    if collects:
+        return f"{'excitation' if apart else 'drive'}_post += {charge}"
+    received = f"{charge} * int(t_in_timesteps >= clamp_steps_post)"
+    return "\n".join(["v_post += " + received, *["charge_post += " + received] * sums])
 
 
 def _integration(collects: bool, sums: bool, parts: Sequence[Part], misses: bool, apart: bool) -> str:
@@ -271,8 +283,9 @@ class IntegratorState:
         self._ready = np.zeros(scene.current.shape, np.int64)
         #: Brings V into its width before the threshold is tested; None where it has as many bits as it takes.
         self.limit: Callable[[FloatArray], None] | None = None
+        self._sizes = Sizes(settings, scene.current.shape) if settings.graded else None
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
         """Advance V by one step and mark who spikes."""
         if step < self._start:
             return
@@ -298,15 +311,17 @@ class IntegratorState:
         for part in self._parts:
             part.spiked(spikes)
 
-    def _test(self, spikes: NDArray[np.bool_]) -> None:
-        """Bring V into its width, and mark who has reached the threshold."""
+    def _test(self, spikes: Spikes) -> None:
+        """Bring V into its width, and mark who has reached the threshold, or note how often."""
         if self.limit is not None:
             self.limit(self.v)
-        if self._fires:
+        if self._fires and self._sizes is not None:
+            self._sizes.note(self.v, self._threshold, spikes)
+        elif self._fires:
             barrier = sum((part.barrier for part in self._parts), start=self._threshold)
             np.greater_equal(self.v, barrier, out=spikes)
 
-    def _reset(self, spikes: NDArray[np.bool_]) -> None:
+    def _reset(self, spikes: Spikes) -> None:
         """Take from V what a spike costs: (4b) or (4a)."""
         if self._settings.reset == "zero":
             self.v[spikes] = 0.0

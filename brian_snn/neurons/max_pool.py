@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.integrator import COUNT
-from brian_snn.neurons.record import Neuron, NeuronModel, Scene
+from brian_snn.neurons.record import Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
 
 
@@ -17,6 +16,8 @@ def exact_max_pool(settings: Settings) -> Neuron:
     A count grows by at most one a step, and so does their maximum. The order in which inputs are visited does not
     matter: each only tells whether its count has passed the unit's own.
     """
+    if settings.graded:
+        return _burst_max_pool(settings)
     lags = settings.schedule == "brian2"
     # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
     seen = f"{_count(settings)}_pre + 1" if lags else f"{_count(settings)}_pre"
@@ -33,6 +34,27 @@ def exact_max_pool(settings: Settings) -> Neuron:
     no_law = "with Brian2's own schedule a max-pooling unit lags its inputs by a step" if lags else ""
     title = "max-pooling unit, which spikes when the largest spike count of its inputs grows"
     return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, title=title, formula=_exact_formula(settings))
+
+
+def _burst_max_pool(settings: Settings) -> Neuron:
+    """Return the exact unit of inputs that send bursts, which sends as many spikes as the largest count has grown by.
+
+    ``lead`` is the largest count so far, and the order in which inputs are visited does not matter.
+    """
+    model = NeuronModel(
+        equations=COUNT + "lead : integer\nsent : integer\n",
+        on_spike_from="lead_post += (n_spikes_pre - lead_post) * int(n_spikes_pre > lead_post)",
+        has_weights=False,
+        integrate="",
+        threshold="lead > n_spikes",
+        reset="sent = lead - n_spikes\nn_spikes = lead",
+        outputs=("n_spikes",),
+        zeroed=("n_spikes", "lead", "sent"),
+        graded=True,
+    )
+    title = "max-pooling unit, which sends as many spikes as the largest spike count of its inputs grows by"
+    formula = _exact_formula(settings)
+    return Neuron(model, "largest", _BurstPool, law="max_pool", title=title, formula=formula)
 
 
 def gated_max_pool(settings: Settings) -> Neuron:
@@ -107,7 +129,7 @@ class _Pool:
         self._lags = scene.settings.schedule == "brian2"
         self._reached, self._waiting = np.zeros(shape), np.zeros(shape, bool)
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
         """Compare the largest that arrives with what it has been."""
         if self._lags:
             spikes[:] = self._waiting
@@ -116,3 +138,16 @@ class _Pool:
         else:
             spikes[:] = arrives > self._reached
             self._reached = np.maximum(self._reached, arrives)
+
+
+class _BurstPool:
+    """Units in NumPy that send what the largest count of their inputs has grown by."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.v = np.zeros(scene.current.shape)
+        self._reached: FloatArray | float = 0.0
+
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
+        """Note how much larger the largest that arrives is than it was; counts do not fall."""
+        spikes[:] = arrives - self._reached
+        self._reached = arrives

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
-from brian_snn.neurons.record import Book, Scene
+from brian_snn.neurons.record import Book, Scene, Spikes
 
 #: Stands in a part's formula for what arrives.
 ARRIVES = "ARRIVES"
@@ -35,7 +35,7 @@ class PartState:
     def change(self, step: int, v: FloatArray, awake: NDArray[np.bool_] | float) -> None:
         """Change V in place, in a step counted from 0, where a neuron is awake."""
 
-    def spiked(self, spikes: NDArray[np.bool_]) -> None:
+    def spiked(self, spikes: Spikes) -> None:
         """Note who spiked."""
 
 

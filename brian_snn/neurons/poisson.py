@@ -17,7 +17,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.neurons.integrator import COUNT
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
-from brian_snn.neurons.record import Draws, Neuron, NeuronModel, Scene
+from brian_snn.neurons.record import Draws, Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
 
 #: Name of the population, with underscores behind it where a layer of the model is called so.
@@ -53,7 +53,7 @@ class _Pixels:
         self._rates = scene.current
         self._keys = [stream_keys(scene.settings.seed, Purpose.POISSON_INPUT, range(n, n + 1)) for n in scene.numbers]
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
         """Draw who spikes."""
         size = self._rates.shape[1]
         for image, (key,) in enumerate(self._keys):

@@ -22,6 +22,9 @@ from brian_snn.settings import Settings
 #: What reaches a neuron: the charge of weighted spikes, the largest of its inputs' ranks, or nothing at all.
 Hears = Literal["charge", "largest", "nothing"]
 
+#: Who spikes; of neurons whose spikes have sizes these, 0 for none.
+Spikes = NDArray[np.bool_] | NDArray[np.int8]
+
 
 @dataclass(frozen=True)
 class NeuronModel:
@@ -58,6 +61,8 @@ class NeuronModel:
     arrival : str
         Condition of the event ``arrival``: a spike that it sent a delay ago reaches its targets. Empty without a delay,
         when the spike itself does.
+    graded : bool
+        Whether a spike has a size, which is in the state variable ``sent`` from its reset on.
     """
 
     equations: str
@@ -73,6 +78,7 @@ class NeuronModel:
     competes: bool = False
     arrival: str = ""
     splits: bool = False
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,8 @@ class State(Protocol):
 
     v: FloatArray
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
-        """Advance by a step, counted from 0, and mark who spikes, (n_images, size).
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
+        """Advance by a step, counted from 0, and mark who spikes, or note the sizes of spikes, (n_images, size).
 
         What arrives has that shape too; where a model splits it, an axis of excitation and inhibition in front.
         """

@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
@@ -24,7 +23,7 @@ from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.integrator import COUNT, integrator
 from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
-from brian_snn.neurons.record import Draws, Neuron, Scene
+from brian_snn.neurons.record import Draws, Neuron, Scene, Spikes
 from brian_snn.settings import Settings
 
 
@@ -67,7 +66,7 @@ class _Competition:
         noise = [softmax_noise(settings.seed, range(n, n + 1), settings.steps, size, *scale) for n in scene.numbers]
         self._noise = np.concatenate(noise).reshape(n_images, settings.steps, size)
 
-    def step(self, step: int, arrives: FloatArray | float, spikes: NDArray[np.bool_]) -> None:
+    def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
         """Integrate, and mark the neuron with the largest sum of potential and noise of every image with a spike."""
         self._integrates.step(step, arrives, spikes)
         if step >= self._first:

@@ -11,6 +11,7 @@ from brian_snn.neurons.accumulator import OVERFLOWED, with_width
 from brian_snn.neurons.adaptation import ADAPTED
 from brian_snn.neurons.axon import with_axon
 from brian_snn.neurons.conductance import SHUNTED
+from brian_snn.neurons.graded import with_ones
 from brian_snn.neurons.integrator import MISSED, SURPLUS, integrator
 from brian_snn.neurons.leak import LEAKED
 from brian_snn.neurons.max_pool import exact_max_pool, gated_max_pool
@@ -48,7 +49,11 @@ def neuron_of(network: Network, population: Population, settings: Settings) -> N
     neuron = make(network, population, settings)
     if settings.accumulator_bits and neuron.hears == "charge":
         neuron = with_width(neuron, network, population, settings)
-    return with_axon(neuron, settings) if settings.delay_steps and network.out_of(population.name) else neuron
+    if not network.out_of(population.name):
+        return neuron
+    if settings.graded and not neuron.model.graded:
+        return with_ones(neuron)
+    return with_axon(neuron, settings) if settings.delay_steps else neuron
 
 
 def hears_spikes(network: Network, population: Population) -> bool:

@@ -79,7 +79,7 @@ def _rate_law(result: Result) -> RateLaw:
     counts = result.spike_counts[name].ravel()[applies]
     n_steps = result.window_steps(name)
     v_init, threshold = parameters.v_init, parameters.threshold
-    predicted, _ = constant_input(z, n_steps, v_init, threshold, result.settings.reset)
+    predicted, _ = constant_input(z, n_steps, v_init, threshold, result.settings.reset, result.settings.burst)
     return RateLaw(
         title=f"{equation}, {RESET_LABELS[result.settings.reset]}: {name}" + (", z > 0" if equation == "S9" else ""),
         activation=z / threshold,

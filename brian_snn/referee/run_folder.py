@@ -19,6 +19,10 @@ def read(path: Path, clock: Clock) -> Recorded:
         raise DataError(
             f"{path}: was simulated with another threshold than 1 or another V(0) than 0; simulate without either."
         )
+    if result.settings.graded:
+        raise DataError(
+            f"{path}: was simulated with bursts or signed spikes, and a rule is one of single spikes; simulate without."
+        )
     trains = {name: EventSource(event_rows(np.asarray(rows), name), name) for name, rows in result.spike_trains.items()}
     n_images = len(result.images)
     counts = {

@@ -91,6 +91,7 @@ def _summary(job: Job) -> str:
     counts = [n_synapses(job.network, p) for p in job.network.projections if p.source != INPUT]
     kinds = dict.fromkeys(map_kind(p.geometry) for p in job.network.projections if p.source != INPUT)
     delay = f"after {settings.delay_steps} steps" if settings.delay_steps else "without delay"
+    size = (", times its size" if settings.graded else "") + f", {delay}"
     models = {name: model.title for name, model in numbered_models(job)[0].items()}
     depth = max(p.depth for p in populations)
     rows = (
@@ -99,7 +100,7 @@ def _summary(job: Job) -> str:
         ("Connectivity", f"{', '.join(kinds) or 'none'}; {sum(counts):,} synapses"),
         ("Neuron models", "; ".join(f"{name}: {title}" for name, title in models.items())),
         ("Channel models", "none"),
-        ("Synapse model", f"a fixed charge on the potential for each spike, {delay}; max pooling reads spike counts"),
+        ("Synapse model", f"a fixed charge on the potential for each spike{size}; max pooling reads spike counts"),
         ("Plasticity", "none"),
         ("Input", f"{times(job.network.input_shape)} numbers; {_INPUTS[settings.input_coding]}"),
         (

@@ -60,8 +60,11 @@ VARIABLES = {
     "ready_at": ("", "step from which on the neuron is no longer refractory"),
     "refractory_steps": ("n_ref", "steps for which it rests after a spike"),
     "hit": ("h_i", "inputs whose spike count has passed the unit's own"),
-    "lead": ("Lambda_i", "largest rank that an input has reached"),
+    "lead": ("Lambda_i", "largest rank that an input has reached, or with bursts the largest count"),
     "passed": ("", "that rank at the last spike"),
+    "sent": ("Theta_i", "size of the last spike of the neuron"),
+    "burst": ("k", "the largest size"),
+    "n_negative": ("", "negative spikes since the start of the image"),
     "chosen": ("", "1 for the neuron that the softmax chooses"),
     "stream": ("", "key of the image's random numbers"),
     "first_step": ("", "step at which the image is shown first"),
@@ -105,8 +108,11 @@ def models_section(job: Job) -> str:
         _model(job, name, neuron, [p for p, own in zip(job.network.populations, names, strict=True) if own == name])
         for name, neuron in neurons.items()
     ]
+    spike = "the size of the spike of neuron j in step t, 0 if there is none"
+    if not job.settings.graded:
+        spike = "1 if neuron j spikes in step t, else 0"
     return document(
-        "Theta_j(t) is 1 if neuron j spikes in step t, else 0; t counts steps from 1. w_ij is the charge that a spike "
+        f"Theta_j(t) is {spike}; t counts steps from 1. w_ij is the charge that a spike "
         "of j brings to i, and a sum over j is over the synapses that end at i: a neuron that hears the image alone "
         "has none. Below each equation is the model as Brian2 gets it.",
         *texts,
@@ -155,7 +161,7 @@ def _symbols(neurons: list[Neuron]) -> str:
 
 def variables(model: NeuronModel) -> list[str]:
     """Return the names that a model's equations define."""
-    return re.findall(r"^(\w+) :", model.equations, re.MULTILINE)
+    return re.findall(r"^(\w+)(?: = [^:]+)? :", model.equations, re.MULTILINE)
 
 
 def _upper(text: str) -> str:

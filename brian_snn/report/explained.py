@@ -150,6 +150,9 @@ def raster(run: Run) -> Section:
         text = f"Spikes of the run's first image, as they were recorded: {_layers_shown(shown, recorded)}."
         trains = {name: part.spike_trains[name] for name in shown}
         return _raster_section(replace(part, spike_trains=trains), text)
+    if part.settings.polarity == "signed":
+        text = "Left out: the spikes are signed, and their trains are not recorded."
+        return Section("raster", "Spikes of one image", (Text(text),))
     first = _first(part, 1)
     events, updates = int(first.synaptic_events[0]), part.settings.steps * len(populations)
     if events > _RESIMULATED_EVENTS or updates > _RESIMULATED_UPDATES:

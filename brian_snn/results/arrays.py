@@ -23,6 +23,7 @@ ARRAYS_BY_NAME = (
     "potentials",
     "charge",
     *BOOK_NAMES,
+    "negative_counts",
     "early_counts",
     "count_history",
     "total_counts",

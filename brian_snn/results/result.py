@@ -49,7 +49,7 @@ class Result:
     images : (n_images, *input_shape) array
         As given; frames ``(n_images, steps, *input_shape)``.
     spike_counts : dict of (n_images, *shape) int array
-        Spikes N of each neuron in the population's window.
+        Spikes N of each neuron in the population's window: with bursts the sum of their sizes, with signed spikes net.
     potentials : dict of (n_images, *shape) float array
         V(T); zeros for max pooling, which has no membrane.
     charge : dict of (n_images, *shape) float array
@@ -60,6 +60,8 @@ class Result:
         What neurons note besides, by the name of the book and by population, of those that keep it: ``surplus``, e, the
         sum over spikes of u - V_thr that a reset to zero threw away; ``leaked``, the sum of l(t) that a leak took;
         ``missed``, the charge that arrived while a neuron was refractory (`brian_snn.neurons.table.BOOKS`).
+    negative_counts : dict of (n_images, *shape) int array
+        How many of the spikes in a population's window were negative, of populations that send such.
     early_counts : dict of (name, step) to (n_images, *shape) int array
         Spikes of a source up to and including `step`: the last before a target listens (clamp), or the last that it
         hears (delay).
@@ -72,7 +74,8 @@ class Result:
     total_counts : dict of (n_checkpoints, n_images) int array
         Spikes of a whole population since the start of the run.
     spike_trains : dict of (n_spikes, 3) int array
-        Columns image, step (1 is the first), neuron (flat), for the populations asked for; sorted.
+        Columns image, step (1 is the first), neuron (flat), for the populations asked for; sorted. A burst of s spikes
+        is s rows.
     potential_traces : dict of (n_images, steps, *shape) float array
         V(t) for t = 1..T, for the populations asked for.
     first_image : int
@@ -90,6 +93,7 @@ class Result:
     potentials: Mapping[str, FloatArray]
     charge: Mapping[str, FloatArray]
     booked: Mapping[str, Mapping[str, FloatArray]]
+    negative_counts: Mapping[str, IntArray] = field(default_factory=dict)
     early_counts: Mapping[tuple[str, int], IntArray] = field(default_factory=dict)
     checkpoints: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
     output_history: FloatArray | None = None
@@ -164,6 +168,11 @@ class Result:
     def arrived_counts(self, source: str) -> IntArray:
         """Return the spikes of `source` that have reached their targets by the end, ``(n_images, *source shape)``."""
         return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
+
+    def sent_counts(self, name: str) -> IntArray:
+        """Return how many spikes each neuron sent, negative ones too, ``(n_images, *shape)``; a burst is several."""
+        net = self.spike_counts[name]
+        return net + 2 * self.negative_counts[name] if name in self.negative_counts else net
 
     def _counts_until(self, source: str, step: int) -> IntArray:
         """Return the spikes of a source up to and including a step of `heard_steps`."""
@@ -255,7 +264,10 @@ class Result:
 
     @property
     def synaptic_events(self) -> NDArray[np.int64]:
-        """Spikes times fan-out, summed over all synapses for each image, (n_images,)."""
+        """Spikes times fan-out, summed over all synapses for each image, (n_images,).
+
+        A burst of s spikes is s events at each synapse, and a negative spike one.
+        """
         events = (events_of(self, population.name) for population in self.network.populations)
         return sum(events, start=np.zeros(len(self.images), np.int64))
 
@@ -293,9 +305,7 @@ def events_of(result: Result, name: str) -> NDArray[np.int64]:
     """Return the spikes of a population times their fan-out, for each image."""
     fan = total_fan_out(result.network, name)
     # Unlike a product, this makes no copy of all counts in the type of the sums.
-    parts = [
-        np.einsum("ij,j->i", part.spike_counts[name].reshape(len(part.images), -1), fan) for part in result.parts()
-    ]
+    parts = [np.einsum("ij,j->i", part.sent_counts(name).reshape(len(part.images), -1), fan) for part in result.parts()]
     return np.concatenate(parts).astype(np.int64)
 
 
@@ -350,7 +360,7 @@ def choose_images(result: Result, numbers: Sequence[int]) -> Result:
         Ascending, counted from 0 within the result.
     """
     chosen, parts, first = np.asarray(numbers), [], 0
-    kept = ("spike_counts", "potentials", "charge", *BOOK_NAMES, "early_counts")
+    kept = ("spike_counts", "potentials", "charge", *BOOK_NAMES, "negative_counts", "early_counts")
     for part in result.parts():
         rows = chosen[(chosen >= first) & (chosen < first + len(part.images))] - first
         first += len(part.images)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from brian_snn.errors import DataError
 from brian_snn.network.network import Network
 from brian_snn.network.roles import early_counts_needed
+from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.arrays import BOOK_NAMES
 from brian_snn.settings import Settings
@@ -23,7 +24,7 @@ from brian_snn.settings import Settings
 _WHOLE, _REAL = ("iu", "whole numbers"), ("f", "real numbers")
 
 _PER_IMAGE = {
-    **dict.fromkeys(("spike_counts", "early_counts"), _WHOLE),
+    **dict.fromkeys(("spike_counts", "negative_counts", "early_counts"), _WHOLE),
     **dict.fromkeys(("potentials", "charge", *BOOK_NAMES), _REAL),
 }
 
@@ -54,7 +55,10 @@ def required_arrays(network: Network, settings: Settings) -> dict[str, set[Hasha
         "early_counts": set(early_counts_needed(network, settings)),
     }
     for population in network.populations:
-        for book in neuron_of(network, population, settings).books:
+        neuron = neuron_of(network, population, settings)
+        if NEGATIVE in neuron.model.outputs:
+            required.setdefault("negative_counts", set()).add(population.name)
+        for book in neuron.books:
             if not book.may_be_absent:
                 required.setdefault(book.name, set()).add(population.name)
     return required
@@ -73,17 +77,18 @@ class Expected:
         """Raise ValueError unless an array of a population fits its field."""
         population = self.network[key[0] if isinstance(key, tuple) else key]
         steps, shape = self.settings.steps, population.shape
+        most = steps * self.settings.burst
         if field in _PER_IMAGE:
             kind = _PER_IMAGE[field]
             _require(array, kind, (self.n_images, *shape))
             if kind is _WHOLE:
-                _require_range(array, 0, steps)
+                _require_range(array, 0, most)
         elif field == "count_history":
             _require(array, _WHOLE, (self.n_checkpoints, self.n_images, *shape))
-            _require_range(array, 0, steps)
+            _require_range(array, 0, most)
         elif field == "total_counts":
             _require(array, _WHOLE, (self.n_checkpoints, self.n_images))
-            _require_range(array, 0, steps * population.size)
+            _require_range(array, 0, most * population.size)
         elif field == "spike_trains":
             _require(array, _WHOLE, (len(array) if array.ndim else 0, 3))
             for column, first, last in zip(

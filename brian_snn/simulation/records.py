@@ -18,6 +18,7 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
+from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.table import BOOKS
 from brian_snn.results.arrays import ByPopulation
 from brian_snn.results.charges import Charges, balances
@@ -118,6 +119,7 @@ def collect(
             balances(network, settings, parameters), spike_counts, potentials, booked, read.final("charge")
         ),
         "booked": booked,
+        "negative_counts": read.final(NEGATIVE),
         "early_counts": {key: read.counts_at(*key) for key in early_counts_needed(network, settings)},
         "checkpoints": np.array(checkpoints, np.int32),
         "output_history": np.array(logits) if checkpoints else None,
@@ -139,7 +141,7 @@ class _Records:
 
     def final(self, variable: str, of_all: bool = False) -> dict[str, NDArray[Any]]:
         """Return a variable at the end of the run, of the populations that have it, or zeros; charges in float64."""
-        dtype, found = np.int32 if variable == "n_spikes" else np.float64, {}
+        dtype, found = np.int32 if variable in ("n_spikes", NEGATIVE) else np.float64, {}
         for k, population in enumerate(self._network.populations):
             if f"{variable}_{k}" in self._records:
                 found[population.name] = self._of(population.name, f"{variable}_{k}").astype(dtype, copy=False)

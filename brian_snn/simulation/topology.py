@@ -135,6 +135,11 @@ def topology(
             )
         )
     _require_recordable(network, layers, record_spikes, record_potentials)
+    if record_spikes and settings.polarity == "signed":
+        raise SettingError(
+            f"cannot record the spikes of {record_spikes[0]!r}: a row of image, step and neuron has no sign, and "
+            "polarity is 'signed'; record its potential, or its counts at checkpoints."
+        )
     shared = uses_shared_kernels(network, settings)
     first_neurons = np.cumsum([0, *(layer.size for layer in layers)])
     links = tuple(

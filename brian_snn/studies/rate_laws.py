@@ -116,7 +116,7 @@ def _law(result: Result) -> FloatArray:
     """Return the rate that the equation of the reset predicts from z, V_thr and T, as a fraction of r_max."""
     settings = result.settings
     z, start = result.images[0], (settings.v_init, settings.threshold)
-    counts, _ = constant_input(z, settings.steps, *start, settings.reset)
+    counts, _ = constant_input(z, settings.steps, *start, settings.reset, settings.burst)
     # S9 needs z > 0; without it the neuron is silent.
     return np.where((z > 0) | (settings.reset != "zero"), counts / settings.steps, np.nan)
 

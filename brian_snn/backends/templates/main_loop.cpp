@@ -123,6 +123,10 @@ process ends with its input.
                 write(spikes_{{layer.position}}, &n_spikes, sizeof n_spikes);
                 write(spikes_{{layer.position}}, {{layer.spike_monitor.i}}.data(), n_spikes * sizeof(int32_t));
                 write(spikes_{{layer.position}}, {{layer.spike_monitor.t}}.data(), n_spikes * sizeof(double));
+                {% if layer.graded %}
+                write(spikes_{{layer.position}}, {{layer.spike_monitor.size}}.data(), n_spikes * sizeof(int32_t));
+                {{layer.spike_monitor.size}}.clear();
+                {% endif %}
                 {{layer.spike_monitor.i}}.clear();
                 {{layer.spike_monitor.t}}.clear();
                 {{layer.spike_monitor.n}}[0] = 0;

@@ -62,6 +62,9 @@ static void _deliver(const int32_t _part, const int32_t _n_parts)
     {% endif %}
     for (; _spikes < _end; _spikes++) {
         const int32_t _source = *_spikes;
+        {% if is_graded %}
+        const {{real}} _size = {{sent_source}}[_source];
+        {% endif %}
         {% if g.has_source_index %}
         const int32_t _input = {{input_of_source}}[_source];
         if (_input < 0) continue;
@@ -101,8 +104,12 @@ static void _deliver(const int32_t _part, const int32_t _n_parts)
             const int32_t _target = (_y * {{g.w_out}} + _x) * {{g.c_out}} + _group * {{g.c_out_group}};
             {% if g.is_max_pool %}
             {% set target = target_of_output ~ '[_target]' if g.has_target_index else '_target' %}
+            {% if takes_largest %}
             {% if is_gate %}
             const double _rank = {{n_spikes_source}}[_source] * {{g.n_neurons}}.0 - ({{g.first_source}} + _source);
+            {% else %}
+            const int32_t _rank = {{n_spikes_source}}[_source];
+            {% endif %}
             if (_rank > {{lead_target}}[{{target}}]) {{lead_target}}[{{target}}] = _rank;
             {% else %}
             {{hit_target}}[{{target}}] += {{n_spikes_source}}[_source] + {{count_lag}} > {{n_spikes_target}}[{{target}}];
@@ -124,15 +131,15 @@ static void _deliver(const int32_t _part, const int32_t _n_parts)
             {% if g.by_channel %}
             if (_n_parts > 1)
                 for (int32_t _first = 0; _first < _n; _first += {{g.c_out_group}})
-                    for (int32_t _c = _first + _from; _c < _first + _to; _c++) {{place}} += _w[_c];
+                    for (int32_t _c = _first + _from; _c < _first + _to; _c++) {{place}} += _w[_c]{{ ' * _size' if is_graded }};
             else
             {% endif %}
             {% if g.joins_windows %}
             // Away from the border the length is known, and the compiler unrolls the loop.
-            if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) {{place}} += _w[_c];
+            if (_n == {{g.kernel_columns * g.c_out}}) for (int32_t _c = 0; _c < {{g.kernel_columns * g.c_out}}; _c++) {{place}} += _w[_c]{{ ' * _size' if is_graded }};
             else
             {% endif %}
-            for (int32_t _c = 0; _c < _n; _c++) {{place}} += _w[_c];
+            for (int32_t _c = 0; _c < _n; _c++) {{place}} += _w[_c]{{ ' * _size' if is_graded }};
             {% endfor %}
             {% endif %}
         }

@@ -1,0 +1,116 @@
+"""Spikes that carry a number: bursts of up to k spikes a step, and negative spikes, which take others back.
+
+After the charge of a step the neuron sends s(t):
+
+    s = min(k, floor(u / V_thr))      if u >= V_thr
+    s = -1                            if u <= -V_thr and N(t-1) > 0, with ``polarity="signed"``
+    V = u - V_thr s,    N(t) = N(t-1) + s(t)
+
+and its targets receive w s. So N is net, never below 0, and N V_thr = q - (V(T) - V(0)) holds as it does for one spike
+a step; with k = 1 and positive spikes this is Eq. (4b), and the neuron without sizes is used.
+
+Bursts are those of Li and Zeng (IJCAI 2022), who let a neuron spike on within a step while its residual potential
+reaches the threshold. Negative spikes are those of the signed neuron with memory of Wang et al. (IJCAI 2022), whose
+memory is the sum of what it has sent, with the threshold -V_thr of their public code. A neuron that has sent nothing
+stays silent, as its ReLU asks for. A threshold just below 0 would make V >= 0 the rule and N follow q at once, at the
+price of spikes there and back for every fluctuation.
+
+floor(u / V_thr) is exact where u is a multiple n V_thr less a step g of the grid: n - g / V_thr is farther from n than
+half of the distance of two neighbouring numbers there, as long as u / g has no more bits than the type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from brian_snn.arrays import FloatArray
+from brian_snn.errors import SettingError
+from brian_snn.network.network import Network
+from brian_snn.neurons.record import Neuron, NeuronModel, Spikes
+from brian_snn.settings import Settings
+
+#: Counts the negative spikes.
+NEGATIVE = "n_negative"
+
+# Of neurons that spike: a negative one is at -V_thr or below, where the floor is at most -1.
+_SIZE = "sent = int(clip(floor(v / v_thr), -1, burst))"
+_SIGNED = "(v >= v_thr or (v <= -v_thr and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
+
+
+def with_sizes(model: NeuronModel, settings: Settings) -> NeuronModel:
+    """Return the model of an integrate-and-fire neuron, without parts that mind its spikes, whose spikes have sizes.
+
+    A size is worked out by the reset, for those that spike alone, and stays until the next one.
+    """
+    signed = settings.polarity == "signed"
+    return replace(
+        model,
+        equations=model.equations
+        + "sent : integer\nburst : integer (shared, constant)\n"
+        + f"{NEGATIVE} : integer\n" * signed,
+        threshold=_SIGNED if signed else model.threshold,
+        reset=f"{_SIZE}\nv -= v_thr * sent\nn_spikes += sent" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        outputs=(*model.outputs, *[NEGATIVE] * signed),
+        zeroed=(*model.zeroed, "sent", *[NEGATIVE] * signed),
+        constants=(*model.constants, "burst"),
+        graded=True,
+    )
+
+
+def with_ones(neuron: Neuron) -> Neuron:
+    """Return a neuron whose spikes have no size as one among those that have: of size 1."""
+    return replace(neuron, model=replace(neuron.model, equations=neuron.model.equations + "sent = 1 : integer\n"))
+
+
+def size_formula(settings: Settings) -> tuple[str, ...]:
+    """Return the size of a spike as a paper writes it."""
+    burst = r"\min(k, \lfloor u_i(t) / V_{\mathrm{thr}} \rfloor)" if settings.burst > 1 else "1"
+    size = rf"\Theta_i(t) &= {burst} \text{{ if }} u_i(t) \ge V_{{\mathrm{{thr}}}} \text{{, else }} 0"
+    if settings.polarity == "positive":
+        return (size,)
+    back = r"\Theta_i(t) &= -1 \text{ if } u_i(t) \le -V_{\mathrm{thr}} \text{ and } N_i(t-1) \gt 0"
+    return (size, back, r"N_i(t) &= N_i(t-1) + \Theta_i(t)")
+
+
+def size_title(settings: Settings) -> str:
+    """Return what a paper adds to the name of the neuron."""
+    words = [f"bursts of up to {settings.burst} spikes"] * (settings.burst > 1)
+    return " and ".join([*words, *["negative spikes"] * (settings.polarity == "signed")])
+
+
+def require_growing_counts(network: Network, settings: Settings) -> None:
+    """Raise SettingError where max pooling meets counts that may fall.
+
+    The largest count may fall when any of the inputs that share it takes a spike back, which a unit could tell only by
+    reading all of them again.
+    """
+    pools = [population.name for population in network.populations if population.kind == "max_pool"]
+    if pools and settings.polarity == "signed":
+        raise SettingError(
+            f"polarity is 'signed', but {pools[0]!r} is max pooling, whose inputs' counts must not fall; convert a "
+            "model with average pooling, or take polarity='positive' (burst may be above 1)."
+        )
+
+
+class Sizes:
+    """What neurons send, in NumPy; it keeps their counts.
+
+    Parameters
+    ----------
+    settings : Settings
+    shape : (n_images, size)
+    """
+
+    def __init__(self, settings: Settings, shape: tuple[int, ...]) -> None:
+        self._burst, self._signed = settings.burst, settings.polarity == "signed"
+        self._counts = np.zeros(shape, np.int64)
+
+    def note(self, u: FloatArray, threshold: float, spikes: Spikes) -> None:
+        """Write the sizes of a step into `spikes`."""
+        sizes = np.clip(np.floor(u / threshold), 0, self._burst)
+        if self._signed:
+            sizes -= (u <= -threshold) & (self._counts > 0)
+        spikes[:] = sizes
+        self._counts += spikes

@@ -21,7 +21,7 @@ from brian_snn.errors import DataError
 from brian_snn.network.forward import forward
 from brian_snn.report import explained, gather, measured, provenance
 from brian_snn.report import page as page_module
-from brian_snn.results.result import choose_images
+from brian_snn.results.pieces import choose_images
 from tests.error_cases import wild_network
 from tests.error_oracle import dense_activations
 from tests.oracles import wilson_by_roots

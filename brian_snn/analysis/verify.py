@@ -164,12 +164,8 @@ def _require_shapes(result: Result) -> None:
 def _membrane_rows(result: Result, parameters: Parameters, population: Population, stepper: Stepper) -> list[_Row]:
     """Return the rows of the rate law, the charge balance and the synapses."""
     parameters = parameters.of(population.name)
-    name, n_steps, inputs, neuron = (
-        population.name,
-        result.window_steps(population.name),
-        stepper.inputs,
-        stepper.neuron,
-    )
+    name, inputs, neuron = population.name, stepper.inputs, stepper.neuron
+    n_steps = result.window_steps(name)
     law, note, start = neuron.law, stepper.changes or neuron.no_law, result.window_start(name)
     largest = dict.fromkeys(("charge", "synapses") if note else (law, "charge", "synapses"), 0.0)
     for part in result.parts():

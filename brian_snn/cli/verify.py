@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
 def _proved_bounds(result: Result, n_images: int) -> pd.DataFrame:
     """Return certified bounds of the rates of the first images, beside the errors measured."""
     from brian_snn.analysis.bounds import bounds
-    from brian_snn.results.result import choose_images
+    from brian_snn.results.pieces import choose_images
 
     if n_images < 1:
         raise SettingError(f"--bounds is {n_images}; it must be at least 1.")

@@ -17,7 +17,8 @@ from brian_snn.plotting.gallery import correlation_figure, raster_figure
 from brian_snn.plotting.style import count_label
 from brian_snn.report.blocks import Block, Section, Text, percent, picture, table
 from brian_snn.report.gather import Run
-from brian_snn.results.result import Result, choose_images
+from brian_snn.results.pieces import choose_images
+from brian_snn.results.result import Result
 from brian_snn.running.simulate import stream
 
 # Panels of the correlation figure and of the raster: more would be too small to see.

@@ -27,7 +27,8 @@ from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.neurons.poisson import uncoded_network
 from brian_snn.results.load import load_result
-from brian_snn.results.result import Result, choose_images
+from brian_snn.results.pieces import choose_images
+from brian_snn.results.result import Result
 from brian_snn.results.store import LABELS, read_description
 
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.

@@ -6,8 +6,8 @@ that a saved result can be verified on its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,8 +24,7 @@ from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
-from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation, Joined, as_fields
-from brian_snn.results.charges import Charges
+from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
@@ -307,64 +306,3 @@ def events_of(result: Result, name: str) -> NDArray[np.int64]:
     # Unlike a product, this makes no copy of all counts in the type of the sums.
     parts = [np.einsum("ij,j->i", part.sent_counts(name).reshape(len(part.images), -1), fan) for part in result.parts()]
     return np.concatenate(parts).astype(np.int64)
-
-
-_NOTHING_OVER_TIME: dict[str, Any] = {
-    "checkpoints": np.zeros(0, np.int32),
-    "output_history": None,
-    **{name: {} for name in ("count_history", "total_counts", "spike_trains", "potential_traces")},
-    "pieces": (),
-}
-
-
-def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[str, float]) -> Result:
-    """Put the results of consecutive images together in memory, each as it comes.
-
-    Parts are used up: each of their arrays is dropped once it is in its place, so that it is not there twice.
-    """
-    joined: dict[str, dict[Any, Joined]] = {name: {} for name in (*ARRAYS_BY_NAME, "output_history")}
-    first, base = 0, cast(Result, None)
-    for part in parts:
-        if len(part.images) == len(images):
-            return replace(part, images=images, timings_s=timings_s)
-        for name, arrays in _pieces(part):
-            for key in list(arrays):
-                joined[name].setdefault(key, Joined(name, len(images))).add(arrays.pop(key), first)
-        base = part if first == 0 else base
-        first += len(part.images)
-    by_name = {name: {key: each.array for key, each in found.items()} for name, found in joined.items()}
-    history = by_name.pop("output_history").get(None)
-    fields: dict[str, Any] = as_fields(by_name)
-    if isinstance(base.charge, Charges):
-        measured = fields["spike_counts"], fields["potentials"], fields["booked"]
-        fields["charge"] = Charges(base.charge.balances, *measured, fields["charge"])
-    return replace(base, images=images, timings_s=timings_s, output_history=history, **fields)
-
-
-def _pieces(part: Result) -> Iterator[tuple[str, dict[Any, NDArray[Any]]]]:
-    """Yield the arrays of a part by the names of their fields; of a charge only what was summed in the run."""
-    for name in ARRAYS_BY_NAME:
-        is_worked_out = name == "charge" and isinstance(part.charge, Charges)
-        arrays = cast(Charges, part.charge).summed if is_worked_out else part.by_population(name)
-        yield name, cast(dict[Any, NDArray[Any]], arrays)
-    if part.output_history is not None:
-        yield "output_history", {None: part.output_history}
-
-
-def choose_images(result: Result, numbers: Sequence[int]) -> Result:
-    """Return what was measured of some images, in memory, without recordings over time.
-
-    Parameters
-    ----------
-    numbers : sequence of int
-        Ascending, counted from 0 within the result.
-    """
-    chosen, parts, first = np.asarray(numbers), [], 0
-    kept = ("spike_counts", "potentials", "charge", *BOOK_NAMES, "negative_counts", "early_counts")
-    for part in result.parts():
-        rows = chosen[(chosen >= first) & (chosen < first + len(part.images))] - first
-        first += len(part.images)
-        if rows.size:
-            fields: dict[str, Any] = {n: {k: v[rows] for k, v in part.by_population(n).items()} for n in kept}
-            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **as_fields(fields)))
-    return join(parts, np.concatenate([part.images for part in parts]), {})

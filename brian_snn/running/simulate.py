@@ -26,7 +26,8 @@ from brian_snn.pixel_range import require_calibrated_range
 from brian_snn.results.arrays import Shard
 from brian_snn.results.folder import open_run
 from brian_snn.results.load import load_result
-from brian_snn.results.result import Result, join
+from brian_snn.results.pieces import join
+from brian_snn.results.result import Result
 from brian_snn.results.store import Inputs
 from brian_snn.running.callbacks import raised_as_they_are
 from brian_snn.running.execute import execute, n_parallel

@@ -1,5 +1,6 @@
 """Networks of which one population has a lambda, V(0) or clamp of its own: against the plain loop and the function."""
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from brian_snn.errors import ModelError, SettingError
 from brian_snn.network.forward import forward
 from tests.error_oracle import dense_activations
 from tests.small_network import GRID, Loop, differences, loop_result, small_images, small_network, to_grid
+from tests.variant_oracles import splitmix64
 
 STARTS = {"conv": 0.5, "mixed": -0.25, "out": 1.5}
 CLAMPS = {"average": 4, "mixed": 1, "out": 7}
@@ -86,6 +88,24 @@ def test_another_lambda_is_the_same_function(scale):
     assert not np.array_equal(*counts)
 
 
+def test_weights_that_differ_are_drawn_for_each_that_is_stored():
+    plain = small_network()
+    changed = brian_snn.adjust(plain, "mixed", weight_mismatch=0.2, seed=3)
+    for before, after in zip(plain.projections, changed.projections, strict=True):
+        if after.target != "mixed":
+            assert after is before
+            continue
+        relative = (after.weights / before.weights - 1).ravel()
+        key = int(np.random.SeedSequence(3, spawn_key=(4, zlib.crc32(b"mixed"), plain.projections.index(before)))
+                  .generate_state(1, np.uint64)[0]) >> 11  # fmt: skip
+        draws = [(splitmix64(key, 2 * k) / 2**53, splitmix64(key, 2 * k + 1) / 2**53) for k in range(relative.size)]
+        expected = [0.2 * np.sqrt(-2 * np.log(a + 2**-54)) * np.cos(2 * np.pi * b) for a, b in draws]
+        np.testing.assert_allclose(relative, expected, atol=GRID / np.abs(before.weights).min())
+    result = simulate(changed, small_images(), steps=20, **IN_PROCESS)
+    assert verify(result, replay="all")["holds"].all()
+    assert changed.digest() != brian_snn.adjust(plain, "mixed", weight_mismatch=0.2, seed=4).digest()
+
+
 def test_a_file_keeps_them(network, tmp_path):
     network.save(tmp_path / "net.npz")
     loaded = load_network(tmp_path / "net.npz")
@@ -107,6 +127,9 @@ def test_a_file_keeps_them(network, tmp_path):
         ("conv", {"v_init": np.inf}, ModelError, "its v_init: finite"),
         ("conv", {"clamp": -1}, ModelError, "clamp"),
         ("conv", {"leak": 1.5}, ModelError, "leak is 1.5"),
+        ("conv", {"weight_mismatch": -0.5}, SettingError, "weight_mismatch is -0.5"),
+        ("conv", {"weight_mismatch": np.nan}, SettingError, "weight_mismatch"),
+        ("conv", {"weight_mismatch": 0.5, "seed": -1}, SettingError, "seed"),
         ("pool", {"v_init": 0.5}, ModelError, "v_init is 0.5"),
     ],
 )

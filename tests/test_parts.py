@@ -13,7 +13,7 @@ from brian2 import ms
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from brian_snn.network.records import Geometry, Population, Projection
-from brian_snn.neurons.randomness import Purpose, binomial, normal, stream_keys
+from brian_snn.randomness import Purpose, binomial, normal, stream_keys
 from tests.small_network import GRID, constant_network, small_images, small_network, to_grid
 
 CURRENTS = np.linspace(-0.2, 1.2, 57)

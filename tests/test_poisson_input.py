@@ -7,7 +7,7 @@ from brian2 import Hz
 from brian_snn import Settings, load_result, simulate, stream, verify
 from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.errors import DataError, SettingError
-from brian_snn.neurons.randomness import uniform
+from brian_snn.randomness import uniform
 from tests.small_network import STEPS, small_images, small_network
 
 POISSON = {"input_coding": "poisson", "seed": 7}

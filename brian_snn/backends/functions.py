@@ -9,7 +9,7 @@ from brian2 import Function
 from numpy.typing import ArrayLike
 
 from brian_snn.arrays import FloatArray
-from brian_snn.neurons.randomness import (
+from brian_snn.randomness import (
     BINOMIAL_CPP,
     BINOMIAL_CYTHON,
     UNIFORM_CPP,

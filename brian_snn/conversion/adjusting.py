@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from brian_snn.checks import real_number, whole_number
 from brian_snn.conversion.normalise import Scale, inherited_scale, require_finite, rescaled, round_to_grid
 from brian_snn.errors import SettingError
 from brian_snn.escaping import shown
+from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
+from brian_snn.randomness import Purpose, normal, stream_keys
 
 
 def adjust(
@@ -23,6 +28,8 @@ def adjust(
     leak: float | None = None,
     v_init: float | None = None,
     clamp: int | None = None,
+    weight_mismatch: float = 0.0,
+    seed: int = 0,
 ) -> Network:
     """Return a network in which one population has numbers of its own; what is None stays as it is.
 
@@ -44,6 +51,12 @@ def adjust(
         V(0), in V_thr of the settings.
     clamp : int
         Steps for which it is held at V(0).
+    weight_mismatch : float
+        Standard deviation of the weights of the synapses that end here, over the weight: each is multiplied by 1 plus
+        a normal number of that deviation and rounded to the grid. It is drawn for each weight that is stored: of a
+        dense map for each synapse, of a kernel for all the positions that share it.
+    seed : int
+        From which they are drawn; with it the name of the population and the place of the projection decide.
 
     Returns
     -------
@@ -63,6 +76,8 @@ def adjust(
     if scale is not None:
         network = _with_scale(network, network[name], scale)
     numbers = {"threshold": threshold, "leak": leak, "v_init": v_init, "clamp": clamp}
+    if weight_mismatch:
+        network = _with_mismatch(network, name, weight_mismatch, seed)
     own = {field: value for field, value in numbers.items() if value is not None}
     if own and not network.grid:
         raise SettingError("the network is on no grid yet; adjust what brian_snn.convert returns.")
@@ -100,3 +115,22 @@ def _with_scale(network: Network, population: Population, scale: ArrayLike) -> N
     changed = rescaled(replace(network, grid=0.0), ratios)
     require_finite(changed, f"with that scale of {population.label}")
     return round_to_grid(changed, network.grid)
+
+
+def _with_mismatch(network: Network, name: str, mismatch: float, seed: int) -> Network:
+    """Return the network with weights onto a population that differ from what they should be."""
+    mismatch, seed = real_number("weight_mismatch", mismatch), whole_number("seed", seed, 0)
+    if not 0 < mismatch < math.inf:
+        raise SettingError(f"weight_mismatch is {mismatch!r}; it must be a finite number of at least 0.")
+    if not network.grid:
+        raise SettingError("the network is on no grid yet; adjust what brian_snn.convert returns.")
+    number = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    projections = list(network.projections)
+    for k, projection in enumerate(projections):
+        if projection.target == name and projection.weights is not None:
+            (key,) = stream_keys(seed, Purpose.WEIGHTS, range(number, number + 1), k)
+            factors = 1 + mismatch * normal(key, projection.weights.size).reshape(projection.weights.shape)
+            projections[k] = replace(projection, weights=on_grid(projection.weights * factors, network.grid))
+    changed = replace(network, projections=tuple(projections))
+    require_finite(changed, f"with that mismatch onto {shown(name)}")
+    return changed

@@ -19,8 +19,8 @@ from brian_snn.network.grid import on_grid
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
-from brian_snn.neurons.randomness import Purpose, normal, stream_keys
 from brian_snn.neurons.record import Book, Scene
+from brian_snn.randomness import Purpose, normal, stream_keys
 from brian_snn.settings import Settings
 
 MISMATCHED = Book("mismatched", True, "mismatch", "a smaller threshold_mismatch")

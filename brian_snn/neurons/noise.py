@@ -17,8 +17,8 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
-from brian_snn.neurons.randomness import BITS_DEVIATION, MOST_BITS, Purpose, binomial, stream_keys
 from brian_snn.neurons.record import Book, Scene
+from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, binomial, stream_keys
 from brian_snn.settings import Settings
 
 NOISE = Book("noise", True, "noise", "less noise, or more steps: it falls as the square root of 1/T")

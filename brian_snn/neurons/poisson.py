@@ -16,8 +16,8 @@ from brian_snn.errors import DataError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.neurons.integrator import COUNT
-from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
 from brian_snn.neurons.record import Draws, Neuron, NeuronModel, Scene, Spikes
+from brian_snn.randomness import Purpose, stream_keys, uniform
 from brian_snn.settings import Settings
 
 #: Name of the population, with underscores behind it where a layer of the model is called so.

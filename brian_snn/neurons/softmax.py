@@ -22,8 +22,8 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.integrator import COUNT, integrator
-from brian_snn.neurons.randomness import Purpose, stream_keys, uniform
 from brian_snn.neurons.record import Draws, Neuron, Scene, Spikes
+from brian_snn.randomness import Purpose, stream_keys, uniform
 from brian_snn.settings import Settings
 
 

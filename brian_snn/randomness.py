@@ -76,6 +76,7 @@ class Purpose(IntEnum):
     SOFTMAX = 1
     MISMATCH = 2
     NOISE = 3
+    WEIGHTS = 4
 
 
 def stream_keys(seed: int, purpose: Purpose, images: range, *more: int) -> FloatArray:

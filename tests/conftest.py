@@ -40,11 +40,13 @@ def few_objects_to_look_through():
 
 @pytest.fixture(autouse=True)
 def default_device():
-    """Give the next test Brian2's runtime device, whatever this one left behind."""
-    yield
+    """Give every test Brian2's runtime device with NumPy code, whatever the one before it left behind."""
     import brian2
     from brian2.devices.device import runtime_device
 
+    # Brian2's own choice, Cython, compiles every object of a script anew.
+    brian2.prefs.codegen.target = "numpy"
+    yield
     if brian2.get_device() is not runtime_device:
         brian2.device.reinit()
         brian2.set_device("runtime")

@@ -13,7 +13,9 @@ LISTED = {
     # Compiled programs of the same loop: two variants stay.
     "test_membrane.py::test_a_run_in_mv_is_that_of_a_brian2_neuron_in_mv": "zero",
     "test_bench.py::TestCompiled": "",
-    "test_brian2_model.py::test_other_devices_spike_as_simulate_says": "cython",
+    "test_narrow.py::test_the_compiled_simulation_is_the_same": "wrap",
+    "test_adjust.py::test_a_compiled_run_equals_the_loop": "",
+    "test_brian2_model.py::test_other_devices_spike_as_simulate_says": "",
     "test_simulate.py::test_compiled_processes_share_the_cores_with_one_blas_thread": "",
     "test_variants.py::test_compiled_run_equals_the_loop": "synapses",
     "test_graded.py::test_compiled_run_equals_the_loop": "synapses",

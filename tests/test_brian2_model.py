@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, defaultclock, ms, prefs
+from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, defaultclock, ms
 
 import brian_snn
 from brian_snn.errors import DataError, OptionError, SettingError
@@ -17,15 +17,6 @@ from tests.simulation_cases import RUNS, VARIANTS, variant_network
 from tests.small_network import small_images, small_network
 
 CASES = {name: case for name, case in {**RUNS, **VARIANTS}.items() if case.get("readout") != "softmax"}
-
-
-@pytest.fixture(autouse=True)
-def numpy_code():
-    """Let Brian2 run NumPy code."""
-    before = prefs.codegen.target
-    prefs.codegen.target = "numpy"
-    yield
-    prefs.codegen.target = before
 
 
 @pytest.fixture(scope="module")

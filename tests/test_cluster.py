@@ -134,20 +134,21 @@ def test_this_machine_has_no_compiler_and_no_program_to_send(client, network, im
     ],
 )
 def test_a_worker_that_cannot_compile_says_who_it_is_and_what_it_lacks(
-    client, network, images, variable, value, kind, message
+    client, network, images, tmp_path, variable, value, kind, message
 ):
-    def set_variable(value):
-        earlier = os.environ.get(variable, "")
-        os.environ[variable] = value
+    def set_variables(values):
+        earlier = {name: os.environ.get(name, "") for name in values}
+        os.environ.update(values)
         return earlier
 
-    earlier = client.run(set_variable, value)
+    # In an empty cache, since another test may have compiled the same.
+    earlier = client.run(set_variables, {"BRIAN_SNN_CACHE": str(tmp_path), variable: value})
     try:
         with pytest.raises(kind, match=f"^the worker on {platform.node()}: {message}"):
             simulate(network, images, steps=STEPS, reset="zero", executor=client.get_executor())
     finally:
         for worker, before in earlier.items():
-            client.run(set_variable, before, workers=[worker])
+            client.run(set_variables, before, workers=[worker])
 
 
 @pytest.mark.slow

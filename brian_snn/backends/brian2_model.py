@@ -15,7 +15,6 @@ from brian2 import Clock, NeuronGroup, Quantity, Synapses
 from brian2 import Network as BrianNetwork
 from numpy.typing import ArrayLike
 
-import brian_snn.knobs as knobs
 from brian_snn.arrays import FloatArray
 from brian_snn.backends.brian_objects import brian_network
 from brian_snn.backends.shared_kernel import RuntimeKernel
@@ -28,7 +27,7 @@ from brian_snn.network.network import Network
 from brian_snn.neurons.poisson import require_rates
 from brian_snn.pixel_range import require_calibrated_range
 from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.job import Job, asked_settings, make_job, run_inputs
+from brian_snn.simulation.job import Job, make_job, run_inputs, settings_of
 from brian_snn.simulation.runs import RunInputs
 from brian_snn.simulation.schedule import Slots, population_slots
 
@@ -191,11 +190,7 @@ def brian2(
         If a setting is outside its range or unknown, or one that other objects cannot live beside: shared kernels, a
         readout by softmax, frames; or if the clock has another dt.
     """
-    known = [field.name for field in dataclasses.fields(Settings)]
-    for name in options:
-        if name not in known:
-            raise knobs.no_option(name, known)
-    settings = dataclasses.replace(asked_settings(network, settings), **options)
+    settings = settings_of(network, settings, options)
     refused = {
         "projection": ("shared", "is compiled code of our own; take 'synapses' or 'auto', which are Synapses here"),
         "readout": ("softmax", "is chosen by code of our own; take 'potential' or 'spikes'"),

@@ -8,10 +8,8 @@ are made, so the text cannot say something else than what is simulated.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-import brian_snn.knobs as knobs
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import has_spikes
@@ -21,7 +19,7 @@ from brian_snn.report.described_network import connectivity_section, map_kind, p
 from brian_snn.report.described_run import input_section, measurements_section, numerics_section, settings_section
 from brian_snn.report.markdown import codes, document, number, table, times
 from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.job import Job, asked_settings, make_job
+from brian_snn.simulation.job import Job, make_job, settings_of
 
 _SOURCE = (
     'Tables as in Nordlie, Gewaltig and Plesser, "Towards reproducible descriptions of neuronal network models", PLoS '
@@ -63,11 +61,7 @@ def describe(network: Network, settings: Settings | None = None, **options: Any)
     ModelError
         If the network's weights are on no grid.
     """
-    known = [field.name for field in dataclasses.fields(Settings)]
-    for name in options:
-        if name not in known:
-            raise knobs.no_option(name, known)
-    job = make_job(network, dataclasses.replace(asked_settings(network, settings), **options), Recording())
+    job = make_job(network, settings_of(network, settings, options), Recording())
     sections = (
         ("Model summary", _summary(job)),
         ("Populations", populations_section(job)),

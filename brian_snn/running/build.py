@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from brian_snn.errors import OptionError, SettingError
 from brian_snn.files import check_target, staged_folder
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
-from brian_snn.running.simulate import records_of, simulate, with_defaults
-from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.job import make_job
+from brian_snn.running.simulate import simulate
+from brian_snn.settings import Execution, Recording, Settings
+from brian_snn.simulation.job import make_job, settings_of
 
 #: What the settings of a program may be: it draws no random numbers, takes still images, and is compiled.
 _ALLOWED: dict[str, tuple[object, ...]] = {
@@ -74,27 +75,23 @@ def build(
         If the folder is there already, or cannot be written.
     """
     check_target(Path(output), "folder", replace)
-    settings = _settings(network, settings, options)
+    others = {field.name for kind in (Recording, Execution) for field in fields(kind)}
+    for name in options:
+        if name in others:
+            raise OptionError(f"{name!r} is no setting: a program to take away has the fields of Settings alone.")
+    settings = settings_of(network, settings, options)
+    _require_possible(settings)
     pixels = _test_image(network) if image is None else np.asarray(as_one(image, network.inputs))[None]
     right = simulate(network, pixels, replaced(settings, backend="runtime"), any_range=any_range)
     with staged_folder(Path(output)) as folder:
         write_project(folder, make_job(network, settings, Recording()), right)
 
 
-def _settings(network: Network, settings: Settings | None, options: dict[str, Any]) -> Settings:
-    """Return the settings of the program; raise where it cannot have them."""
-    given = options | {"input_coding": "current"}
-    # One image, as far as its shape decides.
-    given = with_defaults(network, np.empty((1, *network.input_shape)), settings, given)
-    found, recording, execution = records_of(settings, given)
-    for name in options:
-        if hasattr(recording, name) or hasattr(execution, name):
-            raise OptionError(f"{name!r} is no setting: a program to take away has the fields of Settings alone.")
-    found = replaced(found, input_coding=options.get("input_coding", settings.input_coding if settings else "current"))
+def _require_possible(settings: Settings) -> None:
+    """Raise where a program cannot have the settings."""
     for name, whole in _ALLOWED.items():
-        if (value := getattr(found, name)) not in whole:
+        if (value := getattr(settings, name)) not in whole:
             raise SettingError(f"{name} is {value!r}; a program to take away can have {' or '.join(map(repr, whole))}.")
-    return found
 
 
 def _test_image(network: Network) -> FloatArray:

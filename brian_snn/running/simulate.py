@@ -103,8 +103,8 @@ def simulate(
         If the compiler or the compiled program fails, a disk is full, or `output` holds something else.
     """
     images = as_one(images, network.inputs)
-    options = with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
-    settings, recording, execution = records_of(settings, options)
+    options = _with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
+    settings, recording, execution = _records(settings, options)
     prepared = _prepare(network, images, settings, recording, any_range)
     if output is not None:
         return _write(prepared, execution, Path(output), resume, replace, labels)
@@ -130,13 +130,13 @@ def stream(
         Each of the images of the next shard.
     """
     images = as_one(images, network.inputs)
-    settings, recording, execution = records_of(settings, with_defaults(network, images, settings, options))
+    settings, recording, execution = _records(settings, _with_defaults(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
     prepared = _prepare(network, images, settings, recording, any_range)
     return _in_order(prepared, execution)
 
 
-def with_defaults(
+def _with_defaults(
     network: Network, images: ArrayLike, settings: Settings | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the options with what the network asks for, and what follows from images that have an axis of steps.
@@ -169,7 +169,7 @@ def with_defaults(
     return {**options, "steps": shape[1], "input_coding": "frames"}
 
 
-def records_of(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
+def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settings, Recording, Execution]:
     """Return the records that settings and options make.
 
     Raises

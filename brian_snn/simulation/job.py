@@ -6,7 +6,9 @@ after the other, side by side, or on other machines, in any order. What comes ou
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import brian_snn.knobs as knobs
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.grid import on_grid
@@ -116,6 +119,21 @@ def asked_settings(network: Network, settings: Settings | None) -> Settings:
             "steps=200."
         )
     return settings or Settings.from_numbers(network.simulation)
+
+
+def settings_of(network: Network, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """Return `asked_settings` with the fields that are given by name in their place.
+
+    Raises
+    ------
+    OptionError
+        If there is no setting of a name.
+    """
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name in options:
+        if name not in known:
+            raise knobs.no_option(name, known)
+    return dataclasses.replace(asked_settings(network, settings), **options)
 
 
 def make_job(network: Network, settings: Settings, recording: Recording) -> Job:

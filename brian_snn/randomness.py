@@ -8,6 +8,7 @@ is whole-number arithmetic, the same bits in C++, Cython and NumPy, and nothing 
 
 from __future__ import annotations
 
+import zlib
 from enum import IntEnum
 
 import numpy as np
@@ -97,6 +98,11 @@ def stream_keys(seed: int, purpose: Purpose, images: range, *more: int) -> Float
         for image in images
     ]
     return (np.array(words, np.uint64) >> np.uint64(11)).astype(np.float64)
+
+
+def numbered(text: str) -> int:
+    """Return a number below 2**32 that tells the streams of a text from those of others, but for a rare chance."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def uniform(key: ArrayLike, n: ArrayLike) -> FloatArray:

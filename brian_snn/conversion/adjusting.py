@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from brian_snn.escaping import shown
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.records import Population
-from brian_snn.randomness import Purpose, normal, stream_keys
+from brian_snn.randomness import Purpose, normal, numbered, stream_keys
 
 
 def adjust(
@@ -124,7 +123,7 @@ def _with_mismatch(network: Network, name: str, mismatch: float, seed: int) -> N
         raise SettingError(f"weight_mismatch is {mismatch!r}; it must be a finite number of at least 0.")
     if not network.grid:
         raise SettingError("the network is on no grid yet; adjust what brian_snn.convert returns.")
-    number = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    number = numbered(name)
     projections = list(network.projections)
     for k, projection in enumerate(projections):
         if projection.target == name and projection.weights is not None:

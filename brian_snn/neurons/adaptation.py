@@ -8,8 +8,6 @@ takes is the book ``adapted``.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +15,7 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.grid import on_grid
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
-from brian_snn.neurons.part import Part, PartState
+from brian_snn.neurons.part import Part, PartState, lost_in_a_step
 from brian_snn.neurons.record import Book, Scene, Spikes
 from brian_snn.settings import Settings
 
@@ -69,7 +67,7 @@ def _no_law(takes: bool, settings: Settings) -> str:
 
 def _rate(settings: Settings) -> float:
     """Return the part of A that decays in a step."""
-    return -math.expm1(-float(settings.dt) / float(settings.tau_adaptation))
+    return lost_in_a_step(settings, settings.tau_adaptation)
 
 
 def _step(population: Population, settings: Settings, grid: float) -> float:

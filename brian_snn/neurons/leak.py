@@ -7,15 +7,13 @@ The rounding keeps V on the grid, and so sums exact; it is at most half a grid s
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.records import Population
 from brian_snn.neurons.mismatch import drawn
-from brian_snn.neurons.part import Part, PartState
+from brian_snn.neurons.part import Part, PartState, lost_in_a_step
 from brian_snn.neurons.record import Book, Scene
 from brian_snn.settings import Settings
 
@@ -51,7 +49,7 @@ def _in_a_step(population: Population, settings: Settings, fires: bool) -> float
     """Return 1 - beta: the population's own if it has one, else 1 - exp(-dt / tau_m) of a neuron that fires."""
     if population.leak or not fires:
         return population.leak
-    return -math.expm1(-float(settings.dt) / float(settings.tau_m))
+    return lost_in_a_step(settings, settings.tau_m)
 
 
 def _rates(population: Population, settings: Settings, part: float) -> FloatArray:

@@ -10,8 +10,6 @@ N V_thr of the charge balance keeps its meaning.
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from brian_snn.arrays import FloatArray
@@ -20,7 +18,7 @@ from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
 from brian_snn.neurons.record import Book, Scene
-from brian_snn.randomness import Purpose, normal, stream_keys
+from brian_snn.randomness import Purpose, normal, numbered, stream_keys
 from brian_snn.settings import Settings
 
 MISMATCHED = Book("mismatched", True, "mismatch", "a smaller threshold_mismatch")
@@ -31,7 +29,7 @@ _LOWEST = 2.0**-4
 
 def drawn(settings: Settings, population: Population, what: str) -> FloatArray:
     """Return a number of the standard normal distribution for every neuron of a population, (size,)."""
-    number = zlib.crc32(f"{what} of {population.name}".encode("utf-8", "surrogatepass"))
+    number = numbered(f"{what} of {population.name}")
     (key,) = stream_keys(settings.seed, Purpose.MISMATCH, range(number, number + 1))
     return normal(key, population.size)
 

@@ -8,8 +8,6 @@ they lifted the potential.
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
 from brian_snn.neurons.record import Book, Scene
-from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, binomial, stream_keys
+from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, binomial, numbered, stream_keys
 from brian_snn.settings import Settings
 
 NOISE = Book("noise", True, "noise", "less noise, or more steps: it falls as the square root of 1/T")
@@ -64,8 +62,7 @@ def _size(population: Population, settings: Settings, grid: float) -> float:
 
 def _keys(settings: Settings, population: Population, images: range) -> FloatArray:
     """Return the key of each image's stream, (n_images, 1); no two populations have the same, but for a rare chance."""
-    name = zlib.crc32(population.name.encode("utf-8", "surrogatepass"))
-    return stream_keys(settings.seed, Purpose.NOISE, images, name)[:, None]
+    return stream_keys(settings.seed, Purpose.NOISE, images, numbered(population.name))[:, None]
 
 
 class _Noise(PartState):

@@ -6,17 +6,25 @@ it multiplies is rounded to the grid, and what it takes or keeps it books, so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from brian2 import Quantity
 from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.record import Book, Scene, Spikes
+from brian_snn.settings import Settings
 
 #: Stands in a part's formula for what arrives.
 ARRIVES = "ARRIVES"
+
+
+def lost_in_a_step(settings: Settings, tau: Quantity) -> float:
+    """Return the part of something that decays with a time constant which is gone after a step, 1 - exp(-dt / tau)."""
+    return -math.expm1(-float(settings.dt) / float(tau))
 
 
 class PartState:

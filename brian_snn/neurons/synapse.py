@@ -11,12 +11,10 @@ X(T) / V_thr spikes at the end. Where excitation and inhibition arrive apart, ea
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.neurons.part import ARRIVES, Part, PartState
+from brian_snn.neurons.part import ARRIVES, Part, PartState, lost_in_a_step
 from brian_snn.neurons.record import Book, Scene
 from brian_snn.settings import Settings
 
@@ -60,7 +58,7 @@ def synapse(settings: Settings, grid: float, receives_spikes: bool, splits: bool
         title=f"{settings.synapse} synapses",
         formula=_ALPHA_FORMULA if rises else _EXPONENTIAL_FORMULA,
         given="s_i(t)",
-        constants={"synapse_rate": _rate(settings) / grid, "synapse_grid": grid},
+        constants={"synapse_rate": lost_in_a_step(settings, settings.tau_syn) / grid, "synapse_grid": grid},
     )
 
 
@@ -75,17 +73,12 @@ def _filter(arrives: str, waiting: str, rising: str) -> str:
     )
 
 
-def _rate(settings: Settings) -> float:
-    """Return the part of what waits that is given in a step."""
-    return -math.expm1(-float(settings.dt) / float(settings.tau_syn))
-
-
 class _Exponential(PartState):
     """Exponential synapses in NumPy."""
 
     def __init__(self, scene: Scene, splits: bool) -> None:
         self._grid = scene.parameters.network.grid
-        self._rate = _rate(scene.settings) / self._grid
+        self._rate = lost_in_a_step(scene.settings, scene.settings.tau_syn) / self._grid
         self._waiting = np.zeros((2,) * splits + scene.current.shape)
 
     def filter(self, arrives: FloatArray | float, v: FloatArray) -> FloatArray:

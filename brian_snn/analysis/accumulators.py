@@ -42,6 +42,7 @@ from brian_snn.network.parameters import Parameters, check_range, input_currents
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.roles import crosses_threshold, window_start
 from brian_snn.network.units import unit_of
+from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
@@ -91,7 +92,8 @@ def accumulator_bits(network: Network, settings: Settings, images: NDArray[np.ge
     known = None if images is None else input_currents(parameters, images)
     rows = []
     for population in (p for p in network.populations if p.kind in ("spiking", "readout")):
-        unit = unit_of(network, population, settings, None if known is None else known.get(population.name))
+        rounds = neuron_of(network, population, settings).rounds
+        unit = unit_of(network, population, settings, rounds, None if known is None else known.get(population.name))
         gains = _gains(parameters, population, currents.get(population.name))
         row = _row(parameters, population, settings, gains, unit)
         rows.append({"population": population.name, "unit": unit} | row)

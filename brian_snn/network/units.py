@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.errors import SettingError
 from brian_snn.network.grid import on_grid
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import own_threshold, own_v_init
@@ -42,7 +41,9 @@ def _exponent(flat: FloatArray) -> float:
     return float((np.frexp((whole & -whole).astype(np.float64))[1] - 1 + exponents - 53).min())
 
 
-def unit_of(network: Network, population: Population, settings: Settings, current: FloatArray | None = None) -> float:
+def unit_of(
+    network: Network, population: Population, settings: Settings, rounds: bool, current: FloatArray | None = None
+) -> float:
     """Return the unit in which the potential of a population is an integer.
 
     Everything is a multiple of it, as simulated: the weights of all spikes that it hears, its current, V(0), and its
@@ -56,12 +57,14 @@ def unit_of(network: Network, population: Population, settings: Settings, curren
     population : Population
         With a membrane.
     settings : Settings
+    rounds : bool
+        Whether its neurons add something that is rounded (`brian_snn.neurons.record.Neuron.rounds`).
     current : float array, optional
         Of a population that sees the image, for the images at hand.
     """
     grid, arriving = network.grid, network.into(population.name)
     sees_image = any(p.source is INPUT for p in arriving)
-    if (sees_image and current is None) or _is_rounded(population, settings):
+    if (sees_image and current is None) or rounds:
         return grid
     threshold = on_grid(settings.threshold, grid)
     v_init = own_v_init(settings.threshold, settings.v_init, population, grid)
@@ -72,15 +75,6 @@ def unit_of(network: Network, population: Population, settings: Settings, curren
         parts.append(np.array(own_threshold(settings.threshold, population, grid)))
     unit = least_bit(parts)
     return 1.0 if math.isinf(unit) else unit
-
-
-def _is_rounded(population: Population, settings: Settings) -> bool:
-    """Whether something is added to V, or to its threshold, that is rounded to the grid: a leak, a noise and such."""
-    forced = math.isfinite(settings.reversal_excitatory) or math.isfinite(settings.reversal_inhibitory)
-    of_spiking = (settings.adaptation_step, settings.noise, settings.threshold_mismatch, forced)
-    fires = crosses_threshold(population, settings)
-    leaks = population.leak > 0 or (fires and math.isfinite(settings.tau_m))
-    return leaks or float(settings.tau_syn) > 0 or (fires and any(of_spiking))
 
 
 @dataclass(frozen=True)
@@ -106,35 +100,6 @@ class Limits:
         return self.unit * 2.0**self.bits
 
 
-def limits_of(network: Network, population: Population, settings: Settings) -> Limits:
+def limits_of(network: Network, population: Population, settings: Settings, rounds: bool) -> Limits:
     """Return the ends of V of a population, whatever the images, with ``settings.accumulator_bits``."""
-    return Limits(unit_of(network, population, settings), settings.accumulator_bits)
-
-
-def check_widths(network: Network, settings: Settings) -> None:
-    """Raise unless threshold and V(0) fit into the accumulators, and what they lose can be summed exactly.
-
-    Raises
-    ------
-    SettingError
-        Naming the population, and the bits that it takes.
-    """
-    if not settings.accumulator_bits:
-        return
-    for population in (p for p in network.populations if p.kind in ("spiking", "readout")):
-        limits = limits_of(network, population, settings)
-        v_init = own_v_init(settings.threshold, settings.v_init, population, network.grid)
-        fires = crosses_threshold(population, settings)
-        top = own_threshold(settings.threshold, population, network.grid) if fires else 0.0
-        if not (max(top, v_init) <= limits.highest and v_init >= limits.lowest):
-            largest = max(top, abs(v_init)) / limits.unit
-            raise SettingError(
-                f"population {population.name!r}: accumulator_bits is {limits.bits}, and its threshold or V(0) is "
-                f"{largest:.0f} of its units of {limits.unit!r}; take {int(largest).bit_length() + 1} bits or more, or "
-                "weights, biases and currents of fewer bits (brian_snn.quantise, a coarser grid)."
-            )
-        if settings.steps * limits.span > 2.0**52 * limits.unit:
-            raise SettingError(
-                f"accumulator_bits is {limits.bits}; what is lost in {settings.steps} steps might not be summed "
-                "exactly. Take fewer steps or fewer bits."
-            )
+    return Limits(unit_of(network, population, settings, rounds), settings.accumulator_bits)

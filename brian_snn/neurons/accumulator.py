@@ -12,13 +12,17 @@ charge balance keeps a residual of 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from brian_snn.arrays import FloatArray
+from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
+from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold
 from brian_snn.network.units import limits_of
 from brian_snn.neurons.integrator import IntegratorState
 from brian_snn.neurons.record import Book, Neuron, Scene, State
@@ -41,7 +45,7 @@ _FORMULA = {
 
 def with_width(neuron: Neuron, network: Network, population: Population, settings: Settings) -> Neuron:
     """Return a neuron with a membrane whose potential has ``settings.accumulator_bits`` bits."""
-    limits, model = limits_of(network, population, settings), neuron.model
+    limits, model = limits_of(network, population, settings, neuron.rounds), neuron.model
     narrow = replace(
         model,
         equations=model.equations + "overflowed : 1\n" + "".join(f"{end} : 1 (shared, constant)\n" for end in _ENDS),
@@ -82,3 +86,41 @@ def _formula(neuron: Neuron, overflow: str) -> tuple[str, ...]:
     """Return the lines of a neuron, with what an overflow does behind the sum of the step."""
     lines = ((line, _FORMULA[overflow]) if line.startswith("u_i(t) &=") else (line,) for line in neuron.formula)
     return tuple(line for pair in lines for line in pair)
+
+
+def check_widths(network: Network, settings: Settings, neurons: Sequence[Neuron]) -> None:
+    """Raise unless threshold and V(0) fit into the accumulators, and what they lose can be summed exactly.
+
+    Parameters
+    ----------
+    network : Network
+    settings : Settings
+    neurons : sequence of Neuron
+        Of its populations.
+
+    Raises
+    ------
+    SettingError
+        Naming the population, and the bits that it takes.
+    """
+    if not settings.accumulator_bits:
+        return
+    for population, neuron in zip(network.populations, neurons, strict=True):
+        if neuron.hears != "charge":
+            continue
+        limits = limits_of(network, population, settings, neuron.rounds)
+        v_init = own_v_init(settings.threshold, settings.v_init, population, network.grid)
+        fires = crosses_threshold(population, settings)
+        top = own_threshold(settings.threshold, population, network.grid) if fires else 0.0
+        if not (max(top, v_init) <= limits.highest and v_init >= limits.lowest):
+            largest = max(top, abs(v_init)) / limits.unit
+            raise SettingError(
+                f"population {population.name!r}: accumulator_bits is {limits.bits}, and its threshold or V(0) is "
+                f"{largest:.0f} of its units of {limits.unit!r}; take {int(largest).bit_length() + 1} bits or more, or "
+                "weights, biases and currents of fewer bits (brian_snn.quantise, a coarser grid)."
+            )
+        if settings.steps * limits.span > 2.0**52 * limits.unit:
+            raise SettingError(
+                f"accumulator_bits is {limits.bits}; what is lost in {settings.steps} steps might not be summed "
+                "exactly. Take fewer steps or fewer bits."
+            )

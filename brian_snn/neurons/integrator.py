@@ -99,6 +99,7 @@ def integrator(population: Population, settings: Settings, grid: float, fires: b
         no_law=_no_law(population, settings, grid, parts, rests),
         solvable=not (parts or rests or (fires and _takes_back(population, settings))),
         constants=constants,
+        rounds=bool(parts),
         arrays={name: values for part in parts for name, values in part.arrays.items()},
         stream=next((part.stream for part in parts if part.stream), None),
         charge_a_step=sum(part.charge_a_step for part in parts),

@@ -200,6 +200,8 @@ class Neuron:
     arrays : mapping of str to callable
         Those of the numbers that `NeuronModel.constants` names of which every neuron has its own, made when they are
         asked for: from nothing to a (size,) float array.
+    rounds : bool
+        Whether something that is rounded to the grid in each step is added to its V or to its threshold.
     draws : Draws, optional
         Random input.
     stream : callable, optional
@@ -226,6 +228,7 @@ class Neuron:
     solvable: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
+    rounds: bool = False
     draws: Draws | None = None
     stream: Callable[[range], FloatArray] | None = None
     charge_a_step: float = 0.0

@@ -30,7 +30,7 @@ from brian_snn.network.parameters import (
 )
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
-from brian_snn.network.units import check_widths
+from brian_snn.neurons.accumulator import check_widths
 from brian_snn.neurons.graded import require_growing_counts
 from brian_snn.neurons.poisson import coded_network
 from brian_snn.neurons.record import Neuron
@@ -155,8 +155,9 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     drives = {name: settings.burst * drive for name, drive in largest_drives(parameters).items()}
     for population in network.populations:
         drives[population.name] += neuron_of(network, population, settings).charge_a_step
-    check_widths(network, settings)
-    return Job(network, settings, recording, layout, plan, parameters, drives)
+    job = Job(network, settings, recording, layout, plan, parameters, drives)
+    check_widths(network, settings, job.neurons)
+    return job
 
 
 def cut(job: Job, n_images: int, workers: int, shard_size: int | None = None) -> list[Shard]:

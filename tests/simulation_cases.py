@@ -29,6 +29,18 @@ RUNS = {
 }
 HISTORY = ("spike_trains", "count_history", "total_counts")
 
+#: Each part that a neuron may have, one after the other.
+PARTS = {
+    "exponential synapses": {"tau_syn": 4 * ms, "readout": "spikes"},
+    "alpha synapses, zero": {"tau_syn": 3 * ms, "synapse": "alpha", "reset": "zero", "clamp": 1},
+    "refractory, kept": {"refractory": 2 * ms, "refractory_input": "kept"},
+    "adaptive threshold": {"adaptation_step": 0.25, "tau_adaptation": 8 * ms},
+    "adaptation current": {"adaptation_step": 0.05, "adaptation": "current", "reset": "zero"},
+    "conductance": {"reversal_excitatory": 4.0, "reversal_inhibitory": -0.5, "tau_syn": 2 * ms},
+    "mismatch": {"threshold_mismatch": 0.2, "leak_mismatch": 0.2, "tau_m": 20 * ms, "seed": 4},
+    "noise": {"noise": 0.1, "seed": 6, "clamp": 2},
+}
+
 LEAK = {"tau_m": 12.5 * ms}
 REST = {"refractory": 2 * ms}
 VARIANTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,9 @@ from brian_snn.__main__ import main
 from brian_snn.analysis.accumulators import accumulator_bits, measured_bits, signed_bits
 from brian_snn.errors import DataError, SettingError
 from brian_snn.network.records import Geometry, Population, Projection
-from brian_snn.network.units import least_bit
+from brian_snn.network.units import least_bit, unit_of
+from brian_snn.neurons.table import neuron_of
+from tests.simulation_cases import VARIANTS, variant_network
 from tests.small_network import GRID, loop_result, small_images, small_network
 
 UNIT = 2.0**-5
@@ -235,3 +238,24 @@ def test_commands_show_the_tables(tmp_path, capsys):
     for row in measured_bits(result).itertuples():
         (line,) = [line for line in lines if line.split()[:1] == [row.population]]
         assert line.split()[2:] == [*(f"{value:,}" for value in row[3:-1]), "V(T)"]
+
+
+@pytest.mark.parametrize("case", VARIANTS)
+def test_potentials_are_whole_numbers_of_their_units_whatever_a_neuron_has(case):
+    # Weights and biases on a coarse grid, in a network on a fine one: only what is rounded in a step is finer.
+    network = variant_network(VARIANTS[case])
+    coarse = replace(
+        network,
+        populations=tuple(replace(p, bias=np.round(p.bias * 32) / 32) for p in network.populations),
+        projections=tuple(
+            p if p.weights is None else replace(p, weights=np.round(p.weights * 32) / 32) for p in network.projections
+        ),
+    )
+    result = brian_snn.simulate(coarse, small_images(), steps=20, backend="runtime", **VARIANTS[case])
+    for population in result.network.populations:
+        neuron = neuron_of(result.network, population, result.settings)
+        if neuron.hears == "charge":
+            unit = unit_of(result.network, population, result.settings, neuron.rounds)
+            assert np.array_equal(
+                np.round(result.potentials[population.name] / unit) * unit, result.potentials[population.name]
+            )

@@ -14,6 +14,7 @@ from brian_snn.analysis.dynamics import BUDGET, replayed_images
 from brian_snn.errors import DataError, SettingError
 from brian_snn.network.records import INPUT
 from tests.faulty_loops import FAULTS, on_eighths
+from tests.simulation_cases import PARTS
 from tests.small_network import (
     STEPS,
     constant_network,
@@ -40,14 +41,7 @@ VARIANTS = {
     "leak, zero": {"tau_m": 12.5 * ms, "reset": "zero", "v_init": 0.25},
     "refractory": {"refractory": 2 * ms, "threshold": 0.5},
     "refractory, leak, zero": {"refractory": 1 * ms, "tau_m": 20 * ms, "reset": "zero"},
-    "exponential synapses": {"tau_syn": 4 * ms, "readout": "spikes"},
-    "alpha synapses, zero": {"tau_syn": 3 * ms, "synapse": "alpha", "reset": "zero", "clamp": 1},
-    "refractory, kept": {"refractory": 2 * ms, "refractory_input": "kept"},
-    "adaptive threshold": {"adaptation_step": 0.25, "tau_adaptation": 8 * ms},
-    "adaptation current": {"adaptation_step": 0.05, "adaptation": "current", "reset": "zero"},
-    "conductance": {"reversal_excitatory": 4.0, "reversal_inhibitory": -0.5, "tau_syn": 2 * ms},
-    "mismatch": {"threshold_mismatch": 0.2, "leak_mismatch": 0.2, "tau_m": 20 * ms, "seed": 4},
-    "noise": {"noise": 0.1, "seed": 6, "clamp": 2},
+    **PARTS,
     "delay": {"delay": 3 * ms, "readout": "spikes"},
     "delay, gate, clamp": {"delay": 2 * ms, "max_pool": "gate", "clamp": 2},
     "poisson": {"input_coding": "poisson", "seed": 2},

@@ -13,20 +13,14 @@ from brian_snn.plotting.error_account import TERM_STYLES
 from brian_snn.settings import Settings
 from tests.error_cases import wild_network
 from tests.error_oracle import dense_activations
+from tests.simulation_cases import PARTS
 from tests.small_network import STEPS, small_images
 
 VARIANTS = {
     "leak": {"tau_m": 12.5 * ms, "clamp": 1},
     "leak, zero": {"tau_m": 12.5 * ms, "reset": "zero", "v_init": 0.25},
     "refractory": {"refractory": 2 * ms, "threshold": 1.5},
-    "exponential synapses": {"tau_syn": 4 * ms, "readout": "spikes"},
-    "alpha synapses, zero": {"tau_syn": 3 * ms, "synapse": "alpha", "reset": "zero", "clamp": 1},
-    "refractory, kept": {"refractory": 2 * ms, "refractory_input": "kept"},
-    "adaptive threshold": {"adaptation_step": 0.25, "tau_adaptation": 8 * ms},
-    "adaptation current": {"adaptation_step": 0.05, "adaptation": "current", "reset": "zero"},
-    "conductance": {"reversal_excitatory": 4.0, "reversal_inhibitory": -0.5, "tau_syn": 2 * ms},
-    "mismatch": {"threshold_mismatch": 0.2, "leak_mismatch": 0.2, "tau_m": 20 * ms, "seed": 4},
-    "noise": {"noise": 0.1, "seed": 6, "clamp": 2},
+    **PARTS,
     "delay": {"delay": 3 * ms, "readout": "spikes"},
     "poisson": {"input_coding": "poisson", "seed": 2},
     "softmax": {"readout": "softmax"},

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterMathtext
 
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, Count
-from brian_snn.plotting.style import BLUE, GREY, house_style, mark_error_axis, new_figure
+from brian_snn.plotting.style import BLUE, GREY, house_style, mark_error_axis, mark_log_axis, new_figure
 
 
 @house_style
@@ -59,5 +58,5 @@ def _draw(axes: Axes, curve: pd.DataFrame, column: str) -> None:
     axes.plot(curve[column], error, color=BLUE, label="spiking, 95 % interval")
     axes.fill_between(curve[column], low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.set(xscale="log", yscale="log")
-    axes.xaxis.set_major_formatter("{x:,g}" if column == "step" else LogFormatterMathtext())
+    mark_log_axis(axes)
     mark_error_axis(axes)

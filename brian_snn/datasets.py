@@ -71,7 +71,8 @@ def load_images(
     Parameters
     ----------
     path : str or Path
-        ``.npz``, ``.npy``, an IDX file (``*-idx3-ubyte``, ``.gz`` or not), or a folder as SNN toolbox writes it.
+        ``.npz``, ``.npy``, an IDX file (``*-idx3-ubyte``, ``.gz`` or not), or a folder as SNN toolbox writes it or a
+        simulation.
     input_shape : tuple of int, optional
         Shape of the model's input. A last or first axis of length 1, that of the channels, is added or removed to
         fit it; anything else must match.

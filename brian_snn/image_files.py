@@ -67,11 +67,14 @@ def read_arrays(path: Path, role: Role, inputs: tuple[str, ...] = ()) -> tuple[A
 
 
 def _read_folder(folder: Path, role: Role) -> tuple[Array, Array | None, str]:
-    """Read the folder that SNN toolbox writes."""
+    """Read the folder that SNN toolbox writes, or the images and labels of a simulation's."""
+    if (folder / "images.npy").is_file():
+        labels = _load(folder / "labels.npy") if (folder / "labels.npy").is_file() else None
+        return _load(folder / "images.npy"), labels, str(folder / "images.npy")
     stems = [stem for stem in ("x_test", "y_test", "x_norm") if (folder / f"{stem}.npz").is_file()]
     key = _first_key(stems, _IMAGE_KEYS[role])
     if key is None:
-        raise DataError(f"{folder}: the folder has neither x_test.npz nor x_norm.npz.")
+        raise DataError(f"{folder}: the folder has neither x_test.npz nor x_norm.npz, nor is it one of a simulation.")
     labelled = key == "x_test" and "y_test" in stems
     labels = _read_member(folder / "y_test.npz", "arr_0") if labelled else None
     path = folder / f"{key}.npz"

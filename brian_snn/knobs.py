@@ -63,8 +63,8 @@ def names(text: str, unit: str = "LAYER") -> Any:
 
 
 def steps(text: str) -> Any:
-    """Return a field that is a sequence of steps."""
-    return field(default=(), metadata={"kind": "steps", "text": text, "unit": "STEP"})
+    """Return a field that is a sequence of steps, or None for some that are chosen."""
+    return field(default=None, metadata={"kind": "steps", "text": text, "unit": "STEP"})
 
 
 def name(text: str, unit: str) -> Any:

@@ -108,6 +108,18 @@ def test_the_last_checkpoint_is_the_whole_run(result):
     np.testing.assert_array_equal(operations_over_time(result)[-1], snn_operations(result))
 
 
+def test_what_is_estimated_is_exact_at_the_end_and_between_the_least_and_the_most(result):
+    bare = replace(result, count_history={})
+    estimated, whole = operations_over_time(bare, estimate=True), operations_over_time(result)
+    np.testing.assert_array_equal(estimated[-1], whole[-1])
+    assert (np.diff(estimated, axis=0) >= 0).all() and (estimated[:-1] != whole[:-1]).any()
+    np.testing.assert_allclose(estimated, whole, rtol=0.25)
+
+
+def test_what_is_recorded_is_not_estimated(result):
+    np.testing.assert_array_equal(operations_over_time(result, estimate=True), operations_over_time(result))
+
+
 def test_a_uniform_fan_out_needs_totals_only():
     populations = (
         Population("first", "spiking", (6,), np.full(6, 0.375), 1),

@@ -56,6 +56,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "run"
     network = renamed(wild_network())
     recorded = {"record_spikes": [p.name for p in network.populations if p.name != "out"], "checkpoints": (5, 12, 30)}
+    recorded["record_counts"] = [network.populations[0].name]
     brian_snn.simulate(network, small_images(6), steps=30, clamp=2, backend="runtime", **recorded).save(folder)
     np.save(folder / "labels.npy", LABELS)
     return folder
@@ -103,7 +104,7 @@ class TestSelfContained:
 
     def test_pictures_are_there_and_described(self, page):
         pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-        # Accuracy over time, correlation, account, raster.
+        # Error over steps and operations, correlation, account, raster.
         assert len(pictures) == 4
         for attributes in pictures:
             assert base64.b64decode(attributes["src"].partition(",")[2])[:8] == b"\x89PNG\r\n\x1a\n"
@@ -187,8 +188,10 @@ class TestNumbers:
         intervals = [shown_interval(np.sum(answer == LABELS), 6) for answer in answers]
         assert [row[shown.columns.index("95 % interval")] for row in shown.texts] == intervals
         head = dict(zip(page.text["dt"], page.text["dd"], strict=True))
-        assert head["accuracy"] == f"{100 * np.mean(answers[0] == LABELS):.2f} %"
-        assert head["accuracy of the trained network"] == f"{100 * np.mean(answers[1] == LABELS):.2f} %"
+        for name, given in zip(("the spiking network", "the trained network"), answers, strict=True):
+            n_right = int(np.sum(given == LABELS))
+            what = f"accuracy of {name}; 95 % interval {shown_interval(n_right, 6)}"
+            assert head[what] == f"{100 * n_right / 6:.2f} %"
         assert head["images"] == "6"
         assert head["largest residual charge"] == "0"
 
@@ -226,6 +229,8 @@ class TestReproduce:
         for name, train in result.spike_trains.items():
             assert (repeated.spike_trains[name] == train).all()
         np.testing.assert_array_equal(repeated.output_history, result.output_history)
+        assert list(repeated.count_history) == list(result.count_history) == [NAME]
+        assert np.load(tmp_path / "again" / "labels.npy").tolist() == LABELS.tolist()
 
     def test_a_streamed_run_keeps_its_hashes_and_versions(self, result, tmp_path):
         brian_snn.simulate(result.network, result.images, steps=5, backend="runtime", output=tmp_path / "run")

@@ -143,11 +143,11 @@ def operations_by_population(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[np.int64]:
+def operations_over_time(result: Result, count: Count = "synapses", estimate: bool = False) -> NDArray[np.int64]:
     """Return the operations of the spiking network up to each checkpoint.
 
-    Exact: a population whose neurons have different fan-outs must have its spike counts recorded at the checkpoints
-    (``record_counts``); for any other the total is enough.
+    Exact for a population whose neurons have the same fan-out, and for any whose spike counts were recorded at the
+    checkpoints (``record_counts``).
 
     Parameters
     ----------
@@ -155,6 +155,9 @@ def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[n
         A simulation with checkpoints.
     count : str
         ``synapses`` or ``paper``.
+    estimate : bool
+        Whether a spike of any other population is taken to reach as many synapses as in the mean over the whole run of
+        the image, which is exact at its end, instead of an error.
 
     Returns
     -------
@@ -164,8 +167,8 @@ def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[n
     Raises
     ------
     DataError
-        If a population's counts were needed and not recorded; the message names it. Or if it sends negative spikes,
-        since counts at the checkpoints are net and do not say how many.
+        If a population's counts were needed, not recorded and not to be estimated; the message names it. Or if it sends
+        negative spikes, since counts at the checkpoints are net and do not say how many.
     SettingError
         If there is no such count.
     """
@@ -184,6 +187,10 @@ def operations_over_time(result: Result, count: Count = "synapses") -> NDArray[n
             operations += result.count_history[population.name].reshape(*shape, -1) @ fan
         elif np.all(fan == fan[0]) and population.name in result.total_counts:
             operations += result.total_counts[population.name] * fan[0]
+        elif estimate and population.name in result.total_counts:
+            spikes = result.spike_counts[population.name].reshape(len(result.images), -1).sum(1, dtype=np.int64)
+            mean = events_of(result, population.name) / np.maximum(spikes, 1)
+            operations += np.rint(result.total_counts[population.name] * mean).astype(np.int64)
         else:
             raise DataError(
                 f"population {population.name!r}: its spike counts at the checkpoints are needed, since its neurons "

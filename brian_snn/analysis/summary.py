@@ -10,7 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import accuracy, choices_over_time, trained_answers
-from brian_snn.analysis.operations import COUNT_NAMES, saturated_share, snn_operations
+from brian_snn.analysis.operations import (
+    COUNT_COLUMNS,
+    COUNT_NAMES,
+    operations_over_time,
+    saturated_share,
+    snn_operations,
+)
 from brian_snn.arrays import FloatArray
 from brian_snn.escaping import csv_safe
 from brian_snn.network.network import Network
@@ -94,6 +100,47 @@ def activity_rows(result: Result) -> list[Row]:
 def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArray:
     """Return the share of right answers after each checkpoint, (n_checkpoints,)."""
     return np.array([accuracy(labels, choices).share for choices in choices_over_time(result)], np.float64)
+
+
+def error_over_time(result: Result, labels: NDArray[np.integer]) -> pd.DataFrame:
+    """Return error and operations after each checkpoint: what an answer costs that is given then.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation with checkpoints whose output names classes.
+    labels : (n_images, ...) int array
+        The true classes.
+
+    Returns
+    -------
+    curve : DataFrame
+        A row for each checkpoint: ``step``, ``time_ms``, ``answers`` (how many), ``wrong``, ``error`` (their share),
+        ``low`` and ``high`` (its 95 % interval of Wilson), and the mean operations of an image by either count,
+        ``operations`` and ``paper_operations``; estimated where neurons that differ in fan-out had not their counts
+        recorded, and nan where spikes are signed.
+
+    Raises
+    ------
+    DataError
+        If the output means numbers, or the labels are of another shape than the answers.
+    """
+    right = [accuracy(labels, choices) for choices in choices_over_time(result)]
+    steps = result.checkpoints
+    curve = {
+        "step": steps,
+        "time_ms": 1e3 * float(result.settings.dt) * steps,
+        "answers": labels.size,
+        "wrong": [round((1 - each.share) * labels.size) for each in right],
+        "error": [1 - each.share for each in right],
+        "low": [1 - each.high for each in right],
+        "high": [1 - each.low for each in right],
+    }
+    known = not result.negative_counts
+    for count, column in COUNT_COLUMNS.items():
+        parts = [operations_over_time(part, count, estimate=True) for part in result.parts()] if known else []
+        curve[column] = np.concatenate(parts, axis=1).mean(axis=1) if known else np.nan
+    return pd.DataFrame(curve)
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

@@ -234,6 +234,7 @@ def _draw(demo: DemoRun, folder: Path) -> None:
     save_figure(raster_figure(demo.raster, title=title), folder / "spike_raster.png")
     predictions = {"T": trained} | {reset[0].upper(): predictions_of(result) for reset, result in demo.results.items()}
     title = (
-        f"{len(labels)} digits; red: misread by T the trained network (framed), S reset by subtraction, Z reset to zero"
+        f"{len(labels)} digits and their classes. In orange, what misread one and as what (Z8: as an 8):\n"
+        "T, framed, the trained network; S, reset by subtraction; Z, reset to zero"
     )
     save_figure(plot_images(demo.digits.images, labels, predictions, title=title), folder / "digits.png")

@@ -21,7 +21,7 @@ def add_options(parser: ArgumentParser) -> None:
     add_settings(parser, **dict.fromkeys(LEFT_OPEN))
     add_workers(parser, default=1)
     add_threads(parser)
-    add_knobs(parser, Recording, ("record_spikes", "record_potentials", "checkpoints"))
+    add_knobs(parser, Recording, ("record_spikes", "record_potentials", "record_counts", "checkpoints"))
     add_knobs(parser, Execution, ("shard_size",))
     parser.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER_HELP)
     parser.add_argument(

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREY, INK, VERMILION, house_style, mark_error_axis, new_figure
+from brian_snn.plotting.style import BLUE, GREY, INK, VERMILION, house_style, mark_error_axis, mark_log_axis, new_figure
 
 _OVERFLOWS = {"saturate": (BLUE, "o", "saturates"), "wrap": (VERMILION, "s", "wraps")}
 
@@ -56,7 +56,7 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame) -> None:
         axes.fill_between(rows["steps"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.15, linewidth=0)
     title = f"(a)  bits of the weights, {curves['images'].max():,} images"
     axes.set(xscale="log", yscale="log", title=title, xlabel="steps", ylabel="error (%)")
-    axes.xaxis.set_major_formatter("{x:,g}")
+    mark_log_axis(axes)
     mark_error_axis(axes)
     axes.legend(loc="lower left", fontsize=8)
 

@@ -40,7 +40,7 @@ def plot_images(
     Returns
     -------
     figure : Figure
-        One Axes with a mosaic of the images in the given order. Under each is its label, in red with the predictions
+        One Axes with a mosaic of the images in the given order. Under each is its label, in orange with the predictions
         that differ; a frame marks those that the first network got wrong.
     """
     rows, width = images.shape[1:3]
@@ -68,6 +68,6 @@ def plot_images(
 
 
 def _caption(axes: Axes, left: float, bottom: float, label: int, wrong: Mapping[str, int]) -> None:
-    """Write the label under an image, in red and with the wrong answers behind it if there are any."""
+    """Write the label under an image, in orange and with the wrong answers behind it if there are any."""
     text = " ".join([str(label), *(f"{name}{answer}" for name, answer in wrong.items())])
     axes.text(left, bottom + 2, text, fontsize=6, color=VERMILION if wrong else GREY, verticalalignment="top")

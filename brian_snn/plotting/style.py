@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
@@ -102,6 +103,13 @@ def mark_error_axis(axes: Axes) -> None:
     ticks = [tick for tick in _ERROR_TICKS if low <= tick <= high]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+
+
+def mark_log_axis(axes: Axes) -> None:
+    """Label a logarithmic x axis of steps or operations twice a decade, as 300, 30 k or 1 M."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
 
 
 def sample(n_points: int, limit: int = MAX_POINTS, seed: int = 0) -> NDArray[np.intp]:

@@ -9,7 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brian_snn.plotting.style import BLUE, GREEN, INK, ORANGE, VERMILION, house_style, mark_error_axis, panel_grid
+from brian_snn.plotting.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    VERMILION,
+    house_style,
+    mark_error_axis,
+    mark_log_axis,
+    panel_grid,
+)
 
 _COLOURS = (BLUE, GREEN, ORANGE, VERMILION)
 
@@ -41,7 +51,7 @@ def plot_variants(curves: pd.DataFrame) -> Figure:
         for label, colour in zip(dict.fromkeys(rows["label"]), _COLOURS, strict=False):
             _draw(axes, rows[rows["label"] == label], colour)
         axes.set(xscale="log", yscale="log", title=f"({letter})  {kind}", xlabel="steps", ylabel="error (%)")
-        axes.xaxis.set_major_formatter("{x:,g}")
+        mark_log_axis(axes)
         mark_error_axis(axes)
         axes.legend(loc="lower left", fontsize=8)
     return figure

@@ -72,7 +72,7 @@ class Run:
     """A run folder, and what was found out about it.
 
     ``labels`` is None where it has none, ``trained``, what the network without spikes says of all images, where the
-    output means numbers.
+    output means numbers, ``model`` the file of what was converted, where one was given.
     """
 
     folder: Path
@@ -82,6 +82,7 @@ class Run:
     trained: IntArray | None
     verification: pd.DataFrame
     sample: Sample
+    model: Path | None = None
 
 
 def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> Run:
@@ -107,7 +108,7 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
     labels = _labels(folder, result)
     sample = _sample(result, model)
     trained = trained_answers(result.network, result.still_images) if answer_of(result.network).names_classes else None
-    return Run(folder, description, result, labels, trained, verify(result, replay), sample)
+    return Run(folder, description, result, labels, trained, verify(result, replay), sample, model)
 
 
 def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:

@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn.analysis.classification import accuracy, confusion_matrix, confusions, predictions_of
-from brian_snn.analysis.operations import COUNT_NAMES, ann_operations, operations_by_population, snn_operations
-from brian_snn.analysis.summary import accuracy_over_time, activity_rows, population_rows
+from brian_snn.analysis.classification import Accuracy, accuracy, confusion_matrix, confusions, predictions_of
+from brian_snn.analysis.operations import (
+    COUNT_COLUMNS,
+    COUNT_NAMES,
+    ann_operations,
+    operations_by_population,
+    snn_operations,
+    uneven_fan_out,
+)
+from brian_snn.analysis.summary import activity_rows, error_over_time, population_rows
 from brian_snn.analysis.transients import pearson
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.network.output import answer_of
-from brian_snn.plotting.accuracy import plot_accuracy
 from brian_snn.plotting.correlation import plot_values
-from brian_snn.plotting.gallery import checkpoint_times_ms
+from brian_snn.plotting.error_over_time import plot_error_over_time
 from brian_snn.plotting.style import count_label
 from brian_snn.report.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
 from brian_snn.report.gather import Run, Sample
@@ -31,9 +37,11 @@ def head_numbers(run: Run) -> dict[str, Cell]:
     residuals = run.verification["max_residual_charge"]
     numbers = {"images": cell(len(run.result.images)), "steps per image": cell(run.result.settings.steps)}
     if run.labels is not None and run.trained is not None:
+        answers = {"the spiking network": predictions_of(run.result), "the trained network": run.trained}
+        found = {name: accuracy(run.labels, given) for name, given in answers.items()}
         numbers = {
-            "accuracy": percent(accuracy(run.labels, predictions_of(run.result)).share),
-            "accuracy of the trained network": percent(accuracy(run.labels, run.trained).share),
+            f"accuracy of {name}; 95 % interval {_interval(right)}": percent(right.share)
+            for name, right in found.items()
         } | numbers
     return numbers | {
         f"{COUNT_NAMES['synapses']} per image": cell(round(float(snn_operations(run.result).mean()))),
@@ -56,12 +64,27 @@ def answers(run: Run) -> Section:
         return Section("answers", "Answers", tuple(blocks))
     blocks.append(_confusion(run.labels, predictions))
     if run.result.output_history is not None and len(run.result.checkpoints) > 1:
-        curve: dict[str, FloatArray] = {run.result.settings.reset: accuracy_over_time(run.result, run.labels)}
-        of_trained = accuracy(run.labels, run.trained).share
-        figure = plot_accuracy(checkpoint_times_ms(run.result), curve, of_trained, len(run.labels))
-        text = "Accuracy while the simulation goes on; the band is the 95 % interval of Wilson."
-        blocks.append(picture(figure, text))
+        blocks += _error_over_time(run, run.labels, run.trained)
     return Section("answers", "Answers", tuple(blocks))
+
+
+def _error_over_time(run: Run, labels: NDArray[np.int64], trained: IntArray) -> tuple[Block, ...]:
+    """Return the main figure of the field: the error over the steps and over the operations, and its numbers."""
+    curve = error_over_time(run.result, labels)
+    of_trained = 1 - accuracy(labels, trained).share
+    estimated = [name for name in uneven_fan_out(run.result.network) if name not in run.result.count_history]
+    text = (
+        "The error of an answer that is given at a step, and what it has cost until then (mean over all images); the "
+        "band is the 95 % interval of Wilson, no error is drawn as half of one, and the lines are the trained network."
+    )
+    if estimated:
+        text += (
+            f" Operations before the last step are estimated, since neurons of {', '.join(estimated)} differ in "
+            "fan-out and their counts were not recorded (--record-counts)."
+        )
+    figure = plot_error_over_time(curve, of_trained, ann_operations(run.result.network))
+    shown = curve.rename(columns={column: f"{COUNT_NAMES[count]} per image" for count, column in COUNT_COLUMNS.items()})
+    return picture(figure, text), table("Error and operations at the checkpoints", shown, folded=True)
 
 
 def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Mapping[str, object]]:
@@ -79,11 +102,18 @@ def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Map
         row: dict[str, object] = {"network": name}
         if run.labels is not None:
             right = accuracy(run.labels[images], given)
-            interval = f"{100 * right.low:.2f} to {100 * right.high:.2f} %"
-            row |= {"accuracy": percent(right.share), "95 % interval": interval}
-        same = Cell(NOTHING) if given is predictions else percent(accuracy(predictions[images], given).share)
-        result.append(row | {"same answer as the spiking network": same})
+            row |= {"accuracy": percent(right.share), "95 % interval": _interval(right)}
+        same = None if given is predictions else accuracy(predictions[images], given)
+        agreement = Cell(NOTHING)
+        if same is not None:
+            agreement = Cell(f"{percent(same.share).text} ({_interval(same)})", same.share)
+        result.append(row | {"same answer as the spiking network": agreement})
     return result
+
+
+def _interval(share: Accuracy) -> str:
+    """Return the ends of the interval of Wilson in per cent."""
+    return f"{100 * share.low:.2f} to {100 * share.high:.2f} %"
 
 
 def _numbers(run: Run) -> tuple[Block, ...]:

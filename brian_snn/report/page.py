@@ -8,6 +8,7 @@ import jinja2
 
 from brian_snn.analysis.verdict import holds, verdict
 from brian_snn.escaping import shown
+from brian_snn.plotting.style import RESET_LABELS
 from brian_snn.report import explained, measured, provenance
 from brian_snn.report.blocks import Page
 from brian_snn.report.gather import Run
@@ -29,11 +30,14 @@ _SECTIONS = (
 
 def compose(run: Run) -> Page:
     """Return the page of a run."""
-    settings = run.result.settings
-    names = run.result.network.provenance
-    subtitle = f"{names.get('model', 'a network')}, reset: {settings.reset}, {settings.steps} steps"
+    settings, n_images = run.result.settings, len(run.result.images)
+    model = run.result.network.provenance.get("model")
+    subtitle = (
+        f"{n_images:,} images, {settings.steps} steps of {1e3 * float(settings.dt):.15g} ms each, "
+        f"{RESET_LABELS[settings.reset]}; the run {run.folder.resolve().name}"
+    )
     return Page(
-        title=f"Run {run.folder.resolve().name}",
+        title=f"{model} as a spiking network" if model else "A spiking network",
         subtitle=subtitle,
         verdict=verdict(run.verification),
         holds=holds(run.verification),

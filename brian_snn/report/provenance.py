@@ -10,7 +10,7 @@ from brian_snn.frontends.table import packages_of_models
 from brian_snn.pixel_range import finite_range, is_far_outside
 from brian_snn.report.blocks import Block, Command, Section, Text, cell, pairs, table
 from brian_snn.report.gather import Run
-from brian_snn.results.store import IMAGES, LABELS, NETWORK
+from brian_snn.results.store import NETWORK
 from brian_snn.setting_options import settings_options
 from brian_snn.version import __version__, installed_versions
 
@@ -71,20 +71,17 @@ def reproduce(run: Run) -> Section:
     if len(result.checkpoints):
         options += ["--checkpoints", *map(str, result.checkpoints.tolist())]
     first = result.parts()[0]
-    for option, recorded in (("--record-spikes", first.spike_trains), ("--record-potentials", first.potential_traces)):
-        options += [option, *recorded] if recorded else []
+    kept = {"spikes": first.spike_trains, "potentials": first.potential_traces, "counts": first.count_history}
+    for what, recorded in kept.items():
+        options += [f"--record-{what}", *recorded] if recorded else []
     found = finite_range(result.images, "images of the run")
     options += ["--any-range"] if is_far_outside(found, result.network.calibration_range) else []
-    inputs = [f"{folder}/{NETWORK}", "--data", f"{folder}/{IMAGES}"]
-    commands = [["brian-snn", "simulate", *inputs, *options, "-o", again]]
-    if run.labels is not None:
-        commands.append(["cp", f"{folder}/{LABELS}", again])
-    commands.append(["brian-snn", "report", again, "-o", f"{again}.html"])
+    model = [] if run.model is None else ["--model", str(run.model)]
+    commands = (
+        ["brian-snn", "simulate", f"{folder}/{NETWORK}", "--data", folder, *options, "-o", again],
+        ["brian-snn", "report", again, *model, "-o", f"{again}.html"],
+    )
     blocks: list[Block] = [Command(tuple(map(shlex.join, commands)))]
-    if first.count_history:
-        blocks.append(
-            Text(f"In Python, record_counts={sorted(first.count_history)} keeps the counts that this run kept.")
-        )
     if result.first_image:
         blocks.append(Text(f"The first of its images had the number {result.first_image} in a larger simulation."))
     return Section("reproduce", "To have it again", tuple(blocks))

@@ -39,7 +39,7 @@ from brian_snn.neurons.table import neuron_of
 from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.settings import Recording, Settings
-from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype
+from brian_snn.simulation.records import Plan, collect, make_plan, record_dtype, with_checkpoints
 from brian_snn.simulation.runs import RunConstants, RunInputs, RunOutputs
 from brian_snn.simulation.topology import Topology, topology
 
@@ -148,7 +148,8 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     network = coded_network(network, settings)
     require_competition(network, settings)
     require_growing_counts(network, settings)
-    plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
+    recording = with_checkpoints(recording, network, settings)
+    plan = make_plan(network, settings, recording.checkpoints or (), recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
     parameters = scaled_parameters(network, settings)
     # Of sources that all send their largest burst.

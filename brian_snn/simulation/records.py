@@ -7,7 +7,7 @@ backends produce the same structured array, one element per image; `collect` tur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray, side_by_side
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
 from brian_snn.neurons.graded import NEGATIVE
@@ -25,6 +26,12 @@ from brian_snn.results.charges import Charges, balances
 from brian_snn.results.heads import estimate_logits
 from brian_snn.settings import Recording, Settings
 from brian_snn.simulation.topology import Layer, Topology
+
+#: Checkpoints where none are asked for; at first several fall on the same step.
+_N_CHECKPOINTS = 32
+
+#: A larger output, such as one of a class for every pixel, is kept where it is asked for.
+_OUTPUT_NUMBERS = 2**12
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,20 @@ class Plan:
 
     steps: int
     stops: tuple[Stop, ...]
+
+
+def with_checkpoints(recording: Recording, network: Network, settings: Settings) -> Recording:
+    """Return the recording with checkpoints where none were asked for: classes are named better step by step.
+
+    They follow each other at growing distances, since much happens at first. In process every stop costs as much as
+    many steps, and counts of neurons are noted where they were asked for: there are none then.
+    """
+    if recording.checkpoints is not None:
+        return recording
+    names_classes = answer_of(network).names_classes and network.output.size <= _OUTPUT_NUMBERS
+    wanted = names_classes and settings.backend == "standalone" and not recording.record_counts
+    steps = np.unique(np.geomspace(1, settings.steps, _N_CHECKPOINTS).round()).tolist() if wanted else []
+    return replace(recording, checkpoints=steps)
 
 
 def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], record_counts: Sequence[str]) -> Plan:
@@ -106,7 +127,7 @@ def collect(
 ) -> dict[str, Any]:
     """Return the fields of a `Result` that come from the records, whose arrays they take over."""
     read = _Records(records, network, plan)
-    checkpoints = recording.checkpoints
+    checkpoints = recording.checkpoints or ()
     logits = [side_by_side(read.logits_at(step, settings, parameters)) for step in checkpoints]
     # `Charges` works with the very dicts of the result: what is dropped from them is dropped for good.
     spike_counts = ByPopulation(read.final("n_spikes", of_all=True))

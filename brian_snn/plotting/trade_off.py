@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterMathtext
 
 from brian_snn.analysis.classification import bootstrap_interval
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES
@@ -21,6 +20,7 @@ from brian_snn.plotting.style import (
     VERMILION,
     house_style,
     mark_error_axis,
+    mark_log_axis,
     new_figure,
 )
 
@@ -85,7 +85,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
                 low, high = np.transpose([bootstrap_interval(values) for _, values in errors])
                 axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set(xscale="log", yscale="log")
-    axes.xaxis.set_major_formatter("{x:,g}" if column == "steps" else LogFormatterMathtext())
+    mark_log_axis(axes)
 
 
 def _draw_trained(axes: Axes, ann: pd.DataFrame, column: str) -> None:
@@ -106,7 +106,7 @@ def _error(ann: pd.DataFrame) -> float:
 def _networks(ann: pd.DataFrame) -> str:
     """Return how many networks were shown how many images."""
     images = f"{ann['images'].iloc[0]:,} images"
-    return images if len(ann) == 1 else f"{len(ann)} networks, {images} each"
+    return images if len(ann) == 1 else f"mean of {len(ann)} networks,\n{images} each, 95 % interval"
 
 
 def _note(ann: pd.DataFrame, column: str) -> str:

@@ -132,6 +132,17 @@ def normal(key: float, size: int) -> FloatArray:
     return radius * np.cos(2.0 * np.pi * uniform(key, 2 * np.arange(size) + 1))
 
 
+def drawn_once(seed: int, text: str, size: int) -> FloatArray:
+    """Return numbers of the standard normal distribution that differ from neuron to neuron, not from image to image.
+
+    They depend on the seed and on the text, which says what they are for and of which population, and on nothing else,
+    (size,).
+    """
+    number = numbered(text)
+    (key,) = stream_keys(seed, Purpose.MISMATCH, range(number, number + 1))
+    return normal(key, size)
+
+
 def _bits(key: ArrayLike, n: ArrayLike) -> NDArray[np.uint64]:
     """Return the n-th outputs of a stream."""
 

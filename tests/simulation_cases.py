@@ -54,8 +54,14 @@ VARIANTS = {
     "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
     "delay": {"delay": 3 * ms, "readout": "spikes"},
     "delay_clamped_zero": {"delay": 2 * ms, "clamp": 2, "reset": "zero", "threshold": 0.5},
+    "delays": {"delay": 4 * ms, "delay_mismatch": 0.6, "seed": 2, "readout": "spikes"},
+    "delays_gate": {
+        **{"delay": 3 * ms, "delay_mismatch": 1.5, "clamp": 2, "reset": "zero", "max_pool": "gate", "seed": 5},
+        **{"input_coding": "poisson", "tau_syn": 2 * ms},
+    },
     "everything": {
-        **{"delay": 1 * ms, "clamp": 1, "reset": "zero", "v_init": 0.25, "threshold": 0.75, "max_pool": "gate"},
+        **{"delay": 1 * ms, "delay_mismatch": 0.5, "clamp": 1, "max_pool": "gate"},
+        **{"reset": "zero", "v_init": 0.25, "threshold": 0.75},
         **{"input_coding": "poisson", "readout": "softmax", "seed": 3, **LEAK, **REST},
         **{"tau_syn": 1 * ms, "synapse": "alpha", "adaptation": "current", "adaptation_step": 0.03, "noise": 0.05},
         **{"threshold_mismatch": 0.1, "leak_mismatch": 0.1, "reversal_excitatory": 4.0, "reversal_inhibitory": -1.5},

@@ -217,6 +217,7 @@ class TestNoise:
     [
         ({"noise": -0.1}, "noise is -0.1"),
         ({"adaptation_step": np.inf}, "adaptation_step is inf"),
+        ({"delay_mismatch": -0.5}, "delay_mismatch is -0.5"),
         ({"threshold_mismatch": np.nan}, "threshold_mismatch is nan"),
         ({"tau_syn": -1 * ms}, "tau_syn is -0.001 s"),
         ({"tau_syn": np.inf * ms}, "tau_syn is inf s"),

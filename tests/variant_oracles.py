@@ -42,6 +42,7 @@ class VariantLoop(Loop):
         self.adapting = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.negative_counts = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.offsets = {p.name: self.offset(p) for p in network.populations}
+        self.late = {p.name: self.delay(p) for p in network.populations}
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
         self.rest = {name: np.zeros_like(v) for name, v in self.v.items()}
@@ -69,11 +70,12 @@ class VariantLoop(Loop):
 
     def delayed(self, past):
         """Return what was written down a delay ago, zeros before the first step."""
-        steps_ago = round(float(self.settings.delay) / float(self.settings.dt)) + 1
-        return {
-            name: entries[-steps_ago] if len(entries) >= steps_ago else np.zeros_like(self.v[name])
-            for name, entries in past.items()
-        }
+        arrived = {name: np.zeros_like(v) for name, v in self.v.items()}
+        for name, entries in past.items():
+            for neuron, steps_ago in enumerate(self.late[name]):
+                if steps_ago < len(entries):
+                    arrived[name][:, neuron] = entries[-1 - steps_ago][:, neuron]
+        return arrived
 
     def heard(self):
         """Return the spikes of each population that reach its targets now."""
@@ -98,6 +100,12 @@ class VariantLoop(Loop):
             return np.zeros(population.size)
         relative = self.settings.threshold_mismatch * self.gaussians("threshold", population)
         return to_grid(self.threshold * np.maximum(relative, 1 / 16 - 1))
+
+    def delay(self, population):
+        """Return how many steps the spikes of every neuron take to their targets, at most 50."""
+        steps, spread = float(self.settings.delay) / float(self.settings.dt), self.settings.delay_mismatch
+        drawn = self.gaussians("delay", population) if spread else np.zeros(population.size)
+        return [min(max(round(round(steps) * (1 + spread * number)), 0), 50) for number in drawn]
 
     def decay(self, tau):
         """Return the part that is lost in a step."""

@@ -24,6 +24,7 @@ from brian_snn.network.parameters import own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
+from brian_snn.neurons.axon import lateness
 from brian_snn.neurons.conductance import SHUNTED, conductance, splits
 from brian_snn.neurons.graded import Sizes, size_formula, size_title, with_sizes
 from brian_snn.neurons.leak import leak
@@ -153,7 +154,7 @@ def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) 
 def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> tuple[str, ...]:
     """Return Eq. (4) with what the settings add to it; in Brian2's own order spikes arrive after the comparison."""
     before, misses = settings.schedule == "same_step", rests and settings.refractory_input == "lost"
-    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{' - d' * (settings.delay_steps > 0)})"
+    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{lateness(settings)})"
     lines = [line.replace(ARRIVES, arrives) for part in parts for line in part.formula]
     arrives = next((part.given for part in parts if part.given), arrives)
     z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.records import Population
-from brian_snn.neurons.mismatch import drawn
 from brian_snn.neurons.part import Part, PartState, lost_in_a_step
 from brian_snn.neurons.record import Book, Scene
+from brian_snn.randomness import drawn_once
 from brian_snn.settings import Settings
 
 LEAKED = Book("leaked", True, "leak", "a longer time constant tau_m")
@@ -54,7 +54,8 @@ def _in_a_step(population: Population, settings: Settings, fires: bool) -> float
 
 def _rates(population: Population, settings: Settings, part: float) -> FloatArray:
     """Return 1 - beta of every neuron; none gains, and none loses more than all."""
-    return np.clip(part * (1 + settings.leak_mismatch * drawn(settings, population, "leak")), 0.0, 1.0)
+    drawn = drawn_once(settings.seed, f"leak of {population.name}", population.size)
+    return np.clip(part * (1 + settings.leak_mismatch * drawn), 0.0, 1.0)
 
 
 class _Leak(PartState):

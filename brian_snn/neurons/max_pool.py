@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from brian_snn.arrays import FloatArray
+from brian_snn.neurons.axon import lateness
 from brian_snn.neurons.integrator import COUNT
 from brian_snn.neurons.record import Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
@@ -81,7 +82,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
     no_law = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
     title = "max-pooling gate, which passes the spikes of the input that has spiked most"
     formula = (
-        rf"R_j(t) &= n N_j(t{_delay(settings)}) - j \text{{ for inputs that have spiked}}",
+        rf"R_j(t) &= n N_j(t{lateness(settings)}) - j \text{{ for inputs that have spiked}}",
         r"\Lambda_i(t) &= \max(0, \max_j R_j(t))",
         r"\Theta_i(t) &= 1 \text{ if } \Lambda_i(t) \gt \Lambda_i(t-1) \text{, else } 0",
     )
@@ -91,7 +92,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
 def _exact_formula(settings: Settings) -> tuple[str, ...]:
     """Return the step of an exact unit; in Brian2's own order it answers a step later, and a reset wipes out a hit."""
     if settings.schedule == "same_step":
-        largest = rf"N_i(t) &= \max_j N_j(t{_delay(settings)})"
+        largest = rf"N_i(t) &= \max_j N_j(t{lateness(settings)})"
         return (largest, r"\Theta_i(t) &= N_i(t) - N_i(t-1)")
     return (
         r"\Theta_i(t) &= h_i(t-1)",
@@ -99,11 +100,6 @@ def _exact_formula(settings: Settings) -> tuple[str, ...]:
         r"h_i(t) &= 1 \text{ if } \Theta_i(t) = 0 \text{ and } N_j(t) \gt N_i(t) \text{ for an input } j \text{ with } "
         r"\Theta_j(t) = 1 \text{, else } 0",
     )
-
-
-def _delay(settings: Settings) -> str:
-    """Return how much earlier the spikes were sent that a unit hears."""
-    return " - d" * (settings.delay_steps > 0)
 
 
 def _count(settings: Settings) -> str:

@@ -18,20 +18,13 @@ from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
 from brian_snn.neurons.record import Book, Scene
-from brian_snn.randomness import Purpose, normal, numbered, stream_keys
+from brian_snn.randomness import drawn_once
 from brian_snn.settings import Settings
 
 MISMATCHED = Book("mismatched", True, "mismatch", "a smaller threshold_mismatch")
 
 #: No threshold is lower than this part of V_thr, however wide they spread.
 _LOWEST = 2.0**-4
-
-
-def drawn(settings: Settings, population: Population, what: str) -> FloatArray:
-    """Return a number of the standard normal distribution for every neuron of a population, (size,)."""
-    number = numbered(f"{what} of {population.name}")
-    (key,) = stream_keys(settings.seed, Purpose.MISMATCH, range(number, number + 1))
-    return normal(key, population.size)
 
 
 def threshold_mismatch(population: Population, settings: Settings, grid: float) -> Part | None:
@@ -57,7 +50,8 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
 def _offsets(population: Population, settings: Settings, grid: float) -> FloatArray:
     """Return d of every neuron, on the grid."""
     threshold = own_threshold(settings.threshold, population, grid)
-    relative = settings.threshold_mismatch * drawn(settings, population, "threshold")
+    drawn = drawn_once(settings.seed, f"threshold of {population.name}", population.size)
+    relative = settings.threshold_mismatch * drawn
     return on_grid(threshold * np.maximum(relative, _LOWEST - 1), grid)
 
 

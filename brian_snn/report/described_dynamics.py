@@ -208,6 +208,12 @@ def _slot(job: Job, position: int, model: NeuronModel, stage: str) -> str:
     return code(slot) if does[stage] else "-"
 
 
+def delay_words(settings: Settings) -> str:
+    """Return how long spikes are under way."""
+    spread = f" (of each neuron its own, standard deviation {settings.delay_mismatch:g} of that)"
+    return f"{settings.delay_steps} steps" + spread * (settings.delay_mismatch > 0)
+
+
 def _further_slots(job: Job) -> list[str]:
     """Return what happens in these slots besides what the column says."""
     texts = []
@@ -215,7 +221,7 @@ def _further_slots(job: Job) -> list[str]:
         texts.append("After its slot integrate the softmax chooses the output neuron that spikes.")
     if any(neuron.model.arrival for neuron in job.neurons):
         texts.append(
-            f"Spikes that were sent {job.settings.delay_steps} steps ago set out in the slot reset of their source, "
+            f"Spikes that were sent {delay_words(job.settings)} ago set out in the slot reset of their source, "
             "after the reset, and arrive at all targets in the same step."
         )
     return texts

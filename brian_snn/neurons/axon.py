@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from brian_snn.network.delays import delays
 from brian_snn.network.records import Population
 from brian_snn.neurons.record import Neuron
@@ -31,7 +33,7 @@ def with_axon(neuron: Neuron, population: Population, settings: Settings) -> Neu
     )
     if not settings.delay_mismatch:
         return replace(neuron, model=delayed, constants={**neuron.constants, "arrival_bit": 2.0**settings.delay_steps})
-    own = {"arrival_bit": lambda: 2.0 ** delays(population, settings)}
+    own = {"arrival_bit": lambda: np.ldexp(1.0, delays(population, settings))}
     return replace(neuron, model=delayed, arrays={**neuron.arrays, **own})
 
 

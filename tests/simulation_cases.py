@@ -99,13 +99,9 @@ VARIANTS = {
 
 
 def variant_network(options):
-    """Return the small network; with bursts and signed spikes one of larger charges, so that there are such.
-
-    Where counts may fall its pool averages, since a largest count must not.
-    """
-    signed = options.get("polarity") == "signed"
-    graded = signed or options.get("burst", 1) > 1
-    return small_network(pooling="average_pool" if signed else "max_pool", gain=3.0 if graded else 1.0)
+    """Return the small network; with bursts and signed spikes one of larger charges, so that there are such."""
+    graded = options.get("polarity") == "signed" or options.get("burst", 1) > 1
+    return small_network(gain=3.0 if graded else 1.0)
 
 
 def tiny(weight=0.25):

@@ -27,6 +27,7 @@ CASES = {**RUNS, **VARIANTS, "frames": {"input_coding": "frames"}, "float32": {"
 BLOCKS = {
     "equations": "State variables and parameters:",
     "synapse": "A synapse onto it, on a spike that arrives:",
+    "read": "A synapse onto it, in every step:",
     "integrate": "In its slot integrate:",
     "threshold": "It spikes if:",
     "reset": "On a spike:",
@@ -121,7 +122,9 @@ def test_every_statement_is_that_of_the_live_group(described):
         # Where excitation and inhibition arrive apart, both have the synapses of a projection.
         if hasattr(synapses, "pre") and "inhibition" not in synapses.name:
             position = objects.groups.index(synapses.target)
-            weight, *on_pre = statements(found[names[network.populations[position].name]]["synapse"])
+            model = found[names[network.populations[position].name]]
+            weight, *on_pre = statements(model["synapse"] + model["read"])
+            assert (synapses.pre.event == "read") == bool(model["read"])
             on_pre = on_pre if weight == "w : 1 (constant)" else [weight, *on_pre]
             assert on_pre == statements(synapses.pre.code)
             assert ("w" in synapses.variables) == (weight == "w : 1 (constant)")

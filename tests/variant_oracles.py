@@ -156,6 +156,7 @@ class VariantLoop(Loop):
         """Advance one population whose sources have made the step, its synapses first."""
         if population.kind == "max_pool":
             super().advance(population, step)
+            self.negative_counts[population.name] += self.spikes[population.name] < 0
             return
         name = population.name
         arrives = self.arriving(population) if step > self.start(population) else np.zeros(1)

@@ -26,8 +26,6 @@ from dataclasses import replace
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.errors import SettingError
-from brian_snn.network.network import Network
 from brian_snn.neurons.record import Neuron, NeuronModel, Spikes
 from brian_snn.settings import Settings
 
@@ -78,20 +76,6 @@ def size_title(settings: Settings) -> str:
     """Return what a paper adds to the name of the neuron."""
     words = [f"bursts of up to {settings.burst} spikes"] * (settings.burst > 1)
     return " and ".join([*words, *["negative spikes"] * (settings.polarity == "signed")])
-
-
-def require_growing_counts(network: Network, settings: Settings) -> None:
-    """Raise SettingError where max pooling meets counts that may fall.
-
-    The largest count may fall when any of the inputs that share it takes a spike back, which a unit could tell only by
-    reading all of them again.
-    """
-    pools = [population.name for population in network.populations if population.kind == "max_pool"]
-    if pools and settings.polarity == "signed":
-        raise SettingError(
-            f"polarity is 'signed', but {pools[0]!r} is max pooling, whose inputs' counts must not fall; convert a "
-            "model with average pooling, or take polarity='positive' (burst may be above 1)."
-        )
 
 
 class Sizes:

@@ -6,6 +6,7 @@ import numpy as np
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.axon import lateness
+from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.integrator import COUNT
 from brian_snn.neurons.record import Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
@@ -18,7 +19,7 @@ def exact_max_pool(settings: Settings) -> Neuron:
     matter: each only tells whether its count has passed the unit's own.
     """
     if settings.graded:
-        return _burst_max_pool(settings)
+        return _graded_max_pool(settings)
     lags = settings.schedule == "brian2"
     # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
     seen = f"{_count(settings)}_pre + 1" if lags else f"{_count(settings)}_pre"
@@ -37,25 +38,30 @@ def exact_max_pool(settings: Settings) -> Neuron:
     return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, title=title, formula=_exact_formula(settings))
 
 
-def _burst_max_pool(settings: Settings) -> Neuron:
-    """Return the exact unit of inputs that send bursts, which sends as many spikes as the largest count has grown by.
+def _graded_max_pool(settings: Settings) -> Neuron:
+    """Return the exact unit of spikes that have sizes, which sends what the largest count has grown by, or -1.
 
-    ``lead`` is the largest count so far, and the order in which inputs are visited does not matter.
+    ``lead`` is the largest count so far, and the order in which inputs are visited does not matter. Where counts may
+    fall, that of any input may be the new maximum: all are read in every step, and ``largest`` is that of the step. It
+    falls by one at most, as they do.
     """
+    signed = settings.polarity == "signed"
+    largest = "largest" if signed else "lead"
     model = NeuronModel(
-        equations=COUNT + "lead : integer\nsent : integer\n",
+        equations=COUNT + "lead : integer\nsent : integer\n" + f"largest : integer\n{NEGATIVE} : integer\n" * signed,
         on_spike_from="lead_post += (n_spikes_pre - lead_post) * int(n_spikes_pre > lead_post)",
+        reads_all=signed,
         has_weights=False,
-        integrate="",
-        threshold="lead > n_spikes",
-        reset="sent = lead - n_spikes\nn_spikes = lead",
-        outputs=("n_spikes",),
-        zeroed=("n_spikes", "lead", "sent"),
+        integrate="largest = lead\nlead = 0" * signed,
+        threshold=f"{largest} != n_spikes",
+        reset=f"sent = {largest} - n_spikes\nn_spikes = {largest}" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        outputs=("n_spikes", *[NEGATIVE] * signed),
+        zeroed=("n_spikes", "lead", "sent", *["largest", NEGATIVE] * signed),
         graded=True,
     )
     title = "max-pooling unit, which sends as many spikes as the largest spike count of its inputs grows by"
     formula = _exact_formula(settings)
-    return Neuron(model, "largest", _BurstPool, law="max_pool", title=title, formula=formula)
+    return Neuron(model, "largest", _GradedPool, law="max_pool", title=title, formula=formula)
 
 
 def gated_max_pool(settings: Settings) -> Neuron:
@@ -136,14 +142,14 @@ class _Pool:
             self._reached = np.maximum(self._reached, arrives)
 
 
-class _BurstPool:
-    """Units in NumPy that send what the largest count of their inputs has grown by."""
+class _GradedPool:
+    """Units in NumPy that send what the largest count of their inputs has grown by, or fallen."""
 
     def __init__(self, scene: Scene) -> None:
         self.v = np.zeros(scene.current.shape)
         self._reached: FloatArray | float = 0.0
 
     def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
-        """Note how much larger the largest that arrives is than it was; counts do not fall."""
+        """Note how much larger the largest that arrives is than it was."""
         spikes[:] = arrives - self._reached
         self._reached = arrives

@@ -63,6 +63,8 @@ class NeuronModel:
         when the spike itself does.
     graded : bool
         Whether a spike has a size, which is in the state variable ``sent`` from its reset on.
+    reads_all : bool
+        Whether the synapses onto it act in every step, and not when their source spikes.
     """
 
     equations: str
@@ -79,6 +81,7 @@ class NeuronModel:
     arrival: str = ""
     splits: bool = False
     graded: bool = False
+    reads_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ VARIABLES = {
     "passed": ("", "that rank at the last spike"),
     "sent": ("Theta_i", "size of the last spike of the neuron"),
     "burst": ("k", "the largest size"),
+    "largest": ("", "largest spike count of the inputs"),
     "n_negative": ("", "negative spikes since the start of the image"),
     "chosen": ("", "1 for the neuron that the softmax chooses"),
     "stream": ("", "key of the image's random numbers"),
@@ -125,9 +126,10 @@ def _model(job: Job, name: str, neuron: Neuron, populations: list[Population]) -
     model = neuron.model
     has_synapses = any(hears_spikes(job.network, population) for population in populations)
     synapse = ("w : 1 (constant)\n" if model.has_weights else "") + model.on_spike_from
+    when = "in every step" if model.reads_all else "on a spike that arrives"
     blocks = (
         ("State variables and parameters:", model.equations),
-        ("A synapse onto it, on a spike that arrives:", synapse if has_synapses else ""),
+        (f"A synapse onto it, {when}:", synapse if has_synapses else ""),
         ("In its slot integrate:", model.integrate),
         ("It spikes if:", model.threshold),
         ("On a spike:", model.reset),

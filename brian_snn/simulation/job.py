@@ -31,7 +31,6 @@ from brian_snn.network.parameters import (
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.accumulator import check_widths
-from brian_snn.neurons.graded import require_growing_counts
 from brian_snn.neurons.poisson import coded_network
 from brian_snn.neurons.record import Neuron
 from brian_snn.neurons.softmax import require_competition
@@ -142,12 +141,11 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     Raises
     ------
     SettingError
-        If the threshold is below the grid, a population to record does not exist or has nothing to record, a spiking
-        softmax does not suit the output, or the network has max pooling where counts may fall.
+        If the threshold is below the grid, a population to record does not exist or has nothing to record, or a spiking
+        softmax does not suit the output.
     """
     network = coded_network(network, settings)
     require_competition(network, settings)
-    require_growing_counts(network, settings)
     plan = make_plan(network, settings, recording.checkpoints, recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
     parameters = scaled_parameters(network, settings)

@@ -92,6 +92,12 @@ VARIANTS = {
     "bursts": {"burst": 3, "readout": "spikes"},
     "bursts_clamped": {"burst": 2, "clamp": 2, "threshold": 1.75, "v_init": 5.5, "tau_syn": 3 * ms},
     "bursts_of_pixels": {"burst": 100, "input_coding": "poisson", "seed": 8, "noise": 0.1, **LEAK},
+    "bursts_adapting": {"burst": 4, "adaptation_step": 0.3, "threshold_mismatch": 0.3, "seed": 4, "readout": "spikes"},
+    "bursts_parts": {
+        **{"burst": 3, "reversal_excitatory": 4.0, "reversal_inhibitory": -1.0, "adaptation": "current"},
+        **{"adaptation_step": 0.1, "tau_adaptation": 5 * ms, "tau_syn": 2 * ms, "clamp": 1},
+    },
+    "signed_mismatch": {"polarity": "signed", "burst": 2, "threshold_mismatch": 0.4, "seed": 3, "v_init": 1.5},
     "signed": {"polarity": "signed", "readout": "spikes", "v_init": 1.5},
     "signed_parts": {"polarity": "signed", "clamp": 1, "threshold": 0.75, "tau_syn": 2 * ms, "noise": 0.3, **LEAK},
     "signed_bursts": {"polarity": "signed", "burst": 4, "readout": "softmax", "input_coding": "poisson", "noise": 0.2},

@@ -218,11 +218,15 @@ class VariantLoop(Loop):
 
     def size(self, name):
         """Count the whole thresholds in each potential, up to the largest burst; take a spike back below -V_thr."""
+        own = self.threshold + self.offsets[name]
         if self.settings.burst > 1:
-            multiples = np.arange(1, self.settings.burst + 1) * self.threshold
-            self.spikes[name] = np.sum(self.v[name][..., None] >= multiples, axis=-1).astype(float)
+            # Each of them takes its own threshold, and meets the one that was raised by those of steps before.
+            left, rises = self.v[name].copy(), (self.settings.adaptation == "threshold") * self.adapting[name]
+            for _ in range(self.settings.burst - 1):
+                left -= own
+                self.spikes[name] += (self.spikes[name] > 0) & (left >= own + rises)
         if self.settings.polarity == "signed":
-            back = (self.v[name] + self.threshold <= 0) & (self.counts[name] >= 1)
+            back = (self.v[name] + own <= 0) & (self.counts[name] >= 1)
             self.spikes[name] = np.where(back, -1.0, self.spikes[name])
             self.negative_counts[name] = self.negative_counts[name] + back
 

@@ -141,7 +141,7 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         groups[link.source],
         groups[link.target],
         "w : 1 (constant)" if model.has_weights else "",
-        on_pre=model.on_spike_from if link.part == "all" else f"{link.part}_post += w",
+        on_pre=model.on_spike_from.replace("excitation", link.part) if model.splits else model.on_spike_from,
         on_event=_event(topology, link, groups),
         clock=clock,
         dtype={"w": np.dtype(topology.layers[link.target].float_type).type},

@@ -40,7 +40,7 @@ def adaptation(population: Population, settings: Settings, grid: float) -> Part 
         equations="adaptation : 1\n" + "adapted : 1\n" * takes + _CONSTANTS,
         changes=_DECAY + _TAKES * takes,
         barrier="" if takes else "adaptation",
-        spike="adaptation += adaptation_step",
+        gains={"adaptation": "adaptation_step"},
         books=(ADAPTED,) if takes else (),
         charges=("adaptation", "adaptation_step", *["adapted"] * takes),
         zeroed=("adaptation", *["adapted"] * takes),
@@ -53,8 +53,8 @@ def adaptation(population: Population, settings: Settings, grid: float) -> Part 
         term=" - A_i(t)" * takes,
         barrier_symbol="A_i(t)",
         no_law=_no_law(takes, settings),
-        # Of a spike in every step, with what the rounding of the decay leaves.
-        charge_a_step=(step / rate + grid / rate) * takes,
+        # Of all the spikes that there may be in every step, with what the rounding of the decay leaves.
+        charge_a_step=(settings.burst * step / rate + grid / rate) * takes,
     )
 
 
@@ -90,7 +90,7 @@ class _Adaptation(PartState):
 
     def spiked(self, spikes: Spikes) -> None:
         """Add to A."""
-        self._a[spikes] += self._step
+        self._a += self._step * spikes
 
 
 class _Threshold(_Adaptation):

@@ -26,7 +26,7 @@ from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
 from brian_snn.neurons.axon import lateness
 from brian_snn.neurons.conductance import SHUNTED, conductance, splits
-from brian_snn.neurons.graded import Sizes, size_formula, size_title, with_sizes
+from brian_snn.neurons.graded import Sizes, price_of, size_formula, size_title, with_sizes
 from brian_snn.neurons.leak import leak
 from brian_snn.neurons.mismatch import threshold_mismatch
 from brian_snn.neurons.noise import membrane_noise
@@ -160,7 +160,7 @@ def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool
     z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")
     lines.append(rf"u_i(t) &= V_i(t-1){''.join(part.term for part in parts)} + I_i{z}")
     if fires and settings.graded:
-        lines += size_formula(settings)
+        lines += size_formula(settings, parts)
     elif fires:
         barrier = "".join(f" + {part.barrier_symbol}" for part in parts if part.barrier)
         awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * rests
@@ -222,15 +222,15 @@ def _model(
             *["refractory_steps"] * rests,
         ),
     )
-    return with_sizes(model, settings) if fires and settings.graded else model
+    return with_sizes(model, settings, parts) if fires and settings.graded else model
 
 
 def _resets(settings: Settings, parts: Sequence[Part], rests: bool) -> list[str]:
     """Return the statements on a spike."""
-    price = "v_thr" + "".join(f" + {part.price}" for part in parts if part.price)
+    price = price_of(parts)
     resets = [f"surplus += v - ({price})", "v = 0"] if settings.reset == "zero" else [f"v -= {price}"]
     resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
-    return resets + [part.spike for part in parts if part.spike]
+    return resets + [f"{name} += {by}" for part in parts for name, by in part.gains.items()]
 
 
 def _receiving(settings: Settings, collects: bool, sums: bool, apart: bool) -> str:
@@ -317,15 +317,22 @@ class IntegratorState:
         """Bring V into its width, and mark who has reached the threshold, or note how often."""
         if self.limit is not None:
             self.limit(self.v)
-        if self._fires and self._sizes is not None:
-            self._sizes.note(self.v, self._threshold, spikes)
-        elif self._fires:
-            barrier = sum((part.barrier for part in self._parts), start=self._threshold)
+        if not self._fires:
+            return
+        barrier = sum((part.barrier for part in self._parts), start=self._threshold)
+        if self._sizes is None:
             np.greater_equal(self.v, barrier, out=spikes)
+        else:
+            self._sizes.note(self.v, barrier, self._price, spikes)
 
     def _reset(self, spikes: Spikes) -> None:
         """Take from V what a spike costs: (4b) or (4a)."""
         if self._settings.reset == "zero":
             self.v[spikes] = 0.0
         elif self._fires:
-            self.v -= sum((part.price for part in self._parts), start=self._threshold) * spikes
+            self.v -= self._price * spikes
+
+    @property
+    def _price(self) -> FloatArray | float:
+        """What a spike takes."""
+        return sum((part.price for part in self._parts), start=self._threshold)

@@ -36,7 +36,7 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
         equations="mismatched : 1\noffset : 1 (constant)\n",
         barrier="offset",
         price="offset",
-        spike="mismatched += offset",
+        gains={"mismatched": "offset"},
         books=(MISMATCHED,),
         charges=("mismatched", "offset"),
         zeroed=("mismatched",),

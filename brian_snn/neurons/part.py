@@ -64,8 +64,8 @@ class Part:
         Statements that change ``v``; ``awake`` is 1 where a neuron is active and does not rest.
     barrier, price : str
         State variable that is added to the threshold, and to what a spike takes; empty for none.
-    spike : str
-        Statements on a spike.
+    gains : mapping of str to str
+        State variables to which a spike adds, and what; one of size s adds s times that.
     books : tuple of Book
     charges : tuple of str
         State variables and constants that are charges.
@@ -95,7 +95,7 @@ class Part:
     changes: str = ""
     barrier: str = ""
     price: str = ""
-    spike: str = ""
+    gains: Mapping[str, str] = field(default_factory=dict)
     books: tuple[Book, ...] = ()
     charges: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()

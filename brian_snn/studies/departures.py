@@ -52,8 +52,8 @@ _LEAK, _DELAY = ("leak", 30.0), ("delay", 5.0)
 DEPARTURES = {
     "exponential synapse": Departure("tau_syn", [2, 10, 50], [2, 5, 10, 15, 20, 30, 50]),
     "alpha synapse": Departure("tau_syn", [2, 10, 50], [2, 5, 7, 10, 20], others={"synapse": "alpha"}),
-    "excitatory reversal": Departure("reversal_excitatory", [30, 5, 2], [100, 30, 10, 5, 3, 2], "V_thr"),
-    "inhibitory reversal": Departure("reversal_inhibitory", [-30, -3, -0.5], [-100, -30, -10, -3, -1, -0.5], "V_thr"),
+    "excitatory reversal": Departure("reversal_excitatory", [30, 5, 2], [30, 10, 7, 5, 3, 2], "V_thr"),
+    "inhibitory reversal": Departure("reversal_inhibitory", [-30, -3, -0.5], [-30, -10, -5, -3, -2, -1, -0.5], "V_thr"),
     "refractory, input lost": Departure("refractory", [1, 2, 5], [1, 2, 3, 5], others=_LOST),
     "refractory, input kept": Departure("refractory", [1, 5, 10], [1, 2, 3, 5], others=_KEPT),
     "leak": Departure("tau_m", [100, 30, 10], [100, 50, 30, 20, 15, 10]),

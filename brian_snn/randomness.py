@@ -9,6 +9,7 @@ is whole-number arithmetic, the same bits in C++, Cython and NumPy, and nothing 
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -98,6 +99,27 @@ def stream_keys(seed: int, purpose: Purpose, images: range, *more: int) -> Float
         for image in images
     ]
     return (np.array(words, np.uint64) >> np.uint64(11)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream for every image, as `stream_keys` tells them apart."""
+
+    seed: int
+    purpose: Purpose
+    more: tuple[int, ...] = ()
+
+    def keys(self, images: range) -> FloatArray:
+        """Return the key of each image's stream, (n_images, 1)."""
+        return stream_keys(self.seed, self.purpose, images, *self.more)[:, None]
+
+    def words(self) -> tuple[list[int], list[int]]:
+        """Return what SeedSequence makes a key of, words of 32 bits: those before the number of the image, and behind.
+
+        A seed fills its pool of four words.
+        """
+        seed = [self.seed >> shift & 0xFFFFFFFF for shift in range(0, max(1, self.seed.bit_length()), 32)]
+        return [*seed, *[0] * (4 - len(seed)), int(self.purpose)], list(self.more)
 
 
 def numbered(text: str) -> int:

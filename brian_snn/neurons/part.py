@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.record import Book, Scene, Spikes
+from brian_snn.randomness import Stream
 from brian_snn.settings import Settings
 
 #: Stands in a part's formula for what arrives.
@@ -77,8 +78,8 @@ class Part:
         Run-time constants of which every neuron has its own: from nothing to a (size,) float array.
     no_law : str
         Why the rate law of constant input says nothing any more.
-    stream : callable, optional
-        From the numbers of images to the key of each image's random numbers, (n_images, 1).
+    stream : Stream, optional
+        The random numbers of every image.
     charge_a_step : float
         The most that it brings to V, or takes from it, in a step.
     title : str
@@ -102,7 +103,7 @@ class Part:
     constants: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
     no_law: str = ""
-    stream: Callable[[range], FloatArray] | None = None
+    stream: Stream | None = None
     charge_a_step: float = 0.0
     title: str = ""
     formula: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
+from brian_snn.randomness import Stream
 from brian_snn.settings import Settings
 
 #: What reaches a neuron: the charge of weighted spikes, the largest of its inputs' ranks, or nothing at all.
@@ -207,9 +208,8 @@ class Neuron:
         Whether something that is rounded to the grid in each step is added to its V or to its threshold.
     draws : Draws, optional
         Random input.
-    stream : callable, optional
-        From the numbers of images to the key of each image's random numbers, (n_images, 1), where there are such
-        besides `draws`.
+    stream : Stream, optional
+        The random numbers of every image, where there are such besides `draws`.
     charge_a_step : float
         The most that a neuron brings to its V of itself, or takes from it, in a step; leaks aside.
     rank : callable, optional
@@ -233,7 +233,7 @@ class Neuron:
     arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
     rounds: bool = False
     draws: Draws | None = None
-    stream: Callable[[range], FloatArray] | None = None
+    stream: Stream | None = None
     charge_a_step: float = 0.0
     rank: Callable[[FloatArray, int, int], FloatArray] | None = None
     title: str = ""

@@ -85,6 +85,14 @@ class Job:
         return [neuron_of(self.network, population, self.settings) for population in self.network.populations]
 
     @property
+    def reversals(self) -> dict[str, float]:
+        """Of populations with conductances, the size of the reversal potential that lies further from rest."""
+        layers = zip(self.network.populations, self.layout.layers, strict=True)
+        ends = (self.settings.reversal_excitatory, -self.settings.reversal_inhibitory)
+        furthest = max((end for end in ends if math.isfinite(end)), default=0.0)
+        return {p.name: furthest * self.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
+
+    @property
     def constants(self) -> RunConstants:
         """The numbers that are the same for every image, laid out by position."""
         network, parameters = self.network, self.parameters
@@ -202,11 +210,7 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     pixels = np.asarray(images, np.float64)
     still = pixels.reshape(-1, *job.network.input_shape)
     currents = input_currents(job.parameters, still)
-    layers = zip(job.network.populations, job.layout.layers, strict=True)
-    ends = (job.settings.reversal_excitatory, -job.settings.reversal_inhibitory)
-    furthest = max((end for end in ends if math.isfinite(end)), default=0.0)
-    reversals = {p.name: furthest * job.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
-    check_range(job.parameters, job.drives, currents, job.settings, reversals)
+    check_range(job.parameters, job.drives, currents, job.settings, job.reversals)
     for population in job.network.populations:
         if population.codes_pixels:
             # As rates over r_max; the threshold is the business of those who receive the spikes.
@@ -228,7 +232,7 @@ def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
             threshold = job.parameters.of(population.name).threshold
             found[position] = neuron.draws.noise(settings, images, population.size, threshold, grid)
         elif neuron.stream is not None:
-            found[position] = neuron.stream(images)
+            found[position] = neuron.stream.keys(images)
     return found
 
 

@@ -11,6 +11,11 @@ from brian_snn.network.records import Population
 from brian_snn.neurons.record import Neuron
 from brian_snn.settings import Settings
 
+_EQUATIONS = """axon : 1  # spikes under way to the targets, a bit for each step ago
+n_arrived : integer  # N_i(t - d) | spikes that have reached the targets
+arrival_bit : 1 ({kind}constant)  # `2**d` | bit of a spike that arrives now; d is the delay in steps
+"""
+
 
 def with_axon(neuron: Neuron, population: Population, settings: Settings) -> Neuron:
     """Return a neuron whose spikes take d steps, `brian_snn.network.delays`.
@@ -24,7 +29,7 @@ def with_axon(neuron: Neuron, population: Population, settings: Settings) -> Neu
     move = "axon = 2 * (axon - arrival_bit * int(axon >= arrival_bit))"
     delayed = replace(
         model,
-        equations=model.equations + f"axon : 1\nn_arrived : integer\narrival_bit : 1 ({kind}constant)\n",
+        equations=model.equations + _EQUATIONS.format(kind=kind),
         integrate=f"{model.integrate}\n{move}".strip(),
         reset=f"{model.reset}\naxon += 1",
         arrival="axon >= arrival_bit",

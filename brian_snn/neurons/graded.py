@@ -31,11 +31,14 @@ import numpy as np
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.part import Part
-from brian_snn.neurons.record import Neuron, NeuronModel, Spikes
+from brian_snn.neurons.record import NEGATIVE, Neuron, NeuronModel, Spikes
 from brian_snn.settings import Settings
 
-#: Counts the negative spikes.
-NEGATIVE = "n_negative"
+#: The size of a spike, and how many were negative.
+SENT = "sent : integer  # Theta_i | size of the last spike of the neuron\n"
+BELOW = f"{NEGATIVE} : integer  # negative spikes since the start of the image\n"
+_BURST = "burst : integer (shared, constant)  # k | the largest size\n"
+_ONES = "sent = 1 : integer  # Theta_i | size of a spike\n"
 
 
 def price_of(parts: Sequence[Part]) -> str:
@@ -49,18 +52,17 @@ def with_sizes(model: NeuronModel, settings: Settings, parts: Sequence[Part]) ->
     A size is worked out by the reset, for those that spike alone, and stays until the next one.
     """
     signed, price = settings.polarity == "signed", price_of(parts)
+    price = f"({price})" if "+" in price else price
     raised = "".join(f" - {part.barrier}" for part in parts if part.barrier and not part.price)
     # Of neurons that spike: a negative one is at minus its threshold or below, where the floor is at most -1.
-    size = f"sent = int(clip(floor((v{raised}) / ({price})), -1, burst))"
-    back = f"(v >= {price} or (v <= -({price}) and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
+    size = f"sent = int(clip(floor((v{raised}) / {price}), -1, burst))"
+    back = f"(v >= {price} or (v <= -{price} and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
     gains = "".join(f"\n{name} += {by} * sent" for part in parts for name, by in part.gains.items())
     return replace(
         model,
-        equations=model.equations
-        + "sent : integer\nburst : integer (shared, constant)\n"
-        + f"{NEGATIVE} : integer\n" * signed,
+        equations=model.equations + SENT + _BURST + BELOW * signed,
         threshold=back if signed else model.threshold,
-        reset=f"{size}\nv -= ({price}) * sent\nn_spikes += sent{gains}" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        reset=f"{size}\nv -= {price} * sent\nn_spikes += sent{gains}" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
         outputs=(*model.outputs, *[NEGATIVE] * signed),
         zeroed=(*model.zeroed, "sent", *[NEGATIVE] * signed),
         constants=(*model.constants, "burst"),
@@ -70,7 +72,7 @@ def with_sizes(model: NeuronModel, settings: Settings, parts: Sequence[Part]) ->
 
 def with_ones(neuron: Neuron) -> Neuron:
     """Return a neuron whose spikes have no size as one among those that have: of size 1."""
-    return replace(neuron, model=replace(neuron.model, equations=neuron.model.equations + "sent = 1 : integer\n"))
+    return replace(neuron, model=replace(neuron.model, equations=neuron.model.equations + _ONES))
 
 
 def size_formula(settings: Settings, parts: Sequence[Part]) -> tuple[str, ...]:

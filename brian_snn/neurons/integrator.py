@@ -43,22 +43,24 @@ _ACTIVE = "int(t_in_timesteps >= clamp_steps)"
 _RESTED = "int(t_in_timesteps >= ready_at)"
 
 _MEMBRANE = """
-v : 1
-current : 1
-v_thr : 1 (shared, constant)
-v_start : 1 (shared, constant)
-clamp_steps : integer (shared)
+v : 1  # V_i | potential
+current : 1  # I_i | bias, or what the image brings in a step
+v_thr : 1 (shared, constant)  # V_thr | threshold, the same for a population
+v_start : 1 (shared, constant)  # V(0) | potential at the start of an image
+clamp_steps : integer (shared)  # c | steps for which a population is held at V(0)
 """
-_DRIVE = "drive : 1\n"
-_APART = "excitation : 1\ninhibition : 1\n"
-_CHARGE = "charge : 1\n"
-COUNT = "n_spikes : integer\n"
-_SURPLUS = "surplus : 1\n"
+_DRIVE = "drive : 1  # sum_j w_ij Theta_j | charge that spikes have brought in this step\n"
+_APART = """excitation : 1  # D_i | charge that spikes have brought to synapses of positive weight
+inhibition : 1  # J_i | size of that of negative weight
+"""
+_CHARGE = "charge : 1  # q | charge taken in since the start of the image\n"
+COUNT = "n_spikes : integer  # N_i | spikes since the start of the image\n"
+_SURPLUS = "surplus : 1  # e | charge above the threshold that resets to zero threw away\n"
 _REFRACTORY = """
-ready_at : integer
-refractory_steps : integer (shared, constant)
+ready_at : integer  # step from which on the neuron is no longer refractory
+refractory_steps : integer (shared, constant)  # n_ref | steps for which it rests after a spike
 """
-_MISSED = "missed : 1\n"
+_MISSED = "missed : 1  # charge that arrived while the neuron was refractory\n"
 
 _CHARGES = ("v", "current", "charge", "drive", "excitation", "inhibition", "v_thr", "v_start", "surplus", "missed")
 _ZEROED = ("n_spikes", "charge", "surplus", "missed", "drive", "excitation", "inhibition", "ready_at")

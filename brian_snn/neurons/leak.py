@@ -19,7 +19,10 @@ from brian_snn.settings import Settings
 
 LEAKED = Book("leaked", True, "leak", "a longer time constant tau_m")
 
-_EQUATIONS = "leaked : 1\nleak_rate : 1 ({kind}constant)\ngrid : 1 (shared, constant)\n"
+_EQUATIONS = """leaked : 1  # charge that the leak took
+leak_rate : 1 ({kind}constant)  # (1 - beta) / g | part of V that leaks away in a step, over the grid
+grid : 1 (shared, constant)  # g | grid of which all charges are multiples
+"""
 
 
 def leak(population: Population, settings: Settings, grid: float, fires: bool) -> Part | None:

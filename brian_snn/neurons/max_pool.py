@@ -6,10 +6,16 @@ import numpy as np
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.axon import lateness
-from brian_snn.neurons.graded import NEGATIVE
+from brian_snn.neurons.graded import BELOW, SENT
 from brian_snn.neurons.integrator import COUNT
-from brian_snn.neurons.record import Neuron, NeuronModel, Scene, Spikes
+from brian_snn.neurons.record import NEGATIVE, Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
+
+_COUNTED = "lead : integer  # largest spike count that an input has reached\n"
+_LARGEST = "largest : integer  # largest spike count of the inputs\n"
+_RANKED = """lead : 1  # Lambda_i | largest rank that an input has reached
+passed : 1  # that rank at the last spike
+"""
 
 
 def exact_max_pool(settings: Settings) -> Neuron:
@@ -24,7 +30,7 @@ def exact_max_pool(settings: Settings) -> Neuron:
     # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
     seen = f"{_count(settings)}_pre + 1" if lags else f"{_count(settings)}_pre"
     model = NeuronModel(
-        equations=COUNT + "hit : integer\n",
+        equations=COUNT + "hit : integer  # h_i | inputs whose spike count has passed the unit's own\n",
         on_spike_from=f"hit_post += int({seen} > n_spikes_post)",
         has_weights=False,
         integrate="",
@@ -48,7 +54,7 @@ def _graded_max_pool(settings: Settings) -> Neuron:
     signed = settings.polarity == "signed"
     largest = "largest" if signed else "lead"
     model = NeuronModel(
-        equations=COUNT + "lead : integer\nsent : integer\n" + f"largest : integer\n{NEGATIVE} : integer\n" * signed,
+        equations=COUNT + SENT + _COUNTED + (_LARGEST + BELOW) * signed,
         on_spike_from="lead_post += (n_spikes_pre - lead_post) * int(n_spikes_pre > lead_post)",
         reads_all=signed,
         has_weights=False,
@@ -75,7 +81,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
     largest rank grows exactly when the leader spikes, and the order in which inputs are visited does not matter.
     """
     model = NeuronModel(
-        equations=COUNT + "lead : 1\npassed : 1\n",
+        equations=COUNT + _RANKED,
         on_spike_from=f"rank = 1.0 * {_count(settings)}_pre * n_neurons - (first_source + i)\n"
         "lead_post += (rank - lead_post) * int(rank > lead_post)",
         has_weights=False,

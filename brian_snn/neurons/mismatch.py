@@ -23,6 +23,10 @@ from brian_snn.settings import Settings
 
 MISMATCHED = Book("mismatched", True, "mismatch", "a smaller threshold_mismatch")
 
+_EQUATIONS = """mismatched : 1  # charge that spikes took more than V_thr each
+offset : 1 (constant)  # d_i | how far the threshold of a neuron is from V_thr, drawn from the seed
+"""
+
 #: No threshold is lower than this part of V_thr, however wide they spread.
 _LOWEST = 2.0**-4
 
@@ -33,7 +37,7 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
         return None
     return Part(
         state=_Thresholds,
-        equations="mismatched : 1\noffset : 1 (constant)\n",
+        equations=_EQUATIONS,
         barrier="offset",
         price="offset",
         gains={"mismatched": "offset"},

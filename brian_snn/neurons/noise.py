@@ -15,18 +15,16 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
-from brian_snn.neurons.record import Book, Scene
+from brian_snn.neurons.record import STREAM, Book, Scene
 from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, Stream, binomial, numbered
 from brian_snn.settings import Settings
 
 NOISE = Book("noise", True, "noise", "less noise, or more steps: it falls as the square root of 1/T")
 
-_EQUATIONS = """noise : 1
-noise_rate : 1 (shared, constant)
-noise_grid : 1 (shared, constant)
-stream : 1 (shared)
-first_step : integer (shared)
-"""
+_EQUATIONS = f"""noise : 1  # charge that noise took, negative where it brought some
+noise_rate : 1 (shared, constant)  # sigma V_thr / (4 g) | charge of a random bit, over the grid
+noise_grid : 1 (shared, constant)  # g | the grid
+{STREAM}"""
 _CHANGES = """bits = binomial(stream, 1.0 * N * (t_in_timesteps - first_step) + i)
 noisy = nearest_product(bits, noise_rate) * noise_grid * awake
 v += noisy

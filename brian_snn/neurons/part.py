@@ -57,7 +57,7 @@ class Part:
     state : callable
         From a `Scene` to its `PartState`.
     equations : str
-        State variables.
+        State variables and what they are, as `NeuronModel.equations`.
     filters : str
         Statements that turn ``drive``, what arrived, or ``excitation`` and ``inhibition``, into ``drive``, what
         reaches the membrane; ``active`` is 0 while the clamp holds the population.

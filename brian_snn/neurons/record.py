@@ -7,6 +7,7 @@ and one step of it in NumPy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -26,6 +27,14 @@ Hears = Literal["charge", "largest", "nothing"]
 #: Who spikes; of neurons whose spikes have sizes these, 0 for none.
 Spikes = NDArray[np.bool_] | NDArray[np.int8]
 
+#: State variable that counts the negative spikes of neurons that send such.
+NEGATIVE = "n_negative"
+
+#: What a neuron that draws random numbers reads them by.
+STREAM = """stream : 1 (shared)  # key of the image's random numbers
+first_step : integer (shared)  # step at which the image is shown first
+"""
+
 
 @dataclass(frozen=True)
 class NeuronModel:
@@ -34,7 +43,8 @@ class NeuronModel:
     Parameters
     ----------
     equations : str
-        State variables.
+        State variables, a line each. The comment behind one says what it is, ``# symbol | meaning`` where a paper has a
+        symbol for it.
     on_spike_from : str
         What a synapse does to its target when its source spikes; weights are called ``w``, and ``first_source`` and
         ``n_neurons`` are those of `brian_snn.simulation.topology.Link`.
@@ -83,6 +93,16 @@ class NeuronModel:
     splits: bool = False
     graded: bool = False
     reads_all: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether some of its spikes may be negative, which it counts."""
+        return NEGATIVE in self.outputs
+
+    @property
+    def variables(self) -> list[tuple[str, str, str]]:
+        """Name, symbol and meaning of its state variables; the latter two may be empty."""
+        return re.findall(r"^(\w+)(?: = [^:]+)? : [^#\n]*(?:# (?:(.*) \| )?(.*))?$", self.equations, re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
-from brian_snn.neurons.graded import NEGATIVE
+from brian_snn.neurons.record import NEGATIVE
 from brian_snn.neurons.table import BOOKS
 from brian_snn.results.arrays import ByPopulation
 from brian_snn.results.charges import Charges, balances

@@ -38,6 +38,10 @@ from brian_snn.settings import Settings
 SURPLUS = Book("surplus", True, "surplus", "reset by subtraction has none", takes_excess=True, may_be_absent=True)
 MISSED = Book("missed", False, "refractory", "a shorter refractory period")
 
+#: What a neuron that fires may have besides synapses and a leak, in the order in which it acts; each is made of the
+#: population, the settings and the grid, None where they do not ask for it.
+PARTS: list[Callable[[Population, Settings, float], Part | None]] = [adaptation, membrane_noise, threshold_mismatch]
+
 # `active` is 0 while the clamp holds the population. Steps are counted from 0 at the start of each image.
 _ACTIVE = "int(t_in_timesteps >= clamp_steps)"
 _RESTED = "int(t_in_timesteps >= ready_at)"
@@ -120,7 +124,7 @@ def _parts(
     found += [conductance(population, settings, grid) if forced else None]
     found += [leak(population, settings, grid, fires)]
     if fires:
-        found += [part(population, settings, grid) for part in (adaptation, membrane_noise, threshold_mismatch)]
+        found += [part(population, settings, grid) for part in PARTS]
     return tuple(part for part in found if part is not None)
 
 

@@ -155,8 +155,11 @@ class Settings:
     noise: float = knobs.real(
         0.0, "standard deviation of a random charge in every step and neuron, over V_thr. It is binomial.", "S"
     )
-    delay: Quantity = knobs.duration(
-        0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
+    delay: Quantity = knobs.duration(0.0, f"time that a spike takes to its targets. At most {LONGEST_DELAY} steps.")
+    delay_mismatch: float = knobs.real(
+        0.0,
+        "standard deviation of the delays of the neurons, over the delay. They are whole steps, drawn from the seed.",
+        "S",
     )
     burst: int = knobs.whole(
         1,

@@ -37,7 +37,6 @@ from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold
-from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
@@ -140,7 +139,7 @@ def _require_shapes(result: Result) -> None:
     for part, population in itertools.product(result.parts(), result.network.populations):
         name, n_images = population.name, len(part.images)
         neuron = neuron_of(result.network, population, result.settings)
-        signed = ["negative_counts"] * (NEGATIVE in neuron.model.outputs)
+        signed = ["negative_counts"] * neuron.model.signed
         always = ("spike_counts", "potentials", "charge", *(book.name for book in neuron.books), *signed)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(always, (n_images, *population.shape))
         shapes["potential_traces"] = (n_images, result.settings.steps, *population.shape)

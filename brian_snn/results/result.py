@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
+from brian_snn.network.delays import delays, different_delays
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
 from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
-from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
+from brian_snn.network.roles import crosses_threshold, has_spikes, window_start
 from brian_snn.network.synapses import total_fan_out
 from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation
 from brian_snn.results.folder import write_result
@@ -161,20 +162,29 @@ class Result:
 
     def counts_in_window(self, source: str, target: str) -> IntArray:
         """Return the spikes of `source` that arrive during the window of `target`, ``(n_images, *source shape)``."""
-        first, last = heard_steps(self.network[target], self.settings)
-        return self._counts_until(source, last) - self._counts_until(source, first)
+        return self.arrived_counts(source) - self._arrived_until(source, self.window_start(target))
 
     def arrived_counts(self, source: str) -> IntArray:
         """Return the spikes of `source` that have reached their targets by the end, ``(n_images, *source shape)``."""
-        return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
+        return self._arrived_until(source, self.settings.steps)
 
     def sent_counts(self, name: str) -> IntArray:
         """Return how many spikes each neuron sent, negative ones too, ``(n_images, *shape)``; a burst is several."""
         net = self.spike_counts[name]
         return net + 2 * self.negative_counts[name] if name in self.negative_counts else net
 
+    def _arrived_until(self, source: str, step: int) -> IntArray:
+        """Return the spikes of a source that have reached its targets by the end of a step."""
+        population = self.network[source]
+        first, *others = different_delays(population, self.settings)
+        arrived = self._counts_until(source, step - first)
+        for delay in others:
+            late = (delays(population, self.settings) == delay).reshape(population.shape)
+            arrived = np.where(late, self._counts_until(source, step - delay), arrived)
+        return arrived
+
     def _counts_until(self, source: str, step: int) -> IntArray:
-        """Return the spikes of a source up to and including a step of `heard_steps`."""
+        """Return the spikes of a source up to and including a step, the last or one of `early_counts`."""
         # Before its own window a source is silent.
         if step <= self.window_start(source):
             return np.zeros_like(self.spike_counts[source])

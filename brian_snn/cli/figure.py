@@ -72,7 +72,11 @@ FIGURES = (
         "error of the rates against depth, and what Brian2's own order of updates loses",
         f"random networks; {_DEMO}",
     ),
-    FigureEntry("accuracy", "error of classification against steps and against operations", options=_COMPILED),
+    FigureEntry(
+        "accuracy",
+        "error against steps and operations, by percentile, V(0) and reset",
+        options=_COMPILED,
+    ),
     FigureEntry("activity", "distributions of activations, with lambda, and of firing rates", options=_COMPILED),
     FigureEntry("clamp_transients", "what the voltage clamp buys, over clamp, steps and depth"),
     FigureEntry(

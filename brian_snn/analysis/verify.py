@@ -31,12 +31,10 @@ from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s
 from brian_snn.analysis.inputs import Inputs
 from brian_snn.analysis.known_counts import count_batches
 from brian_snn.analysis.stepping import Stepper
-from brian_snn.analysis.transients import pearson
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
-from brian_snn.network.roles import crosses_threshold
 from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
@@ -313,34 +311,3 @@ def _checked(result: Result, parameters: Parameters, row: _Row, residual: float,
 
 
 # --- the ANN --------------------------------------------------------------------------------------------------------
-
-
-def _comparison(result: Result, population: Population, activation: FloatArray) -> dict[str, str | int | float]:
-    """Return one row of `compare_with_ann`."""
-    expected = (len(result.images), *population.shape)
-    if activation.shape != expected:
-        raise DataError(
-            f"population {population.name!r}: activations have shape {activation.shape}; {expected} was expected."
-        )
-    target = (activation / population.scale / float(result.settings.dt)).ravel()
-    rate = _rates_hz(result, population).ravel()
-    error = rate - target
-    return {
-        "population": population.name,
-        "neurons": rate.size,
-        "pearson_r": pearson(rate, target),
-        "rmse_hz": float(np.sqrt(np.mean(error**2))),
-        "mean_error_hz": float(np.mean(error)),
-        "max_error_hz": float(np.max(np.abs(error))),
-    }
-
-
-def _rates_hz(result: Result, population: Population) -> FloatArray:
-    """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
-    if not crosses_threshold(population, result.settings):
-        parameters = scaled_parameters(result.network, result.settings).of(population.name)
-        charge = result.potentials[population.name] - parameters.v_init
-        return charge / (
-            parameters.threshold * max(1, result.window_steps(population.name)) * float(result.settings.dt)
-        )
-    return np.asarray(result.rates(population.name))

@@ -62,9 +62,9 @@ def answers(run: Run) -> Section:
     if run.labels is None:
         blocks.append(Text("The run folder has no labels.npy, so nothing is said of right and wrong."))
         return Section("answers", "Answers", tuple(blocks))
-    blocks.append(_confusion(run.labels, predictions))
     if run.result.output_history is not None and len(run.result.checkpoints) > 1:
         blocks += _error_over_time(run, run.labels, run.trained)
+    blocks.append(_confusion(run.labels, predictions))
     return Section("answers", "Answers", tuple(blocks))
 
 

@@ -34,7 +34,7 @@ def shown(cnn_model):
 
 @pytest.mark.parametrize("name", DEPARTURES)
 def test_a_run_is_counted_as_a_simulation_in_one_piece_says(shown, name):
-    changes = DEPARTURES[name].changes(1) | {"seed": 7}
+    changes = DEPARTURES[name].changes(DEPARTURES[name].small[0]) | {"seed": 7}
     settings = Settings(STEPS, backend="runtime", **changes)
     row, causes, report = biophysics.measure_run(shown, settings, Execution(), verified=2)
     whole = simulate(shown.network, shown.images, settings)
@@ -183,7 +183,8 @@ class TestStoredResults:
         keys = ["departure", "size", "seed"]
         points = tables["points"].set_index(keys)
         for key, rows in tables["causes"].groupby(keys):
-            assert rows["share"].sum() == pytest.approx(1, abs=2e-3)
+            # Each has four digits.
+            assert rows["share"].sum() == pytest.approx(1, abs=5e-4 * rows["share"].abs().sum())
             assert points.loc[key, "largest"] == rows.loc[rows["share"].idxmax(), "term"]
 
     def test_the_falls_are_those_of_the_points(self, tables):

@@ -215,3 +215,14 @@ class TestStoredResults:
             f"largest rms error with which a run loses less than a point is {points['rmse'][lost < 1].max():.3f}"
             in readme
         )
+
+
+def test_the_guide_has_the_bursts_that_were_measured():
+    table = pd.read_csv(FOLDER / "results" / "bursts.csv")
+    table["error"] = 100 * table["wrong"] / table["images"]
+    rows = table.pivot(index=["percentile", "steps"], columns="burst", values="error").iterrows()
+    expected = [
+        f"| {p} | {steps} | " + " | ".join(f"{error:.1f} %" for error in row) + " |" for (p, steps), row in rows
+    ]
+    guide = (FOLDER.parents[1] / "docs" / "neurons.md").read_text("utf-8").splitlines()
+    assert [line for line in guide if line.startswith(("| 70 |", "| 90 |", "| 99 |"))] == expected

@@ -13,7 +13,7 @@ from brian_snn.analysis.classification import wilson_interval
 from brian_snn.studies.subjects import demo_subject
 
 RESULTS = Path(__file__).resolve().parent / "results" / "bursts.csv"
-PERCENTILES, STEPS, BURSTS = (70, 90, 99), (4, 8), (1, 2, 4)
+PERCENTILES, STEPS, BURSTS = (90,), (4, 8), (1, 2, 4)
 
 
 def measure(percentile: float, n_images: int = 200) -> pd.DataFrame:

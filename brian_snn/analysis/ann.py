@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from brian_snn.analysis.verify import _comparison
+from brian_snn.analysis.transients import pearson
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
+from brian_snn.network.parameters import scaled_parameters
+from brian_snn.network.records import Population
+from brian_snn.network.roles import crosses_threshold
 from brian_snn.results.result import Result
 
 
@@ -44,3 +47,34 @@ def compare_with_ann(result: Result, activations: dict[str, FloatArray]) -> pd.D
     if unknown:
         raise DataError(f"activations of {sorted(unknown)} were given; the network has no such populations.")
     return pd.DataFrame(rows)
+
+
+def _comparison(result: Result, population: Population, activation: FloatArray) -> dict[str, str | int | float]:
+    """Return one row of `compare_with_ann`."""
+    expected = (len(result.images), *population.shape)
+    if activation.shape != expected:
+        raise DataError(
+            f"population {population.name!r}: activations have shape {activation.shape}; {expected} was expected."
+        )
+    target = (activation / population.scale / float(result.settings.dt)).ravel()
+    rate = _rates_hz(result, population).ravel()
+    error = rate - target
+    return {
+        "population": population.name,
+        "neurons": rate.size,
+        "pearson_r": pearson(rate, target),
+        "rmse_hz": float(np.sqrt(np.mean(error**2))),
+        "mean_error_hz": float(np.mean(error)),
+        "max_error_hz": float(np.max(np.abs(error))),
+    }
+
+
+def _rates_hz(result: Result, population: Population) -> FloatArray:
+    """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
+    if not crosses_threshold(population, result.settings):
+        parameters = scaled_parameters(result.network, result.settings).of(population.name)
+        charge = result.potentials[population.name] - parameters.v_init
+        return charge / (
+            parameters.threshold * max(1, result.window_steps(population.name)) * float(result.settings.dt)
+        )
+    return np.asarray(result.rates(population.name))

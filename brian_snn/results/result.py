@@ -15,6 +15,7 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
+from brian_snn.accuracy import Accuracy, accuracy
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
@@ -77,6 +78,8 @@ class Result:
         is s rows.
     potential_traces : dict of (n_images, steps, *shape) float array
         V(t) for t = 1..T, for the populations asked for.
+    labels : (n_images, ...) int array, optional
+        The true class of each image, of the shape of `predictions`.
     first_image : int
         Number of the first image in the whole simulation; the random numbers of an image depend on its number.
     timings_s : dict of str to float
@@ -100,6 +103,7 @@ class Result:
     total_counts: Mapping[str, IntArray] = field(default_factory=dict)
     spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
     potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
+    labels: NDArray[np.int64] | None = None
     first_image: int = 0
     timings_s: dict[str, float] = field(default_factory=dict)
     pieces: tuple[Result, ...] = ()
@@ -141,6 +145,7 @@ class Result:
             if names
         ]
         recorded += [f"{len(self.checkpoints)} checkpoints"] if len(self.checkpoints) else []
+        recorded += [] if self.labels is None else ["labels"]
         return [f"settings: {', '.join(changed) or 'the defaults'}", f"recorded: {', '.join(recorded) or 'the end'}"]
 
     def parts(self) -> tuple[Result, ...]:
@@ -262,6 +267,20 @@ class Result:
         return answer.of(self.logits, self.potentials[self.network.output.name]) if answer.names_classes else None
 
     @property
+    def accuracy(self) -> Accuracy:
+        """The share of right answers, with the 95 % interval of Wilson and the number of images.
+
+        Raises
+        ------
+        DataError
+            If the images have no labels, or the output means numbers, of which none is right or wrong.
+        """
+        answer_of(self.network).require_classes()
+        if self.labels is None or self.predictions is None:
+            raise DataError("the images of this result have no labels; simulate with labels=, of a class for each.")
+        return accuracy(self.labels, self.predictions)
+
+    @property
     def synaptic_events(self) -> NDArray[np.int64]:
         """Spikes times fan-out, summed over all synapses for each image, (n_images,).
 
@@ -284,7 +303,7 @@ class Result:
             "first_image": self.first_image,
             "timings_s": self.timings_s,
         }
-        inputs = Inputs(self.network, self.settings, self.images)
+        inputs = Inputs(self.network, self.settings, self.images, labels=self.labels)
         write_result(Path(folder), inputs, (part.arrays() for part in parts), notes)
 
     def arrays(self) -> dict[str, Any]:

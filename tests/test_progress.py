@@ -16,50 +16,48 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def written(request, monkeypatch):
-    """Return what is written on the standard error while every bar is shown at once."""
-    stream = Terminal() if request.param else io.StringIO()
+@pytest.fixture(scope="module")
+def network():
+    return small_network()
+
+
+def written(monkeypatch, network, on_terminal, how, delay_s=0.0):
+    """Return what a simulation and its verification write on the standard error."""
+    stream = Terminal() if on_terminal else io.StringIO()
+    monkeypatch.setattr(progress, "_DELAY_S", delay_s)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", stream)
+        result = simulate(network, small_images(2), steps=4, backend="runtime", progress=how)
+        verify(result, replay=1, progress=how)
+    return stream.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def bars_are_on(monkeypatch):
+    """Forget what a command of an earlier test has set."""
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    monkeypatch.setattr("sys.stderr", stream)
-    monkeypatch.setattr(progress, "_DELAY_S", 0.0)
-    return stream
 
 
-def run(how):
-    """Simulate and verify."""
-    result = simulate(small_network(), small_images(3), steps=4, backend="runtime", progress=how)
-    verify(result, replay=1, progress=how)
-
-
-@pytest.mark.parametrize(("written", "how"), [(True, None), (True, True), (False, True)], indirect=["written"])
-def test_bars_are_shown(written, how):
-    run(how)
-    text = written.getvalue()
-    assert "simulate: 100%" in text and "3/3" in text
+@pytest.mark.parametrize(("on_terminal", "how"), [(True, None), (True, True), (False, True)])
+def test_bars_are_shown(monkeypatch, network, on_terminal, how):
+    text = written(monkeypatch, network, on_terminal, how)
+    assert "simulate: 100%" in text and "2/2" in text
     assert "replay: 100%" in text and "verify: 100%" in text
 
 
-@pytest.mark.parametrize(("written", "how"), [(False, None), (True, False), (False, False)], indirect=["written"])
-def test_no_bars_are_shown(written, how):
-    run(how)
-    assert written.getvalue() == ""
+@pytest.mark.parametrize(("on_terminal", "how"), [(False, None), (True, False)])
+def test_no_bars_are_shown(monkeypatch, network, on_terminal, how):
+    assert written(monkeypatch, network, on_terminal, how) == ""
 
 
-@pytest.mark.parametrize("written", [True], indirect=True)
-def test_the_environment_turns_off_what_nobody_asked_for(written, monkeypatch):
+def test_the_environment_turns_off_what_nobody_asked_for(monkeypatch, network):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    run(None)
-    assert written.getvalue() == ""
-    run(True)
-    assert "simulate: 100%" in written.getvalue()
+    assert written(monkeypatch, network, True, None) == ""
+    assert "simulate: 100%" in written(monkeypatch, network, True, True)
 
 
-@pytest.mark.parametrize("written", [True], indirect=True)
-def test_a_short_call_shows_none(written, monkeypatch):
-    monkeypatch.setattr(progress, "_DELAY_S", 60.0)
-    run(True)
-    assert written.getvalue() == ""
+def test_a_short_call_shows_none(monkeypatch, network):
+    assert written(monkeypatch, network, True, True, delay_s=60.0) == ""
 
 
 def test_a_callable_hears_of_every_stage(mlp_model):

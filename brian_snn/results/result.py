@@ -26,6 +26,7 @@ from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
 from brian_snn.network.synapses import total_fan_out
 from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation
+from brian_snn.results.exports import Exports
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
@@ -34,7 +35,7 @@ from brian_snn.summaries import as_html, as_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Exports):
     """Everything measured in one call of `brian_snn.simulate`.
 
     A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to

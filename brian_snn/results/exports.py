@@ -210,8 +210,10 @@ def _of_all(result: Any) -> dict[str, tuple[Any, ...]]:
         first += len(part.images)
     axes = ("image", "population")
     variables: dict[str, tuple[Any, ...]] = {"spikes": (axes, spikes), "synaptic_events": (axes, events)}
-    if len(result.checkpoints) and all(p.name in result.total_counts for p in populations):
-        until = np.stack([result.total_counts[p.name] for p in populations], axis=-1)
+    if len(result.checkpoints):
+        # What only integrates has none.
+        none = np.zeros((len(result.checkpoints), len(result.images)), np.int64)
+        until = np.stack([result.total_counts.get(p.name, none) for p in populations], axis=-1)
         variables["spikes_until"] = (("step", *axes), until)
     if result.output_history is not None and not result.network.heads:
         history = np.asarray(result.output_history)

@@ -40,6 +40,8 @@ myst_heading_anchors = 2
 # The notebook is run anew, without what it says on the standard error; an error of its own stops the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
+# Seconds for a cell; a machine may be busy with other things.
+nb_execution_timeout = 600
 nb_output_stderr = "remove"
 
 # Docstrings say shapes, units and types in words.

@@ -14,7 +14,8 @@ from tests.small_network import STEPS, loop_result, small_images, small_network
 @pytest.fixture(scope="module")
 def result():
     found = loop_result(small_network(), small_images(3))
-    return replace(found, labels=np.array([0, 3, 1]))
+    history = np.random.default_rng(5).normal(size=(len(found.checkpoints), 3, 4))
+    return replace(found, labels=np.array([0, 3, 1]), output_history=history)
 
 
 @pytest.fixture

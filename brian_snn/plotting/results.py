@@ -167,7 +167,7 @@ def accuracy_plot(
     """
     result = _loaded(result)
     n_images = result.accuracy.n
-    if result.labels is None or not len(result.checkpoints):
+    if result.labels is None or result.output_history is None or not len(result.checkpoints):
         raise DataError("no checkpoints were recorded; simulate with checkpoints=, of the steps to look at.")
     curve, ax = error_over_time(result, result.labels), _axes(ax, 5.4, 3.8)
     x = curve["step" if over == "steps" else "operations"]

@@ -37,6 +37,7 @@ from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
 from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
+from brian_snn.progress import Progress, bar
 from brian_snn.results.result import Result
 
 #: Said of the charge balance of a neuron that does not sum what arrives.
@@ -61,7 +62,7 @@ class _Row:
     note: str = ""
 
 
-def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
+def verify(result: Result, replay: Replay = "auto", progress: Progress | bool | None = None) -> pd.DataFrame:
     """Check every population of a simulation and report what its equations leave over.
 
     The books, for all images:
@@ -91,6 +92,9 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     replay : "auto", "all" or int
         How many images to replay, evenly spread; ``auto``: as many as take about as long as the rest, at least one
         (`brian_snn.analysis.dynamics.BUDGET`); 0: none, and nothing is said of the dynamics but for constant input.
+    progress : callable or bool, optional
+        Called with (done, total): images that are replayed, then populations. True, False and the default are those of
+        `brian_snn.Execution`.
 
     Returns
     -------
@@ -118,18 +122,29 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
         )
         for p in result.network.populations
     }
-    outcomes = replay_images(result, parameters, steppers, replay)
+    with bar(progress, "replay", "images") as shown:
+        outcomes = replay_images(result, parameters, steppers, replay, shown)
     rows: list[_Row] = []
-    for population in result.network.populations:
-        stepper, outcome = steppers[population.name], outcomes[population.name]
-        if stepper.neuron.hears == "largest":
-            rows.append(_max_pool_row(result, parameters, population, stepper))
-        elif stepper.neuron.hears == "charge":
-            rows += _membrane_rows(result, parameters, population, stepper)
-        if stepper.neuron.draws is not None:
-            rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
-        rows.append(_spikes_row(result, parameters, population, stepper, outcome))
+    with bar(progress, "verify", "layers") as shown:
+        for done, population in enumerate(result.network.populations, start=1):
+            rows += _rows(result, parameters, population, steppers[population.name], outcomes[population.name])
+            if shown:
+                shown(done, len(steppers))
     return pd.DataFrame(rows)
+
+
+def _rows(
+    result: Result, parameters: Parameters, population: Population, stepper: Stepper, outcome: Outcome
+) -> list[_Row]:
+    """Return all rows of a population."""
+    rows: list[_Row] = []
+    if stepper.neuron.hears == "largest":
+        rows.append(_max_pool_row(result, parameters, population, stepper))
+    elif stepper.neuron.hears == "charge":
+        rows += _membrane_rows(result, parameters, population, stepper)
+    if stepper.neuron.draws is not None:
+        rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
+    return [*rows, _spikes_row(result, parameters, population, stepper, outcome)]
 
 
 def _require_shapes(result: Result) -> None:
@@ -308,6 +323,3 @@ def _checked(result: Result, parameters: Parameters, row: _Row, residual: float,
         max_residual_hz=residual / (parameters.threshold * duration_s) if duration_s else np.nan,
         holds=residual == 0,
     )
-
-
-# --- the ANN --------------------------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
 from brian_snn.results.result import Result
-from brian_snn.results.store import LABELS, write_rows
 from brian_snn.running.simulate import simulate
 from brian_snn.setting_options import settings_from
 from brian_snn.settings import Reset, Settings
@@ -118,6 +117,7 @@ def _simulate(
                 *(network, digits.images, settings),
                 reset=reset,
                 checkpoints=checkpoints,
+                labels=digits.labels,
                 workers=workers,
                 **bars.callbacks,
             )
@@ -195,8 +195,6 @@ def _write(demo: DemoRun, folder: Path) -> None:
         _draw(demo, folder)
     for save in saves:
         save.result()
-    for reset in demo.results:
-        write_rows(folder / f"result_{reset}" / LABELS, demo.labels)
 
 
 def _write_tables(demo: DemoRun, folder: Path) -> None:

@@ -39,6 +39,7 @@ from brian_snn.escaping import shown
 from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
+from brian_snn.progress import Progress, bar
 from brian_snn.reading import sha256_of
 from brian_snn.version import __version__
 
@@ -57,6 +58,7 @@ def convert(
     weight_bits: int | None = None,
     weight_scales: str = "layer",
     finer_biases: int = 0,
+    progress: Progress | bool | None = None,
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -100,6 +102,9 @@ def convert(
         ``layer`` or ``channel``: what shares that power of two, a projection or an output channel of it.
     finer_biases : int
         Bits by which biases are finer than such weights.
+    progress : callable or bool, optional
+        Called with (done, total): layers that are scaled, then batches of images that are compared with the model.
+        True, False and the default are those of `brian_snn.Execution`.
 
     Returns
     -------
@@ -135,8 +140,10 @@ def convert(
         images = check_images(together, folded.input_shape, "calibration images")
     # Many of its products are small: several threads of a BLAS would spend most of the time waiting for each other.
     with one_blas_thread():
-        network = normalise(folded, images, conversion.percentile, conversion.normalisation)
-        check_against_reference(model, network, images)
+        with bar(progress, "scale", "layers") as shown:
+            network = normalise(folded, images, conversion.percentile, conversion.normalisation, shown)
+        with bar(progress, "compare with the model", "batches") as shown:
+            check_against_reference(model, network, images, progress=shown)
     network = replace(network, provenance=_provenance(graph.name, front_end, path, conversion))
     return _rounded(network, conversion, float(np.abs(images).max()))
 

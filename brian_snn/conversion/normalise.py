@@ -26,12 +26,17 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import largest_drive
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
+from brian_snn.progress import Progress
 
 Scale = float | FloatArray
 
 
 def normalise(
-    network: Network, images: NDArray[np.generic], percentile: float = 99.9, normalisation: str = "layer"
+    network: Network,
+    images: NDArray[np.generic],
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    progress: Progress | None = None,
 ) -> Network:
     """Scale every population by a percentile of its positive activations.
 
@@ -46,6 +51,8 @@ def normalise(
     normalisation : str
         ``layer``: one scale per population; ``channel``: one per channel (the last axis), where a channel that is never
         active gets that of the layer. A population that is never active has a scale of 1.
+    progress : callable, optional
+        Called with (done, total) populations.
 
     Returns
     -------
@@ -81,6 +88,8 @@ def normalise(
             scales[population.name] = 1.0
         else:
             scales[population.name] = _scale(population, activations, float(percentile), normalisation == "channel")
+        if progress:
+            progress(len(scales), len(network.populations))
     normalised = replace(
         rescaled(network, scales),
         percentile=float(percentile),

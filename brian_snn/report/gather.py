@@ -21,7 +21,7 @@ from brian_snn.analysis.dynamics import Replay
 from brian_snn.analysis.measured import ActivationsOf
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.errors import DataError
 from brian_snn.frontends.table import front_end_of, front_end_of_file, load_model, reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
@@ -30,7 +30,7 @@ from brian_snn.neurons.poisson import uncoded_network
 from brian_snn.results.load import load_result
 from brian_snn.results.pieces import choose_images
 from brian_snn.results.result import Result
-from brian_snn.results.store import LABELS, read_description
+from brian_snn.results.store import read_description
 
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.
 _SAMPLE_NUMBERS = 2**21
@@ -108,25 +108,10 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
         If the model cannot be read.
     """
     result, description = load_result(folder), read_description(folder)
-    labels = _labels(folder, result)
     sample, activations_of = _sample(result, model)
     trained = trained_answers(result.network, result.still_images) if answer_of(result.network).names_classes else None
-    return Run(folder, description, result, labels, trained, verify(result, replay), sample, activations_of, model)
-
-
-def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:
-    """Return the labels of a run folder, if it has any that its network's output can be compared with."""
-    path = folder / LABELS
-    if not path.is_file():
-        return None
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except READ_ERRORS as error:
-        raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-        kind = getattr(labels, "dtype", type(labels).__name__)
-        raise DataError(f"{path} holds labels of type {kind}; whole numbers were expected, one for each answer.")
-    return answer_of(result.network).labels(labels, len(result.images), str(path))
+    checked = verify(result, replay)
+    return Run(folder, description, result, result.labels, trained, checked, sample, activations_of, model)
 
 
 def _sample(result: Result, model: Path | None) -> tuple[Sample, ActivationsOf]:

@@ -15,6 +15,7 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
+from brian_snn.accuracy import Accuracy, accuracy
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
@@ -26,6 +27,7 @@ from brian_snn.network.records import Population
 from brian_snn.network.roles import crosses_threshold, has_spikes, window_start
 from brian_snn.network.synapses import total_fan_out
 from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation
+from brian_snn.results.exports import Exports
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
@@ -34,7 +36,7 @@ from brian_snn.summaries import as_html, as_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Exports):
     """Everything measured in one call of `brian_snn.simulate`.
 
     A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to
@@ -78,6 +80,8 @@ class Result:
         is s rows.
     potential_traces : dict of (n_images, steps, *shape) float array
         V(t) for t = 1..T, for the populations asked for.
+    labels : (n_images, ...) int array, optional
+        The true class of each image, of the shape of `predictions`.
     first_image : int
         Number of the first image in the whole simulation; the random numbers of an image depend on its number.
     timings_s : dict of str to float
@@ -101,6 +105,7 @@ class Result:
     total_counts: Mapping[str, IntArray] = field(default_factory=dict)
     spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
     potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
+    labels: NDArray[np.int64] | None = None
     first_image: int = 0
     timings_s: dict[str, float] = field(default_factory=dict)
     pieces: tuple[Result, ...] = ()
@@ -142,6 +147,7 @@ class Result:
             if names
         ]
         recorded += [f"{len(self.checkpoints)} checkpoints"] if len(self.checkpoints) else []
+        recorded += [] if self.labels is None else ["labels"]
         return [f"settings: {', '.join(changed) or 'the defaults'}", f"recorded: {', '.join(recorded) or 'the end'}"]
 
     def parts(self) -> tuple[Result, ...]:
@@ -272,6 +278,20 @@ class Result:
         return answer.of(self.logits, self.potentials[self.network.output.name]) if answer.names_classes else None
 
     @property
+    def accuracy(self) -> Accuracy:
+        """The share of right answers, with the 95 % interval of Wilson and the number of images.
+
+        Raises
+        ------
+        DataError
+            If the images have no labels, or the output means numbers, of which none is right or wrong.
+        """
+        answer_of(self.network).require_classes()
+        if self.labels is None or self.predictions is None:
+            raise DataError("the images of this result have no labels; simulate with labels=, of a class for each.")
+        return accuracy(self.labels, self.predictions)
+
+    @property
     def synaptic_events(self) -> NDArray[np.int64]:
         """Spikes times fan-out, summed over all synapses for each image, (n_images,).
 
@@ -294,7 +314,7 @@ class Result:
             "first_image": self.first_image,
             "timings_s": self.timings_s,
         }
-        inputs = Inputs(self.network, self.settings, self.images)
+        inputs = Inputs(self.network, self.settings, self.images, labels=self.labels)
         write_result(Path(folder), inputs, (part.arrays() for part in parts), notes)
 
     def arrays(self) -> dict[str, Any]:

@@ -102,9 +102,8 @@ _HOMES = {
 
 # The packages, which are imported on first use too.
 _ROOMS = (
-    *("analysis", "backends", "conversion", "exchange", "frontends", "network", "neurons", "plotting", "referee"),
-    "report",
-    "results",
+    *("analysis", "backends", "calibration", "conversion", "exchange", "frontends", "network", "neurons", "plotting"),
+    *("referee", "report", "results"),
     *("running", "simulation", "studies"),
 )
 

@@ -15,7 +15,8 @@ PACKAGE = Path(brian_snn.__file__).parent
 _BELOW_CONVERSION = {"ground", "network", "frontends"}
 _BELOW_RUNNING = {"ground", "network", "neurons", "results", "simulation", "backends"}
 _BELOW_ANALYSIS = {"ground", "network", "frontends", "neurons", "results"}
-_BELOW_STUDIES = _BELOW_CONVERSION | _BELOW_RUNNING | {"conversion", "running", "analysis", "plotting"}
+_BELOW_CALIBRATION = _BELOW_CONVERSION | _BELOW_RUNNING | {"conversion", "running", "analysis"}
+_BELOW_STUDIES = _BELOW_CALIBRATION | {"calibration", "plotting"}
 MAY_IMPORT = {
     "ground": set(),
     "network": {"ground"},
@@ -30,6 +31,7 @@ MAY_IMPORT = {
     "analysis": _BELOW_ANALYSIS,
     "plotting": _BELOW_ANALYSIS | {"analysis"},
     "referee": _BELOW_ANALYSIS | {"analysis", "exchange", "conversion"},
+    "calibration": _BELOW_CALIBRATION,
     "studies": _BELOW_STUDIES,
     "report": _BELOW_STUDIES,
     "cli": _BELOW_STUDIES | {"studies", "report", "exchange", "referee"},

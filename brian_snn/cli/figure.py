@@ -84,6 +84,11 @@ FIGURES = (
         "where the error of every layer comes from",
         options=("steps", "reset", "backend", "images"),
     ),
+    FigureEntry(
+        "methods",
+        "ways to convert for few steps: errors, clipping, quantisation, unevenness",
+        options=_COMPILED,
+    ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
     FigureEntry("bits", "what weights and potentials of few bits cost", options=_COMPILED),
     FigureEntry("biophysics", "how far from the ideal neuron the network still works", options=_COMPILED),

@@ -133,7 +133,10 @@ def _percentile_of_positive(activations: FloatArray, percentile: float) -> float
 
 
 def _scale(population: Population, activations: FloatArray, percentile: float, per_channel: bool) -> Scale:
-    """Return lambda, limited by the ceiling: saturation is then the ceiling."""
+    """Return lambda, limited by the ceiling: saturation is then the ceiling; where there are levels it is trained."""
+    if population.levels is not None:
+        assert population.ceiling is not None, "levels end at a ceiling"
+        return population.ceiling
     of_layer = _percentile_of_positive(activations.ravel(), percentile) or 1.0
     limit = math.inf if population.ceiling is None else population.ceiling
     if not per_channel:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.referee.check import Judgement, check
     from brian_snn.report.describe import describe
+    from brian_snn.report.doctor import doctor
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
@@ -59,6 +60,7 @@ __all__ = [
     "check",
     "convert",
     "describe",
+    "doctor",
     "load_network",
     "load_result",
     "quantise",
@@ -93,6 +95,7 @@ _HOMES = {
     "check": "referee.check",
     "convert": "conversion.convert",
     "describe": "report.describe",
+    "doctor": "report.doctor",
     "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",
@@ -120,7 +123,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"brian_snn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
-    if _HOMES[name] != "errors":
+    # The doctor finds out itself whether Brian2 can be imported.
+    if _HOMES[name] not in ("errors", "report.doctor"):
         importlib.import_module("brian_snn.quiet_brian").import_brian2()
     value = getattr(importlib.import_module(f"brian_snn.{_HOMES[name]}"), name)
     globals()[name] = value

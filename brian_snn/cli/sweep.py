@@ -215,7 +215,7 @@ def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any])
         if row is None:
             what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
             running = folder / _RUNNING / digest
-            with Stages(console) as stages:
+            with Stages() as stages:
                 row = _simulated(stages, f"{number}/{len(sweep.points)} {what}", models, point, running, options)
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")

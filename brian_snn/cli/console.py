@@ -61,7 +61,8 @@ class Shown:
     json: bool = False
 
 
-_SHOWN: ContextVar[Shown] = ContextVar("shown", default=Shown())
+_ALL = Shown()
+_SHOWN: ContextVar[Shown] = ContextVar("shown", default=_ALL)
 
 
 @contextmanager
@@ -235,9 +236,9 @@ class Simulation:
         self._progress.start_task(self._run)
         self._progress.update(self._run, completed=n_done, total=n_total)
 
-    def finish(self, timings_s: Mapping[str, float]) -> None:
-        """Fill both bars and show the measured times."""
-        self._progress.update(self._compile, visible=self.compiled)
+    def finish(self, timings_s: Mapping[str, float], one_line: bool = False) -> None:
+        """Fill both bars and show the measured times; in one line without that of the compilation."""
+        self._progress.update(self._compile, visible=self.compiled and not one_line)
         _finish(self._progress, self._compile, timings_s.get("compile", 0.0))
         _finish(self._progress, self._run, timings_s.get("run", 0.0))
 

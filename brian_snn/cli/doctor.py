@@ -22,7 +22,7 @@ def run(arguments: Namespace) -> int:
     wrong = [finding for finding in findings if finding.problem]
     console.print(table([{"": finding.name, "found": finding.found} for finding in findings], ("", "found")))
     for finding in wrong:
-        console.print(f"\n{finding.name}: {finding.problem}", style="bold red")
+        console.print(f"\n{finding.name}: {finding.problem}", style="bold red", soft_wrap=True)
     console.print("\nall is well" if not wrong else f"\n{len(wrong)} of {len(findings)} need something")
     show_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
     return FAILED if wrong else 0

@@ -18,9 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brian_snn.processors import usable_processors
 from brian_snn.version import __version__, installed_versions
+
+if TYPE_CHECKING:
+    from brian_snn.network.network import Network
 
 #: What a user may have besides what is always installed, by what it is for.
 _MODELS = ("keras", "tensorflow", "onnx", "torch", "jax")
@@ -218,7 +222,7 @@ def _self_test() -> Finding:
     return Finding("self-test", found, "numbers are wrong on this machine; report it with this text." if wrong else "")
 
 
-def _small_network() -> brian_snn.Network:  # noqa: F821
+def _small_network() -> Network:
     """Return 6 pixels, 9 neurons that spike and 4 that are read out, with weights of fixed eighths."""
     import numpy as np
 

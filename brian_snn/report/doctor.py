@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brian_snn.errors import BrianSnnError
 from brian_snn.processors import usable_processors
 from brian_snn.version import __version__, installed_versions
 
@@ -79,7 +80,8 @@ def _looked_at(name: str, check: Callable[[], Finding]) -> Finding:
         finding = check()
     # What is broken on another machine raises anything.
     except Exception as error:
-        finding = Finding(name, "failed", f"{type(error).__name__}: {error}")
+        kind = "" if isinstance(error, BrianSnnError) else f"{type(error).__name__}: "
+        finding = Finding(name, "failed", f"{kind}{error}")
     return Finding(name, _at_home(finding.found), _at_home(finding.problem))
 
 

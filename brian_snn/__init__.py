@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.referee.check import Judgement, check
     from brian_snn.report.describe import describe
+    from brian_snn.report.doctor import doctor
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.settings import Execution, Recording, Settings
+    from brian_snn.settings_file import read_settings, write_settings
 
 __all__ = [
     "Brian2Model",
@@ -58,14 +60,17 @@ __all__ = [
     "check",
     "convert",
     "describe",
+    "doctor",
     "load_network",
     "load_result",
     "quantise",
     "read_nir",
+    "read_settings",
     "simulate",
     "stream",
     "verify",
     "write_nir",
+    "write_settings",
 ]
 
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
@@ -90,14 +95,17 @@ _HOMES = {
     "check": "referee.check",
     "convert": "conversion.convert",
     "describe": "report.describe",
+    "doctor": "report.doctor",
     "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",
+    "read_settings": "settings_file",
     "simulate": "running.simulate",
     "stream": "running.simulate",
     "verify": "analysis.verify",
     "write_nir": "exchange.nir_write",
+    "write_settings": "settings_file",
 }
 
 # The packages, which are imported on first use too.
@@ -114,7 +122,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"brian_snn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
-    if _HOMES[name] != "errors":
+    # The doctor finds out itself whether Brian2 can be imported.
+    if _HOMES[name] not in ("errors", "report.doctor"):
         importlib.import_module("brian_snn.quiet_brian").import_brian2()
     value = getattr(importlib.import_module(f"brian_snn.{_HOMES[name]}"), name)
     globals()[name] = value

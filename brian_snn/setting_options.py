@@ -29,7 +29,7 @@ _TYPES: dict[str, Callable[[str], object]] = {
     "steps": int,
     "real": float,
     "real_or": _number_or_word,
-    "time": float,
+    "time": _number_or_word,
 }
 
 

@@ -102,7 +102,7 @@ def _workload(console: Console, arguments: Namespace) -> tuple[str, Network, Flo
     """Load the network and its images, by default those of the demo."""
     if arguments.network is None:
         model_path, data, calibration = load_demo()
-        with Stages(console) as stages, stages.stage("convert the network of the demo"):
+        with Stages() as stages, stages.stage("convert the network of the demo"):
             name, network = model_path.name, convert(model_path, calibration.images)
     elif arguments.data is None:
         raise SettingError(f"{arguments.network}: there are no images to show to it; name some with --data.")
@@ -153,7 +153,7 @@ def _measure(
         return Call(seconds["run"], seconds.get("compile"), events, hashlib.sha256(counts).hexdigest())
 
     calls: dict[Way, list[Call]] = {}
-    with Stages(console) as stages:
+    with Stages() as stages:
         for way in ways:
             bars = stages.simulation(str(way), len(images))
             calls[way] = [call(way, **bars.callbacks)]

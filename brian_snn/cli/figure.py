@@ -191,7 +191,7 @@ def draw(entry: FigureEntry, params: dict[str, Any], execution: Execution, outpu
 
     console, study = new_console(), entry.study
     check_target(output, "folder", force, replace_own=True)
-    with Stages(console) as stages:
+    with Stages() as stages:
         measured = study.measure(params, execution, stages)
         with stages.stage("write"), staged_folder(output) as folder:
             _write(study, measured, params, folder)

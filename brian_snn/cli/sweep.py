@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.answers import Answer
 from brian_snn.checks import whole_number
-from brian_snn.cli.console import Stages, new_console, table
+from brian_snn.cli.console import Stages, frame_rows, new_console, show_json, table
 from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
 from brian_snn.conversion_settings import Conversion
@@ -179,7 +178,7 @@ def run(arguments: Namespace) -> int:
     options |= {"any_range": sweep.any_range or arguments.any_range}
     _make_folder(folder)
     try:
-        frame = pd.DataFrame(_rows(console, sweep, folder, options))
+        frame = pd.DataFrame(_rows(sweep, folder, options))
     except KeyboardInterrupt:
         n_done = len(list((folder / _ROWS).iterdir()))
         raise Interrupted(f"interrupted; {folder} keeps {n_done} point(s), and the same command goes on.") from None
@@ -189,6 +188,7 @@ def run(arguments: Namespace) -> int:
             write(staged, index=False)
     console.print(table([_shown(row, frame, sweep) for _, row in frame.iterrows()], sweep.varies))
     console.print(f"wrote {' and '.join(str(folder / name) for name in written)}")
+    show_json({"output": folder, "points": frame_rows(frame)})
     return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
 
 
@@ -205,7 +205,7 @@ def _make_folder(folder: Path) -> None:
         sweep_folder(part)
 
 
-def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(sweep: Sweep, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the row of every point; those that the folder has not are simulated and kept there."""
     models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
@@ -213,9 +213,9 @@ def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any])
         path = folder / _ROWS / f"{digest}.json"
         row = _kept_row(path)
         if row is None:
-            what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
+            what = ", ".join(_told(name, point[name]) for name in sweep.varies)
             running = folder / _RUNNING / digest
-            with Stages(console) as stages:
+            with Stages() as stages:
                 row = _simulated(stages, f"{number}/{len(sweep.points)} {what}", models, point, running, options)
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")
@@ -275,7 +275,7 @@ def _simulated(
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate(network, data.images, settings, output=running, **options, **bars.callbacks)
-    bars.finish(result.timings_s)
+    bars.finish(result.timings_s, one_line=True)
     row = point | {"ann_accuracy": models.accuracy(point["model"], *shown, answer)}
     row |= _measured(result, data, models.sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
@@ -315,6 +315,11 @@ def _digest(sweep: Sweep, point: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     """Return a value for the screen; of a path its last part."""
     return Path(value).name if isinstance(value, str) else f"{value:g}"
+
+
+def _told(name: str, value: Any) -> str:
+    """Return what a point has of its own, for the line of its progress; times in ms, as they are typed."""
+    return f"{name.removesuffix('_s')} {1e3 * value:g} ms" if name.endswith("_s") else f"{name} {_short(value)}"
 
 
 def _shown(row: pd.Series, frame: pd.DataFrame, sweep: Sweep) -> dict[str, str]:

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
+    from brian_snn.search_settings import Search
     from brian_snn.settings import Execution, Recording, Settings
+    from brian_snn.tuning.tune import tune
+    from brian_snn.tuning.tuning import Tuning
 
 __all__ = [
     "Brian2Model",
@@ -51,7 +54,9 @@ __all__ = [
     "Projection",
     "Recording",
     "Result",
+    "Search",
     "Settings",
+    "Tuning",
     "adjust",
     "brian2",
     "build",
@@ -64,6 +69,7 @@ __all__ = [
     "read_nir",
     "simulate",
     "stream",
+    "tune",
     "verify",
     "write_nir",
 ]
@@ -84,7 +90,9 @@ _HOMES = {
     "Projection": "network.records",
     "Recording": "settings",
     "Result": "results.result",
+    "Search": "search_settings",
     "Settings": "settings",
+    "Tuning": "tuning.tuning",
     "Judgement": "referee.check",
     "build": "running.build",
     "check": "referee.check",
@@ -96,6 +104,7 @@ _HOMES = {
     "read_nir": "exchange.nir_read",
     "simulate": "running.simulate",
     "stream": "running.simulate",
+    "tune": "tuning.tune",
     "verify": "analysis.verify",
     "write_nir": "exchange.nir_write",
 }
@@ -105,7 +114,7 @@ _ROOMS = (
     *("analysis", "backends", "conversion", "exchange", "frontends", "network", "neurons", "plotting", "referee"),
     "report",
     "results",
-    *("running", "simulation", "studies"),
+    *("running", "simulation", "studies", "tuning"),
 )
 
 

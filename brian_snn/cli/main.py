@@ -34,6 +34,7 @@ from brian_snn.cli import (
     probe,
     report,
     simulate,
+    tune,
     verify,
 )
 from brian_snn.cli.errors import explanation
@@ -92,6 +93,7 @@ COMMANDS = (
     Command("probe", "Make the conformance network, and name the rule of what ran it.", probe.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options),
     Command("sweep", "Simulate a grid of settings and models into one table.", add_sweep_options),
+    Command("tune", "Find settings that meet a target at the least cost.", tune.add_options),
     Command("cache", "Show or delete the compiled networks that are kept for the next run.", cache.add_options),
     Command(
         "figure", "Draw a figure: of the supplement, of the rate laws, of error, cost and activity.", figure.add_options

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from brian_snn.running.simulate import simulate, stream
     from brian_snn.search_settings import Search
     from brian_snn.settings import Execution, Recording, Settings
+    from brian_snn.settings_file import read_settings, write_settings
     from brian_snn.tuning.tune import tune
     from brian_snn.tuning.tuning import Tuning
 
@@ -67,11 +68,13 @@ __all__ = [
     "load_result",
     "quantise",
     "read_nir",
+    "read_settings",
     "simulate",
     "stream",
     "tune",
     "verify",
     "write_nir",
+    "write_settings",
 ]
 
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
@@ -102,11 +105,13 @@ _HOMES = {
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",
+    "read_settings": "settings_file",
     "simulate": "running.simulate",
     "stream": "running.simulate",
     "tune": "tuning.tune",
     "verify": "analysis.verify",
     "write_nir": "exchange.nir_write",
+    "write_settings": "settings_file",
 }
 
 # The packages, which are imported on first use too.

@@ -30,7 +30,7 @@ _TYPES: dict[str, Callable[[str], object]] = {
     "real": float,
     "numbers": float,
     "real_or": _number_or_word,
-    "time": float,
+    "time": _number_or_word,
 }
 
 

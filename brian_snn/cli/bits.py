@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brian_snn.cli.options import add_settings_file
 from brian_snn.setting_options import add_settings, settings_from
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ BITS_NOTE = "proved for any spikes; lowest, highest: of V in units"
 def add_options(parser: ArgumentParser) -> None:
     """Add the network and the settings that its bits depend on."""
     parser.add_argument("network", type=Path, help="file that brian-snn convert or import wrote")
+    add_settings_file(parser)
     add_settings(parser, only=("steps", "reset", "threshold", "v_init", "clamp", "readout"))
 
 

@@ -44,6 +44,7 @@ from brian_snn.escaping import shown
 from brian_snn.files import sweep_temporary
 from brian_snn.limits import require_memory
 from brian_snn.quiet_brian import import_brian2
+from brian_snn.settings_file import read_options
 from brian_snn.version import __version__
 
 
@@ -116,12 +117,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if a verification failed or spike counts differ that must not; 2 for bad input and Ctrl-C.
     """
     try:
-        arguments = build_parser().parse_args(argv)
+        parser = build_parser()
+        arguments = parser.parse_args(argv)
         with warnings.catch_warnings():
             _silence_libraries()
             require_memory()
             import_brian2()
             sweep_temporary()
+            if getattr(arguments, "settings_file", None) is not None:
+                # What the file says are the defaults of the command; an option that is given stands above it.
+                arguments.parser.set_defaults(**read_options(arguments.settings_file))
+                arguments = parser.parse_args(argv)
             code = int(arguments.run(arguments))
             sys.stdout.flush()
             return code
@@ -142,7 +148,7 @@ def build_parser() -> ArgumentParser:
             command.name, help=command.summary, description=command.summary, formatter_class=_HelpFormatter
         )
         command.add_options(subparser)
-        subparser.set_defaults(run=command.run)
+        subparser.set_defaults(run=command.run, parser=subparser)
     return parser
 
 

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brian_snn.cli.options import DATA_HELP, SCHEDULER_HELP, add_any_range, add_output, add_threads, add_workers
+from brian_snn.cli.options import (
+    DATA_HELP,
+    SCHEDULER_HELP,
+    add_any_range,
+    add_output,
+    add_settings_file,
+    add_threads,
+    add_workers,
+)
 from brian_snn.errors import DataError, Interrupted
 from brian_snn.setting_options import LEFT_OPEN, add_knobs, add_settings, fill_from_network, record_from, settings_from
 from brian_snn.settings import Execution, Recording
@@ -18,6 +26,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("network", type=Path, help="file that brian-snn convert wrote")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA_HELP.format("images to show"))
     add_any_range(parser)
+    add_settings_file(parser)
     add_settings(parser, **dict.fromkeys(LEFT_OPEN))
     add_workers(parser, default=1)
     add_threads(parser)

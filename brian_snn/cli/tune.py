@@ -1,4 +1,4 @@
-"""``brian-snn tune``: the settings with which a model meets a target at the least cost, and the network to run them on."""
+"""``brian-snn tune``: the settings with which a model meets a target at the least cost, and the network for them."""
 
 from __future__ import annotations
 

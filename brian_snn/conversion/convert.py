@@ -15,7 +15,8 @@ stage                      takes                                            give
 `quantise`                 `Network`, bits of weights                       instead: weights are integers times 2**k
 =========================  ===============================================  ===========================================
 
-`convert` calls them and adds the provenance; `calibrated` leaves percentile and normalisation open. No stage changes what it is given.
+`convert` calls them and adds the provenance; `calibrated` leaves percentile and normalisation open. No stage changes
+what it is given.
 """
 
 from __future__ import annotations

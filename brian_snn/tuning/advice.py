@@ -1,7 +1,8 @@
 """What the account of the error advises: which way to turn which knob for the terms that are the largest.
 
 Each term has a knob (`brian_snn.analysis.error.knob` says it in words). Here it is a step on the grid of a search; of
-several moves the first that leads anywhere is taken. More steps, which lower most terms, are no move: every run has them.
+several moves the first that leads anywhere is taken. More steps, which lower most terms, are no move: every run has
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _to(axis: str, value: float | str) -> Move:
     return axis, lambda space, point: space.place(space.nearest(**{**vars(point), axis: value}))[axis]
 
 
-#: What lowers a term. The charge that is left over is centred by V(0) = V_thr / 2, and weighs less where rates are higher.
+#: What lowers a term. The charge left over is centred by V(0) = V_thr / 2, and weighs less where rates are higher.
 MOVES: dict[str, tuple[Move, ...]] = {
     "saturation": (_up("percentile"), _to("normalisation", "layer")),
     "residual": (_to("v_init", 0.5), _to("normalisation", "channel"), _down("percentile")),

@@ -1,9 +1,9 @@
 """What to try next: what the account of the error says would help, and what Optuna's TPE makes of all that is known.
 
-TPE (Bergstra et al. 2011; of several objectives Ozaki et al. 2020) draws points that are likely among the better ones of
-those tried. Each point has two numbers to be made small: by how much it misses the target, and what it costs. A point is
-tried once: in the place of one that is known its nearest neighbour comes that is not, so that no more points than the
-grid has are all of the grid.
+TPE (Bergstra et al. 2011; of several objectives Ozaki et al. 2020) draws points where the better ones of those tried are
+dense. Each point has two numbers to be made small: by how much it misses the target, and what it costs. A point is
+tried once: in the place of one that is known comes its nearest neighbour that is not, so that as many points as the
+grid has are all of it.
 """
 
 from __future__ import annotations

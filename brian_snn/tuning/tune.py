@@ -10,7 +10,6 @@ many points tried looks better on the images of the search than it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -213,14 +212,18 @@ class _Run:
     def _rows(self, curves: dict[Point, pd.DataFrame], numbers: IntArray) -> pd.DataFrame:
         """Return the judged curves of some points in one table."""
         allowed = self._allowed(numbers)
-        return pd.concat([of_point(judged(curve, allowed), point) for point, curve in curves.items()], ignore_index=True)
+        return pd.concat(
+            [of_point(judged(curve, allowed), point) for point, curve in curves.items()], ignore_index=True
+        )
 
     def _survivors(self, curves: dict[Point, pd.DataFrame], numbers: IntArray) -> list[Point]:
         """Return the better third of the points, and those on the front."""
         cost, rows = self.search.cost, self._rows(curves, numbers)
         on_front = {_point(row) for _, row in front_of(rows, cost).iterrows()}
         # The best row of each point comes first.
-        ranked = list(dict.fromkeys(_point(row) for _, row in rows.sort_values(["missed", cost], kind="stable").iterrows()))
+        ranked = list(
+            dict.fromkeys(_point(row) for _, row in rows.sort_values(["missed", cost], kind="stable").iterrows())
+        )
         better = set(ranked[: -(-len(ranked) // _THIRD)])
         return [point for point in curves if point in better | on_front]
 
@@ -248,7 +251,7 @@ class _Run:
             search=self.search,
             measure="agreement" if subject.answers is subject.trained else "error",
             met=bool(chosen["missed"] == 0),
-            chosen=json.loads(chosen.to_json(double_precision=15)),
+            chosen={name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()},
             trained=known,
             front=front,
             tried=pd.concat([of_point(curve, each) for each, curve in tried.items()], ignore_index=True),

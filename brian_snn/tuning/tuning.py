@@ -18,6 +18,7 @@ from brian_snn.plotting.front import plot_front
 from brian_snn.plotting.style import save_figures
 from brian_snn.search_settings import Search
 from brian_snn.settings import Settings
+from brian_snn.settings_file import write_settings
 from brian_snn.tuning.space import Point
 from brian_snn.version import installed_versions
 
@@ -145,8 +146,6 @@ class Tuning:
         OutputError
             If the folder is there already, or cannot be written.
         """
-        from brian_snn.settings_file import write_settings  # TEMP
-
         folder = Path(folder)
         check_target(folder, "folder", force=replace)
         with staged_folder(folder) as staged:
@@ -159,7 +158,9 @@ class Tuning:
 
     def figure(self) -> Any:
         """Return the figure of the front."""
-        return plot_front(self.front, self.tried, self.trained, self.target, self.chosen, self.search.cost, self.measure)
+        return plot_front(
+            self.front, self.tried, self.trained, self.target, self.chosen, self.search.cost, self.measure
+        )
 
     def record(self) -> dict[str, Any]:
         """Return what was searched, on which images, and what was chosen, as JSON knows it."""

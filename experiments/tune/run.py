@@ -59,9 +59,7 @@ def main() -> None:
     """Tune each case and keep what was found, but for the networks."""
     options = script(__doc__, Path(__file__), add_options)
     for name in options.only:
-        found = CASES[name](
-            dict(options.params[name]), workers=options.workers, kept=options.kept, say=logger.info
-        )
+        found = CASES[name](dict(options.params[name]), workers=options.workers, kept=options.kept, say=logger.info)
         logger.info("%s", found.verdict())
         options.results.mkdir(parents=True, exist_ok=True)
         found.front.to_csv(options.results / f"{name}_front.csv", index=False)

@@ -3,8 +3,8 @@
 A command is one entry of `COMMANDS` and a module of its name. The options of a simulation are the fields of `Settings`
 with their defaults. Whatever a command needs is imported when it runs, so that ``--help`` answers at once.
 
-Exit codes: 0; 1 if a verification failed, or spikes or counts differ that must not; 2 for bad input, for an output that
-cannot be written, and for Ctrl-C.
+Exit codes: 0; 1 if a verification failed, spikes or counts differ that must not, or nothing met a target; 2 for bad
+input, for an output that cannot be written, and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0; 1 if a verification failed or spike counts differ that must not; 2 for bad input and Ctrl-C.
+        0; 1 if a verification failed, spike counts differ that must not, or nothing met a target; 2 for bad input and
+        Ctrl-C.
     """
     try:
         parser = build_parser()

@@ -33,6 +33,9 @@ from brian_snn.settings import Execution, Settings
 from brian_snn.simulation.records import spread_steps
 from brian_snn.tuning.space import Point
 
+#: Of images, by which some of them are named.
+Numbers = NDArray[np.int64]
+
 #: Images on which the error of a point is accounted for.
 _ACCOUNTED = 2
 
@@ -70,11 +73,11 @@ class Subject:
         """Return the network of a point."""
         return self.calibrated.network(point.percentile, point.normalisation)
 
-    def trained_error(self, numbers: IntArray) -> float:
+    def trained_error(self, numbers: Numbers) -> float:
         """Return the share of wrong answers of the trained network, of some images by number."""
         return 1 - accuracy(self.answers[numbers], self.trained[numbers]).share
 
-    def curve(self, point: Point, numbers: IntArray) -> pd.DataFrame:
+    def curve(self, point: Point, numbers: Numbers) -> pd.DataFrame:
         """Return errors and operations of some images at every step at which the output has begun to run.
 
         Returns
@@ -87,7 +90,7 @@ class Subject:
         kept = self._once("curve", network, settings, numbers, lambda: self._measured(network, settings, numbers))
         return pd.DataFrame(kept)
 
-    def _measured(self, network: Network, settings: Settings, numbers: IntArray) -> dict[str, Any]:
+    def _measured(self, network: Network, settings: Settings, numbers: Numbers) -> dict[str, Any]:
         """Simulate the images and add up their curves."""
         curve, done = pd.DataFrame(), 0
         options = {**vars(self.execution), "checkpoints": spread_steps(settings.steps)}
@@ -99,19 +102,21 @@ class Subject:
             curve, done = added(curve, piece), done + count
         return curve.to_dict("list")
 
-    def held_out(self, point: Point, steps: int, numbers: IntArray) -> dict[str, float]:
+    def held_out(self, point: Point, steps: int, numbers: Numbers) -> dict[str, float]:
         """Run a point for so many steps on some images; return its error with the interval, and exact operations."""
         network, settings = self.network(point), point.settings(self.settings, steps)
 
         def measured() -> dict[str, float]:
             result = simulate(network, self.images[numbers], settings, checkpoints=(), **vars(self.execution))
-            right = accuracy(self.answers[numbers], predictions_of(result))
-            shares = {"error": 1 - right.share, "low": 1 - right.high, "high": 1 - right.low}
+            predictions = predictions_of(result)
+            right = accuracy(self.answers[numbers], predictions)
+            error = float(np.mean(predictions != self.answers[numbers]))
+            shares = {"error": error, "low": 1 - right.high, "high": 1 - right.low}
             return shares | {name: float(snn_operations(result, count).mean()) for count, name in COUNT_COLUMNS.items()}
 
         return self._once("held_out", network, settings, numbers, measured)
 
-    def account(self, point: Point, numbers: IntArray) -> pd.DataFrame:
+    def account(self, point: Point, numbers: Numbers) -> pd.DataFrame:
         """Say where the error of the output comes from, on the first few of some images, after all steps.
 
         Returns
@@ -133,7 +138,7 @@ class Subject:
         return pd.DataFrame(self._once("account", network, settings, numbers, measured))
 
     def _once(
-        self, kind: str, network: Network, settings: Settings, numbers: IntArray, measured: Callable[[], dict[str, Any]]
+        self, kind: str, network: Network, settings: Settings, numbers: Numbers, measured: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
         """Return what was kept of a measurement, or measure and keep it."""
         if self.kept is None:

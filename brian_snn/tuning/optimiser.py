@@ -1,7 +1,7 @@
 """What to try next: what the account of the error says would help, and what Optuna's TPE makes of all that is known.
 
-TPE (Bergstra et al. 2011; of several objectives Ozaki et al. 2020) draws points where the better ones of those tried are
-dense. Each point has two numbers to be made small: by how much it misses the target, and what it costs. A point is
+TPE (Bergstra et al. 2011; of several objectives Ozaki et al. 2020) draws points where the better ones tried are dense.
+Each point has two numbers to be made small: by how much it misses the target, and what it costs. A point is
 tried once: in the place of one that is known comes its nearest neighbour that is not, so that as many points as the
 grid has are all of it.
 """

@@ -1,17 +1,18 @@
 """`tune`: find how to convert and simulate a model so that it meets a target at the least cost.
 
 What costs nothing is not searched: one run has all numbers of steps as its checkpoints, and the model is folded and
-calibrated once, since percentile and normalisation only scale its weights. The rest is a grid, of which points are tried
-on a few images, one after the other (`brian_snn.tuning.optimiser`); the better third is shown three times as many, and a
-third of those all images of the search (successive halving, Jamieson and Talwalkar 2016). Points on the front of error
-against cost stay in. What the front comes to is then measured on images that the search has not seen, since the best of
-many points tried looks better on the images of the search than it is.
+calibrated once, since percentile and normalisation only scale its weights. The rest is a grid, of which points are
+tried on a few images, one after the other (`brian_snn.tuning.optimiser`); the better third is shown three times as
+many, and a third of those all images of the search (successive halving, Jamieson and Talwalkar 2016). Points on the
+front of error against cost stay in. What the front comes to is then measured on images that the search has not seen,
+since the best of many points tried looks better on the images of the search than it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 import brian_snn.knobs as knobs
 from brian_snn.analysis.classification import require_one_shape, trained_answers
 from brian_snn.analysis.operations import COUNT_COLUMNS, ann_operations
-from brian_snn.arrays import IntArray
 from brian_snn.conversion.convert import Calibrated, calibrated
 from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import check_images
@@ -34,7 +34,7 @@ from brian_snn.network.roles import window_start
 from brian_snn.search_settings import Search
 from brian_snn.settings import Execution, Settings
 from brian_snn.tuning.advice import advised
-from brian_snn.tuning.measure import Subject, added, best_row, front_of, judged, of_point
+from brian_snn.tuning.measure import Numbers, Subject, added, best_row, front_of, judged, of_point
 from brian_snn.tuning.optimiser import Optimiser
 from brian_snn.tuning.space import Point, Space
 from brian_snn.tuning.tuning import Tuning
@@ -105,7 +105,7 @@ def tune(
     if base.polarity == "signed":
         raise SettingError("polarity is 'signed'; operations over time are known of positive spikes only.")
     prepared = calibrated(model, calibration_images, Conversion(**of_conversion), search.ways)
-    subject = _subject(prepared, images, labels, base, Execution(**of_execution), search, kept and Path(kept))
+    subject = _subject(prepared, images, labels, base, Execution(**of_execution), search, Path(kept) if kept else None)
     return _Run(subject, search, _space(prepared, search, base), say or (lambda line: None)).tuning()
 
 
@@ -167,7 +167,7 @@ class _Run:
         sizes = shown_in_rounds(len(searched), self.search.rounds)
         tried, account = self._first_round(searched[: sizes[0]])
         curves = dict(tried)
-        for before, size in zip(sizes, sizes[1:], strict=False):
+        for before, size in pairwise(sizes):
             numbers = searched[before:size]
             survivors = self._survivors(curves, searched[:before])
             self.say(f"{len(survivors)} of {len(curves)} settings are shown {size} images")
@@ -178,18 +178,18 @@ class _Run:
         chosen = best_row(front, self.search.cost)
         return self._written(chosen, front, tried, account, searched, held_out)
 
-    def _split(self) -> tuple[IntArray, IntArray]:
+    def _split(self) -> tuple[Numbers, Numbers]:
         """Return the numbers of the images that are searched on, in the order of the rounds, and of those held out."""
         n_images = len(self.subject.images)
         order = np.random.default_rng(self.search.search_seed).permutation(n_images)
         n_held_out = min(n_images - _FEWEST, max(_FEWEST, round(self.search.held_out * n_images)))
         return order[n_held_out:], np.sort(order[:n_held_out])
 
-    def _allowed(self, numbers: IntArray) -> float:
+    def _allowed(self, numbers: Numbers) -> float:
         """Return the largest share of wrong answers that meets the target on some images."""
         return self.subject.trained_error(numbers) + self.search.within / 100
 
-    def _first_round(self, numbers: IntArray) -> tuple[dict[Point, pd.DataFrame], pd.DataFrame]:
+    def _first_round(self, numbers: Numbers) -> tuple[dict[Point, pd.DataFrame], pd.DataFrame]:
         """Try the points on the first images, and account for the error of each that was the best so far."""
         optimiser = Optimiser(self.space, self.search.search_seed)
         # What the paper and its successors recommend, and the plainest.
@@ -209,14 +209,14 @@ class _Run:
                 optimiser.suggest(advised(account, self.space, point))
         return curves, pd.concat(accounts, ignore_index=True) if accounts else pd.DataFrame()
 
-    def _rows(self, curves: dict[Point, pd.DataFrame], numbers: IntArray) -> pd.DataFrame:
+    def _rows(self, curves: dict[Point, pd.DataFrame], numbers: Numbers) -> pd.DataFrame:
         """Return the judged curves of some points in one table."""
         allowed = self._allowed(numbers)
         return pd.concat(
             [of_point(judged(curve, allowed), point) for point, curve in curves.items()], ignore_index=True
         )
 
-    def _survivors(self, curves: dict[Point, pd.DataFrame], numbers: IntArray) -> list[Point]:
+    def _survivors(self, curves: dict[Point, pd.DataFrame], numbers: Numbers) -> list[Point]:
         """Return the better third of the points, and those on the front."""
         cost, rows = self.search.cost, self._rows(curves, numbers)
         on_front = {_point(row) for _, row in front_of(rows, cost).iterrows()}
@@ -227,7 +227,7 @@ class _Run:
         better = set(ranked[: -(-len(ranked) // _THIRD)])
         return [point for point in curves if point in better | on_front]
 
-    def _held_out(self, front: pd.DataFrame, numbers: IntArray) -> pd.DataFrame:
+    def _held_out(self, front: pd.DataFrame, numbers: Numbers) -> pd.DataFrame:
         """Measure the points of the front on the images that are held out."""
         rows = []
         for _, row in front.iterrows():
@@ -238,7 +238,7 @@ class _Run:
 
     def _written(
         self, chosen: Any, front: pd.DataFrame, tried: dict[Point, pd.DataFrame], account: pd.DataFrame,
-        searched: IntArray, held_out: IntArray,
+        searched: Numbers, held_out: Numbers,
     ) -> Tuning:  # fmt: skip
         """Return what was found."""
         point, subject = _point(chosen), self.subject

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brian_snn.arrays import IntArray
 from brian_snn.files import check_target, staged_folder
 from brian_snn.network.network import Network
 from brian_snn.plotting.front import plot_front
@@ -19,6 +18,7 @@ from brian_snn.plotting.style import save_figures
 from brian_snn.search_settings import Search
 from brian_snn.settings import Settings
 from brian_snn.settings_file import write_settings
+from brian_snn.tuning.measure import Numbers
 from brian_snn.tuning.space import Point
 from brian_snn.version import installed_versions
 
@@ -42,7 +42,7 @@ class Tuning:
         As was chosen, with the number of steps.
     search : Search
     measure : str
-        ``error`` or ``agreement``: what a wrong answer is, one that is not the label, or not that of the trained network.
+        ``error`` or ``agreement``: whether a wrong answer is one other than the label or than the trained network's.
     met : bool
         Whether the target is met on the images of the search.
     chosen : dict
@@ -54,7 +54,7 @@ class Tuning:
         A row for each point of which none is both cheaper and no worse on the images of the search: ``percentile``,
         ``normalisation``, ``v_init`` (in V_thr), ``clamp``, ``steps``; of the images of the search ``images``,
         ``answers``, ``wrong``, ``operations``, ``paper_operations`` (means of an image), ``error`` (at that step or any
-        later one, the largest) and ``missed`` (by how much it exceeds the target); and, measured once more on the others,
+        later one, the largest) and ``missed`` (by how much it exceeds the target); and, measured anew on the others,
         ``held_out_images``, ``held_out_error``, ``held_out_low`` and ``held_out_high`` (95 % interval of Wilson),
         ``held_out_operations`` and ``held_out_paper_operations``.
     tried : DataFrame
@@ -75,8 +75,8 @@ class Tuning:
     front: pd.DataFrame
     tried: pd.DataFrame
     account: pd.DataFrame
-    searched: IntArray
-    held_out: IntArray
+    searched: Numbers
+    held_out: Numbers
 
     @property
     def point(self) -> Point:
@@ -96,8 +96,9 @@ class Tuning:
     def verdict(self) -> str:
         """Return in sentences what was found, and on how many images it rests."""
         c, what = self.chosen, self.measure_name
+        found = "chosen" if self.met else "no setting met the target; the best found"
         lines = [
-            f"{'chosen' if self.met else 'no setting met the target; the best found'}: {self.point}, {c['steps']} steps",
+            f"{found}: {self.point}, {c['steps']} steps",
             f"{what} on the {c['images']} images of the search: {100 * c['error']:.2f} %, the target is at most "
             f"{100 * self.target:.2f} %; the best of {self.n_tried} settings looks better there than it is",
             f"on {c['held_out_images']} images that it did not see: {100 * c['held_out_error']:.2f} % "

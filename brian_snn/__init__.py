@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
+    from brian_snn.search_settings import Search
     from brian_snn.settings import Execution, Recording, Settings
     from brian_snn.settings_file import read_settings, write_settings
+    from brian_snn.tuning.tune import tune
+    from brian_snn.tuning.tuning import Tuning
 
 __all__ = [
     "Brian2Model",
@@ -53,7 +56,9 @@ __all__ = [
     "Projection",
     "Recording",
     "Result",
+    "Search",
     "Settings",
+    "Tuning",
     "adjust",
     "brian2",
     "build",
@@ -68,6 +73,7 @@ __all__ = [
     "read_settings",
     "simulate",
     "stream",
+    "tune",
     "verify",
     "write_nir",
     "write_settings",
@@ -89,7 +95,9 @@ _HOMES = {
     "Projection": "network.records",
     "Recording": "settings",
     "Result": "results.result",
+    "Search": "search_settings",
     "Settings": "settings",
+    "Tuning": "tuning.tuning",
     "Judgement": "referee.check",
     "build": "running.build",
     "check": "referee.check",
@@ -103,6 +111,7 @@ _HOMES = {
     "read_settings": "settings_file",
     "simulate": "running.simulate",
     "stream": "running.simulate",
+    "tune": "tuning.tune",
     "verify": "analysis.verify",
     "write_nir": "exchange.nir_write",
     "write_settings": "settings_file",
@@ -112,7 +121,7 @@ _HOMES = {
 _ROOMS = (
     *("analysis", "backends", "calibration", "conversion", "exchange", "frontends", "network", "neurons", "plotting"),
     *("referee", "report", "results"),
-    *("running", "simulation", "studies"),
+    *("running", "simulation", "studies", "tuning"),
 )
 
 

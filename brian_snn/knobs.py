@@ -28,6 +28,21 @@ def no_option(name: str, known: Collection[str]) -> OptionError:
     return OptionError(f"there is no option {name!r:.200}; {there}")
 
 
+def sorted_out(options: dict[str, Any], *records: type[Any]) -> list[dict[str, Any]]:
+    """Return the options that are fields of each of some records.
+
+    Raises
+    ------
+    OptionError
+        If one is a field of none.
+    """
+    known = {knob.name: record for record in records for knob in fields(record)}
+    for name in options:
+        if name not in known:
+            raise no_option(name, known)
+    return [{name: value for name, value in options.items() if known[name] is record} for record in records]
+
+
 def choice(default: str, choices: Any, text: str) -> Any:
     """Return a field that is one of the texts of a `Literal`."""
     names = get_args(choices)
@@ -65,6 +80,11 @@ def names(text: str, unit: str = "LAYER") -> Any:
 def steps(text: str) -> Any:
     """Return a field that is a sequence of steps, or None for some that are chosen."""
     return field(default=None, metadata={"kind": "steps", "text": text, "unit": "STEP"})
+
+
+def numbers(default: tuple[float, ...], text: str, unit: str) -> Any:
+    """Return a field that is a sequence of at least one number; each is kept once, in ascending order."""
+    return field(default=default, metadata={"kind": "numbers", "text": text, "unit": unit})
 
 
 def name(text: str, unit: str) -> Any:
@@ -181,6 +201,16 @@ def _sequence(knob: Field[Any], value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _numbers(knob: Field[Any], value: Any) -> tuple[float, ...]:
+    try:
+        given = tuple(value)
+    except TypeError:
+        given = ()
+    if not given or isinstance(value, str):
+        raise SettingError(f"{knob.name} is {value!r}; it must be a sequence of numbers, at least one.")
+    return tuple(sorted({real_number(knob.name, number) for number in given}))
+
+
 def _name(knob: Field[Any], value: Any) -> str:
     if not isinstance(value, str):
         raise SettingError(f"{knob.name} is {value!r}; it must be a name.")
@@ -195,6 +225,7 @@ _CHECKS = {
     "time": _time,
     "names": _names,
     "steps": _steps,
+    "numbers": _numbers,
     "name": _name,
 }
 
@@ -224,6 +255,7 @@ def _type(knob: Field[Any]) -> str:
         "time": "Quantity, time",
         "names": "sequence of str",
         "steps": "sequence of int",
+        "numbers": "sequence of float",
         "name": "str",
         "other": knob.metadata.get("unit"),
     }

@@ -79,6 +79,7 @@ LISTED = {
     "test_build_cache.py::test_what_a_loader_says_on_the_standard_error_is_no_failure": "",
     "test_trust.py::test_a_build_is_read_by_those_who_read_the_cache_and_written_by_nobody": "",
     "test_limits.py::test_a_simulation_that_cannot_be_started_is_not_the_fault_of_the_disk": "thread",
+    "test_tune.py::test_the_example_of_the_guide_runs": "",
     "test_keras_settings.py::test_settings_with_which_keras_cannot_compute_are_refused_in_one_line": "backend|floatx",
     "test_keras_settings.py::test_another_backend_is_refused_in_one_line": "jax|openvino|theano",
     "test_own_folder.py::test_what_a_process_left_that_was_killed_while_it_began_is_begun_anew": "",

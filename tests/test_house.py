@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "calibration": _BELOW_CALIBRATION,
     "studies": _BELOW_STUDIES,
     "report": _BELOW_STUDIES,
-    "cli": _BELOW_STUDIES | {"studies", "report", "exchange", "referee"},
+    "tuning": _BELOW_STUDIES,
+    "cli": _BELOW_STUDIES | {"studies", "report", "tuning", "exchange", "referee"},
 }
 
 #: Libraries, and where they may be imported. Brian2's units may be imported anywhere.
@@ -47,6 +48,7 @@ HOMES = {
     "brian2": ("backends", "quiet_brian.py"),
     "matplotlib": ("plotting",),
     "distributed": ("running", "cli"),
+    "optuna": ("tuning",),
 }
 
 #: The door of the package opens on all rooms, lazily.

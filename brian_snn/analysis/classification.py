@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from brian_snn.accuracy import Accuracy as Accuracy
 from brian_snn.accuracy import accuracy as accuracy
-from brian_snn.accuracy import require_one_shape
+from brian_snn.accuracy import require_one_shape as require_one_shape
 from brian_snn.accuracy import wilson_interval as wilson_interval
 from brian_snn.analysis.batching import image_batches
 from brian_snn.arrays import IntArray

@@ -6,8 +6,8 @@ with their defaults. Whatever a command needs is imported when it runs, so that 
 Results go to the standard output: tables, nothing with ``--quiet``, one line of JSON with ``--json``. Progress and
 errors go to the standard error.
 
-Exit codes: 0; 1 if a verification failed, spikes or counts differ that must not, or the doctor found something; 2 for
-bad input, for an output that cannot be written, and for Ctrl-C.
+Exit codes: 0; 1 if a verification failed, spikes or counts differ that must not, nothing met a target, or the doctor
+found something; 2 for bad input, for an output that cannot be written, and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from brian_snn.cli import (
     probe,
     report,
     simulate,
+    tune,
     verify,
 )
 from brian_snn.cli.errors import explanation
@@ -105,6 +106,7 @@ COMMANDS = (
     Command("probe", "Make the conformance network, and name the rule of what ran it.", probe.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options, json=True),
     Command("sweep", "Simulate a grid of settings and models into one table.", add_sweep_options, json=True),
+    Command("tune", "Find settings that meet a target at the least cost.", tune.add_options),
     Command(
         "cache", "Show or delete the compiled networks that are kept for the next run.", cache.add_options, json=True
     ),
@@ -127,7 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0; 1 if a verification failed or spike counts differ that must not; 2 for bad input and Ctrl-C.
+        0; 1 if a verification failed, spike counts differ that must not, or nothing met a target; 2 for bad input and
+        Ctrl-C.
     """
     try:
         parser = build_parser()

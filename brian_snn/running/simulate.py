@@ -185,16 +185,9 @@ def _records(settings: Settings | None, options: dict[str, Any]) -> tuple[Settin
     OptionError
         If there is no option of a name.
     """
-    kinds = (Settings, Recording, Execution)
-    known = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
-    for name in options:
-        if name not in known:
-            raise knobs.no_option(name, known)
-    of_kind: dict[type, dict[str, Any]] = {kind: {} for kind in kinds}
-    for name, value in options.items():
-        of_kind[known[name]][name] = value
-    given = dataclasses.replace(settings or Settings(), **of_kind[Settings])
-    return given, Recording(**of_kind[Recording]), Execution(**of_kind[Execution])
+    of_settings, of_recording, of_execution = knobs.sorted_out(options, Settings, Recording, Execution)
+    given = dataclasses.replace(settings or Settings(), **of_settings)
+    return given, Recording(**of_recording), Execution(**of_execution)
 
 
 @dataclass(frozen=True, eq=False)

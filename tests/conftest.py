@@ -31,6 +31,15 @@ def build_cache(tmp_path_factory, worker_id):
         yield folder
 
 
+@pytest.fixture(scope="session")
+def tiny_build(build_cache):
+    """Return the folder of a build of one neuron, `tests.simulation_cases.LAYOUT`."""
+    from brian_snn.backends.build_cache import get_build
+    from tests.simulation_cases import LAYOUT
+
+    return get_build(LAYOUT).folder
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_objects_to_look_through():
     """Leave what was there before out of garbage collections: Brian2 asks for one before every run."""

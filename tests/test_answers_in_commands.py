@@ -8,7 +8,7 @@ import pytest
 import brian_snn
 from brian_snn.__main__ import main
 from brian_snn.analysis.operations import saturated_share
-from tests.models import images_for, trained_like
+from tests.models import images_for, outputs_of, trained_like
 from tests.oracles import wilson_by_roots
 from tests.report_reading import HtmlPage
 
@@ -29,7 +29,7 @@ def written(request, tmp_path_factory):
     }[request.param]()
     model = trained_like(keras.Model(image, output), seed=6)
     images = images_for(model, 20)
-    outputs = model.predict(images, verbose=0)
+    outputs = outputs_of(model, images)
     labels = {
         "yes or no": lambda: (outputs[:, 0] > 0.5).astype(int),
         "labels": lambda: (outputs > 0.5).astype(int),
@@ -84,7 +84,7 @@ def rows_of(page, beginning):
 def reference(folder, result):
     """Return what Keras makes of the images of a result."""
 
-    return keras.saving.load_model(folder / "model.keras").predict(np.asarray(result.images), verbose=0)
+    return outputs_of(keras.saving.load_model(folder / "model.keras"), np.asarray(result.images))
 
 
 def test_a_sweep_has_an_accuracy_where_there_are_classes(written, tmp_path, capsys):

@@ -89,9 +89,20 @@ class SharedProjection(Group, CodeRunner):
             ),
             codeobj_class=TemplateCodeObject,
         )
+        self._declare(source, event, len(target), references, arrays)
+
+    def _declare(
+        self,
+        source: NeuronGroup,
+        event: str,
+        n_targets: int,
+        references: dict[str, tuple[NeuronGroup, str]],
+        arrays: dict[str, tuple[int, Any]],
+    ) -> None:
+        """Declare the variables that the template names."""
         self.variables = Variables(self)
         # Brian2 asks every group for its size.
-        self.variables.add_constant("N", value=len(target))
+        self.variables.add_constant("N", value=n_targets)
         self.variables.add_reference("_spikespace", source, f"_{event}space")
         for name, (group, variable) in references.items():
             self.variables.add_reference(name, group, variable)

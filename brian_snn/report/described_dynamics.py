@@ -65,7 +65,7 @@ VARIABLES = {
     "sent": ("Theta_i", "size of the last spike of the neuron"),
     "burst": ("k", "the largest size"),
     "n_negative": ("", "negative spikes since the start of the image"),
-    "chosen": ("", "1 for the neuron that the softmax chooses"),
+    "chosen": ("", "1 for a neuron that is given a spike by the softmax"),
     "stream": ("", "key of the image's random numbers"),
     "first_step": ("", "step at which the image is shown first"),
     "axon": ("", "spikes under way to the targets, a bit for each step ago"),
@@ -83,6 +83,8 @@ _OTHERS = {
     "or n, how many there are",
     r"G_k": "the G_k are independent draws from the standard Gumbel distribution, V_thr G_k rounded to the grid, so "
     "that k is chosen with the probability exp(V_k / V_thr) / sum_j exp(V_j / V_thr)",
+    r"\bE_k": "E_k(t) is exp((V_k(t) - max_j V_j(t)) / V_thr), rounded to a multiple of 2**-32, and the U_k(t) are "
+    "independent random numbers, uniform in [0, 1)",
 }
 
 
@@ -212,7 +214,7 @@ def _further_slots(job: Job) -> list[str]:
     """Return what happens in these slots besides what the column says."""
     texts = []
     if any(neuron.model.competes for neuron in job.neurons):
-        texts.append("After its slot integrate the softmax chooses the output neuron that spikes.")
+        texts.append("After its slot integrate the softmax says which output neurons spike.")
     if any(neuron.model.arrival for neuron in job.neurons):
         texts.append(
             f"Spikes that were sent {job.settings.delay_steps} steps ago set out in the slot reset of their source, "

@@ -144,6 +144,19 @@ class TestRates:
             low, high = 1 / (sum(terms) + 2 * terms[-1]), 1 / sum(terms)
             assert float(low) == float(high) == factor
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("size", [3, 300])
+    def test_compiled_spikes_are_those_of_the_process(self, size):
+        network = readout_network(np.random.default_rng(0).normal(0, 0.05, size))
+        options = {"readout": "softmax_rates", "steps": 60, "seed": 3, "clamp": 1, "threshold": 1.75}
+        compiled, in_process = (
+            simulate(network, np.zeros((4, 1)), backend=backend, record_spikes=["out"], **options)
+            for backend in ("standalone", "runtime")
+        )
+        assert np.array_equal(compiled.spike_trains["out"], in_process.spike_trains["out"])
+        # One spike a step in the mean, of independent neurons: its variance is below 1, and 80 are five deviations.
+        assert abs(compiled.spike_counts["out"].sum() - 4 * 60) < 80
+
     def test_a_wrong_spike_is_found(self, network, images):
         result = simulate(network, images, steps=STEPS, backend="runtime", readout="softmax_rates")
         assert verify(result, replay="all")["holds"].all()

@@ -29,9 +29,9 @@ from brian_snn.network.roles import has_spikes, window_start
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
-#: What the bounds of a population may be called. They are ``vacuous`` where of more than half of its neurons nothing is
-#: proved but 0 <= r <= r_max, or of an output that does not spike, where the mean bound is at least the mean size of its
-#: targets. Else they are ``tight`` where the mean bound is at most twice the mean error measured, and ``loose`` if not.
+#: What the bounds of a population may be called. They are ``vacuous`` where of more than half of its neurons nothing
+#: is proved but 0 <= r <= r_max, or of an output that does not spike, where the mean bound is at least the mean size of
+#: its targets. Else they are ``tight`` where the mean bound is at most twice the mean error, and ``loose`` if not.
 WORDS = ("tight", "loose", "vacuous")
 
 

@@ -51,8 +51,10 @@ def require_defined(numbers: Mapping[str, object]) -> None:
         `brian_snn.Settings.numbers`.
     """
     if numbers["schedule"] != "same_step":
-        if numbers["readout"] == "softmax":
-            raise SettingError("readout is 'softmax'; with schedule='brian2' it must be 'potential' or 'spikes'.")
+        if numbers["readout"] not in ("potential", "spikes"):
+            raise SettingError(
+                f"readout is {numbers['readout']!r}; with schedule='brian2' it must be 'potential' or 'spikes'."
+            )
         for name, plain in _SAME_STEP_ONLY.items():
             if numbers[name] != plain:
                 shown = name.removesuffix("_s")

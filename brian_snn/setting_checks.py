@@ -66,8 +66,10 @@ def _check_accumulators(settings: Any) -> None:
     bits = settings.accumulator_bits
     if bits == 1 or bits > MOST_BITS:
         raise SettingError(f"accumulator_bits is {bits!r}; it must be 0, or 2 to {MOST_BITS}.")
-    if bits and settings.readout == "softmax":
-        raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
+    if bits and settings.has_softmax:
+        raise SettingError(
+            f"accumulator_bits is set; readout must be 'potential' or 'spikes', and not {settings.readout!r}."
+        )
 
 
 def _require_whole_steps(settings: Any, name: str, time_s: float) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from brian2 import Quantity
 
 Reset = Literal["subtraction", "zero"]
-Readout = Literal["potential", "spikes", "softmax"]
+Readout = Literal["potential", "spikes", "softmax_generator", "softmax_rates"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
@@ -80,8 +80,9 @@ class Settings:
     readout: Readout = knobs.choice(
         "potential",
         Readout,
-        "whether the output layer integrates its potential, spikes, or answers a generator by a softmax. With the last "
-        "each spike of an external Poisson generator goes to one of its neurons, drawn with the softmax of V / V_thr.",
+        "whether the output layer integrates its potential, spikes, or is given spikes by the softmax of V / V_thr. "
+        "With ``softmax_generator`` each spike of an external Poisson generator goes to one of its neurons, drawn with "
+        "that probability; with ``softmax_rates`` each is a Poisson process of its own, of that rate over r_max.",
     )
     projection: ProjectionMode = knobs.choice(
         "auto",
@@ -181,7 +182,7 @@ class Settings:
     )
     output_rate: float = knobs.real(
         0.5,
-        "rate of the generator of the softmax, over the highest rate. It is its probability of a spike a step.",
+        "rate of the generator of softmax_generator, over the highest rate. It is its probability of a spike a step.",
         "R",
     )
     seed: int = knobs.whole(0, 0, "of the random numbers. Those of an image depend on nothing else but its number.")
@@ -236,9 +237,14 @@ class Settings:
             for knob in fields(self)
         }
 
+    @property
+    def has_softmax(self) -> bool:
+        """Whether a softmax draws the spikes of the output, in one of its two ways."""
+        return self.readout.startswith("softmax")
+
     @classmethod
     def from_numbers(cls, numbers: dict[str, Any]) -> Settings:
-        """Return the settings whose `numbers` these are.
+        """Return the settings whose `numbers` these are; in files of before ``softmax`` is ``softmax_generator``.
 
         Raises
         ------
@@ -254,6 +260,8 @@ class Settings:
         for name, value in numbers.items():
             is_time = knobs.is_time(names[name])
             values[names[name].name] = real_number(names[name].name, value) * second if is_time else value
+        if values.get("readout") == "softmax":
+            values["readout"] = "softmax_generator"
         return cls(**values)
 
 

@@ -45,6 +45,7 @@ LISTED = {
     "end_to_end/test_backends.py": "subtraction",
     "end_to_end/test_state.py": "standalone",
     "test_softmax.py::test_a_neuron_is_chosen_with_the_probability_of_the_softmax": r"1\.75",
+    "test_softmax.py::TestRates::test_compiled_spikes_are_those_of_the_process": "300",
     "test_callbacks.py::test_an_error_of_the_progress_is_no_error_of_the_simulation": "standalone",
     "test_pixel_range.py::test_bench_has_the_option": "",
     "end_to_end/test_verify.py::test_compiled_results_hold_exactly": "",

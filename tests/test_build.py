@@ -365,7 +365,7 @@ def test_a_folder_is_replaced_on_request_and_only_if_nothing_else_is_in_it(built
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"readout": "softmax"}, SettingError, "readout is 'softmax'; .* 'potential' or 'spikes'"),
+        ({"readout": "softmax_generator"}, SettingError, "readout is 'softmax_generator'; .* 'potential' or 'spikes'"),
         ({"input_coding": "poisson"}, SettingError, "input_coding is 'poisson'"),
         ({"input_coding": "frames"}, SettingError, "input_coding is 'frames'"),
         ({"backend": "runtime"}, SettingError, "backend is 'runtime'"),

@@ -153,7 +153,7 @@ def test_what_cannot_be_read_out_is_refused(options, error, message):
 
 def test_a_softmax_that_spikes_has_one_output():
     with pytest.raises(SettingError, match="has 2 outputs"):
-        simulate(convert(two_heads(), images_for(two_heads())), images_for(two_heads()), readout="softmax")
+        simulate(convert(two_heads(), images_for(two_heads())), images_for(two_heads()), readout="softmax_generator")
 
 
 def test_the_command_line_reads_out_several(tmp_path, capsys):

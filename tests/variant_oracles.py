@@ -252,6 +252,18 @@ class VariantLoop(Loop):
                 self.spikes[name][image, np.argmax(self.v[name][image] + noise)] = 1
         self.counts[name] = self.counts[name] + self.spikes[name]
 
+    def follow_rates(self, population, step):
+        """Let every neuron spike whose draw is below the softmax of the potentials; Python's own exponentials."""
+        name, size = population.name, population.size
+        self.spikes[name][:] = 0
+        for image in range(self.n_images if step > self.start(population) else 0):
+            key = image_key(self.settings.seed, 1, image)
+            powers = [math.exp(v / self.threshold) for v in self.v[name][image]]
+            for k, power in enumerate(powers):
+                drawn = splitmix64(key, (step - 1) * size + k) / 2**53
+                self.spikes[name][image, k] = drawn < power / math.fsum(powers)
+        self.counts[name] = self.counts[name] + self.spikes[name]
+
     def same_step(self, step):
         """Advance one step; without a delay spikes reach their targets within it."""
         for population in self.network.populations:
@@ -262,7 +274,9 @@ class VariantLoop(Loop):
                 self.gate(name)
             else:
                 self.advance(population, step)
-            if population.kind == "readout" and self.settings.readout == "softmax":
+            if population.kind == "readout" and self.settings.readout == "softmax_generator":
                 self.compete(population, step)
+            if population.kind == "readout" and self.settings.readout == "softmax_rates":
+                self.follow_rates(population, step)
             self.past_spikes[name].append(self.spikes[name].copy())
             self.past_counts[name].append(self.counts[name].copy())

@@ -245,6 +245,6 @@ def _require_covered(settings: Settings) -> None:
     """Raise if a simulation with these settings may do what the derivation does not allow for."""
     for field in dataclasses.fields(settings):
         value, default = getattr(settings, field.name), getattr(Settings(), field.name)
-        covered = value != "softmax" if field.name == "readout" else field.name in (*_COVERED, *_IDLE)
+        covered = not settings.has_softmax if field.name == "readout" else field.name in (*_COVERED, *_IDLE)
         if not covered and value != default:
             raise SettingError(f"bits are not proved for {field.name} {value!r}; only for {default!r}.")

@@ -5,7 +5,10 @@ arrives from the sources back to where it arose. The terms are derived, one by o
 they add up to the error, which the tables show beside them with what is left unexplained (rounding in float64).
 
 Of a sum of terms that partly cancel, the share of each is its covariance with the sum: mean(term x error) over
-mean(error^2). Shares add up to 1; a negative one belongs to a term that makes up for others.
+mean(error^2). Shares add up to 1; a negative one belongs to a term that makes up for others. What arrives and what the
+ReLU cuts off do not simply add up, so their shares depend on which is taken first: the account says between what they
+can lie (`brian_snn.analysis.error_orders`). `error_origins` gives every cause g of what it sends, the mean over all
+proportions in which the causes are switched on together (the value of Aumann and Shapley).
 """
 
 from __future__ import annotations
@@ -75,7 +78,8 @@ def error_account(result: Result, activations: Activations | ActivationsOf) -> p
         One row per population and term (``arrives`` has one for each ``source``), then ``unexplained``, which is the
         error less all terms, and ``error``. Over all neurons and images: ``mean``, ``mean_abs`` and ``rms``, in units
         of r_max and, as ``mean_hz`` and so on, in Hz; ``relative``, rms over the rms of the targets; ``share``, as the
-        module defines it (nan without any error); and ``knob``, which setting would lower the term.
+        module defines it (nan without any error); ``share_lowest`` and ``share_highest``, between which it lies in
+        whatever order the causes are taken; and ``knob``, which setting would lower the term.
 
     Raises
     ------
@@ -85,7 +89,8 @@ def error_account(result: Result, activations: Activations | ActivationsOf) -> p
     sums: dict[tuple[str, str, str], _Sums] = {}
     for population, split in _splits(measured_parts(result, activations)):
         for (term, source), values in _rows(split).items():
-            sums.setdefault((population.name, term, source), _Sums()).add(values, split)
+            ends = split.ranges.get((term, source), (values, values))
+            sums.setdefault((population.name, term, source), _Sums()).add(values, split, ends)
     return _table(result, sums)
 
 
@@ -126,7 +131,7 @@ def error_origins(result: Result, activations: Activations | ActivationsOf, by: 
             sums.setdefault((population.name, origin, ""), _Sums()).add(values, split)
         sums.setdefault((population.name, "error", ""), _Sums()).add(split.error, split)
         followed = {name: kept for name, kept in followed.items() if _read_later(result.network, name, population)}
-    table = _table(result, sums).drop(columns="source")
+    table = _table(result, sums).drop(columns=["source", "share_lowest", "share_highest"])
     return table if by == "term" else table.rename(columns={"term": "origin"}).drop(columns="knob")
 
 
@@ -188,11 +193,17 @@ class _Sums:
     absolute: float = 0.0
     square: float = 0.0
     with_error: float = 0.0
+    lowest: float = 0.0
+    highest: float = 0.0
     error_square: float = 0.0
     target_square: float = 0.0
 
-    def add(self, values: FloatArray, split: Split) -> None:
-        """Add a batch."""
+    def add(self, values: FloatArray, split: Split, ends: tuple[FloatArray, ...] = ()) -> None:
+        """Add a batch, of a term that lies between these ends."""
+        products = [end * split.error for end in ends]
+        if products:
+            self.lowest += float(np.minimum.reduce(products).sum())
+            self.highest += float(np.maximum.reduce(products).sum())
         self.n += values.size
         self.plain += float(values.sum())
         self.absolute += float(np.abs(values).sum())
@@ -200,6 +211,10 @@ class _Sums:
         self.with_error += float((values * split.error).sum())
         self.error_square += float((split.error**2).sum())
         self.target_square += float((split.target**2).sum())
+
+    def shares(self) -> dict[str, float]:
+        """Return the products with the error whose parts of its square are shares."""
+        return {"share": self.with_error, "share_lowest": self.lowest, "share_highest": self.highest}
 
 
 def _table(result: Result, sums: dict[tuple[str, str, str], _Sums]) -> pd.DataFrame:
@@ -211,7 +226,7 @@ def _table(result: Result, sums: dict[tuple[str, str, str], _Sums]) -> pd.DataFr
             {"population": population, "term": term, "source": source}
             | means
             | {"relative": np.sqrt(s.square / s.target_square) if s.target_square else np.nan}
-            | {"share": s.with_error / s.error_square if s.error_square else np.nan}
+            | {name: value / s.error_square if s.error_square else np.nan for name, value in s.shares().items()}
             | {f"{name}_hz": value / float(result.settings.dt) for name, value in means.items()}
             | {"knob": knob(term, result.settings, result.network, source)}
         )

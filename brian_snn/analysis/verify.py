@@ -35,13 +35,17 @@ from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
-from brian_snn.neurons.record import Draws, Neuron
+from brian_snn.neurons.record import Neuron
 from brian_snn.neurons.table import neuron_of
 from brian_snn.progress import Progress, bar
 from brian_snn.results.result import Result
+from brian_snn.settings import Settings
 
 #: Said of the charge balance of a neuron that does not sum what arrives.
 _WORKED_OUT = "it holds by construction: q is worked out from N and V(T), and judged by synapses"
+
+#: From (settings, number of an image, first step, its current) to how many spikes random numbers ask for.
+_Drawn = Callable[[Settings, int, int, FloatArray], FloatArray]
 
 # Numbers held at a time for one population: 32 MiB of float64.
 _BATCH_NUMBERS = 2**22
@@ -76,7 +80,8 @@ def verify(result: Result, replay: Replay = "auto", progress: Progress | bool | 
     refractory neuron the charge that it missed counts too.
     With bursts N is the sum of their sizes, and with signed spikes it is net; the rows are the same.
     ``poisson``: N of an input neuron that codes a pixel is the number of its seeded draws, made anew, below the pixel.
-    ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew.
+    ``softmax``: the spikes of all output neurons are as many as those of the external generator, drawn anew. Those of
+    ``softmax_rates`` depend on the potentials at every step, and are judged by ``spikes`` alone.
     ``max_pool``: N = max_j N_j at the end, and without delay at every checkpoint and step for which both are recorded.
 
     The dynamics, ``spikes``: N and V(T) are those of Eq. (4), which knows neither. Where the input is constant, for all
@@ -142,8 +147,9 @@ def _rows(
         rows.append(_max_pool_row(result, parameters, population, stepper))
     elif stepper.neuron.hears == "charge":
         rows += _membrane_rows(result, parameters, population, stepper)
-    if stepper.neuron.draws is not None:
-        rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
+    draws = stepper.neuron.draws
+    if draws is not None and draws.spikes is not None:
+        rows.append(_random_row(result, parameters, population, stepper, draws.equation, draws.spikes))
     return [*rows, _spikes_row(result, parameters, population, stepper, outcome)]
 
 
@@ -256,17 +262,19 @@ def _max_pool_row(result: Result, parameters: Parameters, population: Population
 # --- random spikes --------------------------------------------------------------------------------------------------
 
 
-def _random_row(result: Result, parameters: Parameters, population: Population, stepper: Stepper, draws: Draws) -> _Row:
+def _random_row(
+    result: Result, parameters: Parameters, population: Population, stepper: Stepper, equation: str, spikes: _Drawn
+) -> _Row:
     """Return the row of a population whose spikes are drawn: its counts against the draws of its seed, made anew."""
     largest, start, parameters = 0.0, result.window_start(population.name), parameters.of(population.name)
     for part in result.parts():
         counts = np.asarray(part.spike_counts[population.name], np.float64).reshape(len(part.images), -1)
         for image in range(len(counts)):
             current = stepper.current(part.images[image : image + 1])[0]
-            drawn = draws.spikes(result.settings, part.first_image + image, start, current)
+            drawn = spikes(result.settings, part.first_image + image, start, current)
             counted = counts[image] if len(drawn) == len(counts[image]) else counts[image].sum(keepdims=True)
             largest = _largest(largest, (counted - drawn) * parameters.threshold)
-    return _checked(result, parameters, _Row(population.name, draws.equation), largest)
+    return _checked(result, parameters, _Row(population.name, equation), largest)
 
 
 # --- the dynamics ---------------------------------------------------------------------------------------------------

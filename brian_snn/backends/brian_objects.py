@@ -15,6 +15,7 @@ from brian_snn.backends.crossings import Crossings
 from brian_snn.backends.functions import FUNCTIONS
 from brian_snn.backends.rendering import rendered
 from brian_snn.backends.shared_kernel import RuntimeKernel, SharedProjection
+from brian_snn.neurons.softmax import COMPETITIONS
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.topology import Layer, Link, Topology
 
@@ -168,6 +169,7 @@ def _shared(
 def _competition(
     topology: Topology, position: int, groups: tuple[NeuronGroup, ...], clock: Clock
 ) -> CompiledCompetition | RuntimeCompetition:
-    """Make what chooses who spikes in an output layer, in the form that the active device runs."""
-    competition = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else CompiledCompetition
-    return competition(groups[position], clock, population_slots(position, topology.schedule).integrate)
+    """Make what says who spikes in an output layer, in the form that the active device runs."""
+    form = RuntimeCompetition if isinstance(get_device(), RuntimeDevice) else CompiledCompetition
+    competition = COMPETITIONS[topology.layers[position].model.competes]
+    return form(competition, groups[position], clock, population_slots(position, topology.schedule).integrate)

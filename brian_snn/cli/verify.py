@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from brian_snn.results.result import Result
 
-_BOUNDS_COLUMNS = ("bound", "measured", "tightness", "silent", "undecided")
+_BOUNDS_COLUMNS = ("bound", "measured", "tightness", "says", "silent", "undecided")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -79,4 +79,4 @@ def _proved_bounds(result: Result, n_images: int) -> pd.DataFrame:
 
 def _short(row: pd.Series) -> dict[str, str]:
     """Return the numbers of a row as they are shown."""
-    return {column: f"{row[column]:.3g}" for column in _BOUNDS_COLUMNS}
+    return {name: row[name] if name == "says" else f"{row[name]:.3g}" for name in _BOUNDS_COLUMNS}

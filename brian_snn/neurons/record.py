@@ -64,9 +64,9 @@ class NeuronModel:
         State variables that start an image at 0.
     constants : tuple of str
         Numbers that do not change and are set at run time, besides those of every membrane.
-    competes : bool
-        Whether one of its neurons at a time spikes, which `brian_snn.backends.competition` chooses by setting
-        ``chosen`` to 1.
+    competes : str
+        The competition that says who of its neurons spikes, one of `brian_snn.neurons.softmax.COMPETITIONS`;
+        `brian_snn.backends.competition` holds it and sets ``chosen`` to 1. Empty without one.
     splits : bool
         Whether charge of positive and of negative weights arrives apart, in ``excitation`` and ``inhibition``.
     arrival : str
@@ -88,7 +88,7 @@ class NeuronModel:
     charges: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
-    competes: bool = False
+    competes: str = ""
     arrival: str = ""
     splits: bool = False
     graded: bool = False
@@ -181,7 +181,7 @@ class Draws:
         From (settings, numbers of images, size, threshold, grid) to the random input of a run, (n_images, n).
     spikes : callable
         From (settings, number of an image, first step, its current) to how many spikes the draws ask for: of each
-        neuron, (size,), or of all together, (1,).
+        neuron, (size,), or of all together, (1,). None where that depends on potentials too.
     bytes_a_step : int
         Memory of the noise, for each neuron and step.
     term : str
@@ -192,7 +192,7 @@ class Draws:
 
     equation: str
     noise: Callable[[Settings, range, int, float, float], FloatArray]
-    spikes: Callable[[Settings, int, int, FloatArray], FloatArray]
+    spikes: Callable[[Settings, int, int, FloatArray], FloatArray] | None
     bytes_a_step: int = 0
     term: str = ""
     knob: str = ""

@@ -36,7 +36,7 @@ NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, P
     (lambda p, s: p.kind == "max_pool" and s.max_pool == "gate", lambda n, p, s: gated_max_pool(s)),
     (lambda p, _: p.kind == "max_pool", lambda n, p, s: exact_max_pool(s)),
     (
-        lambda p, s: p.kind == "readout" and s.readout == "softmax",
+        lambda p, s: p.kind == "readout" and s.has_softmax,
         lambda n, p, s: softmax_readout(p, s, n.grid, hears_spikes(n, p)),
     ),
     (lambda *_: True, lambda n, p, s: integrator(p, s, n.grid, crosses_threshold(p, s), hears_spikes(n, p))),

@@ -22,6 +22,8 @@ _OTHERS = {
     "or n, how many there are",
     r"G_k": "the G_k are independent draws from the standard Gumbel distribution, V_thr G_k rounded to the grid, so "
     "that k is chosen with the probability exp(V_k / V_thr) / sum_j exp(V_j / V_thr)",
+    r"\bE_k": "E_k(t) is exp((V_k(t) - max_j V_j(t)) / V_thr), rounded to a multiple of 2**-32, and the U_k(t) are "
+    "independent random numbers, uniform in [0, 1)",
 }
 
 
@@ -152,7 +154,7 @@ def _further_slots(job: Job) -> list[str]:
     """Return what happens in these slots besides what the column says."""
     texts = []
     if any(neuron.model.competes for neuron in job.neurons):
-        texts.append("After its slot integrate the softmax chooses the output neuron that spikes.")
+        texts.append("After its slot integrate the softmax says which output neurons spike.")
     if any(neuron.model.arrival for neuron in job.neurons):
         texts.append(
             f"Spikes that were sent {delay_words(job.settings)} ago set out in the slot reset of their source, "

@@ -31,11 +31,16 @@ if TYPE_CHECKING:
     from brian_snn.neurons.membrane import Membrane
     from brian_snn.referee.check import Judgement, check
     from brian_snn.report.describe import describe
+    from brian_snn.report.doctor import doctor
     from brian_snn.results.load import load_result
     from brian_snn.results.result import Result
     from brian_snn.running.build import build
     from brian_snn.running.simulate import simulate, stream
+    from brian_snn.search_settings import Search
     from brian_snn.settings import Execution, Recording, Settings
+    from brian_snn.settings_file import read_settings, write_settings
+    from brian_snn.tuning.tune import tune
+    from brian_snn.tuning.tuning import Tuning
 
 __all__ = [
     "Brian2Model",
@@ -51,21 +56,27 @@ __all__ = [
     "Projection",
     "Recording",
     "Result",
+    "Search",
     "Settings",
+    "Tuning",
     "adjust",
     "brian2",
     "build",
     "check",
     "convert",
     "describe",
+    "doctor",
     "load_network",
     "load_result",
     "quantise",
     "read_nir",
+    "read_settings",
     "simulate",
     "stream",
+    "tune",
     "verify",
     "write_nir",
+    "write_settings",
 ]
 
 # Where each public name lives. They are imported on first use: Brian2 takes seconds to import, TensorFlow longer.
@@ -84,28 +95,33 @@ _HOMES = {
     "Projection": "network.records",
     "Recording": "settings",
     "Result": "results.result",
+    "Search": "search_settings",
     "Settings": "settings",
+    "Tuning": "tuning.tuning",
     "Judgement": "referee.check",
     "build": "running.build",
     "check": "referee.check",
     "convert": "conversion.convert",
     "describe": "report.describe",
+    "doctor": "report.doctor",
     "quantise": "conversion.quantise",
     "load_network": "network.file",
     "load_result": "results.load",
     "read_nir": "exchange.nir_read",
+    "read_settings": "settings_file",
     "simulate": "running.simulate",
     "stream": "running.simulate",
+    "tune": "tuning.tune",
     "verify": "analysis.verify",
     "write_nir": "exchange.nir_write",
+    "write_settings": "settings_file",
 }
 
 # The packages, which are imported on first use too.
 _ROOMS = (
-    *("analysis", "backends", "conversion", "exchange", "frontends", "network", "neurons", "plotting", "referee"),
-    "report",
-    "results",
-    *("running", "simulation", "studies"),
+    *("analysis", "backends", "calibration", "conversion", "exchange", "frontends", "network", "neurons", "plotting"),
+    *("referee", "report", "results"),
+    *("running", "simulation", "studies", "tuning"),
 )
 
 
@@ -115,7 +131,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"brian_snn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'brian_snn' has no attribute {name!r}")
-    if _HOMES[name] != "errors":
+    # The doctor finds out itself whether Brian2 can be imported.
+    if _HOMES[name] not in ("errors", "report.doctor"):
         importlib.import_module("brian_snn.quiet_brian").import_brian2()
     value = getattr(importlib.import_module(f"brian_snn.{_HOMES[name]}"), name)
     globals()[name] = value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import Field, field, fields
 from typing import Any, TypeVar, get_args
 
@@ -26,6 +26,21 @@ def no_option(name: str, known: Collection[str]) -> OptionError:
     likely = difflib.get_close_matches(name, known, 1)
     there = f"did you mean {likely[0]}?" if likely else f"there are {', '.join(known)}."
     return OptionError(f"there is no option {name!r:.200}; {there}")
+
+
+def sorted_out(options: dict[str, Any], *records: type[Any]) -> list[dict[str, Any]]:
+    """Return the options that are fields of each of some records.
+
+    Raises
+    ------
+    OptionError
+        If one is a field of none.
+    """
+    known = {knob.name: record for record in records for knob in fields(record)}
+    for name in options:
+        if name not in known:
+            raise no_option(name, known)
+    return [{name: value for name, value in options.items() if known[name] is record} for record in records]
 
 
 def choice(default: str, choices: Any, text: str) -> Any:
@@ -67,6 +82,11 @@ def steps(text: str) -> Any:
     return field(default=None, metadata={"kind": "steps", "text": text, "unit": "STEP"})
 
 
+def numbers(default: tuple[float, ...], text: str, unit: str) -> Any:
+    """Return a field that is a sequence of at least one number; each is kept once, in ascending order."""
+    return field(default=default, metadata={"kind": "numbers", "text": text, "unit": unit})
+
+
 def name(text: str, unit: str) -> Any:
     """Return a field that is a name, or None."""
     return field(default=None, metadata={"kind": "name", "text": text, "unit": unit})
@@ -77,6 +97,40 @@ def milliseconds(number: float) -> Any:
     from brian2 import second
 
     return number / 1e3 * second
+
+
+#: Units that a time may have where a person writes it, and how many make a second.
+_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
+
+
+def typed_time(name: str, value: Any) -> Any:
+    """Return a time that a person wrote: a number of ms, or a text with its unit, as "5 ms"; a Quantity as it is.
+
+    Raises
+    ------
+    SettingError
+        If a text is no number with a unit of time; names the knob.
+    """
+    from brian2 import Quantity, second
+
+    if isinstance(value, Quantity):
+        return value
+    if not isinstance(value, str):
+        return milliseconds(real_number(name, value))
+    number, _, unit = value.strip().partition(" ")
+    try:
+        return float(number) / _UNITS[unit.strip() or "ms"] * second
+    except (ValueError, KeyError):
+        raise SettingError(
+            f"{name} is {value!r:.200}; it must be a time: a number of ms, or with its unit, as '5 ms' ("
+            f"{', '.join(_UNITS)})."
+        ) from None
+
+
+def written_time(value: Any) -> str:
+    """Return a time as a text that `typed_time` turns into the same number: in ms, or in s where ms would round it."""
+    texts = (f"{float(value) * 1e3:.15g} ms", f"{float(value)!r} s")
+    return next(text for text in texts if float(typed_time("time", text)) == float(value))
 
 
 def check_knobs(record: Any) -> None:
@@ -134,11 +188,27 @@ def _time(knob: Field[Any], value: Any) -> Any:
 def _names(knob: Field[Any], value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         raise SettingError(f"{knob.name} is {value!r}; it must be a sequence of names, as ({value!r},).")
-    return tuple(value)
+    return _sequence(knob, value)
 
 
 def _steps(knob: Field[Any], value: Any) -> tuple[int, ...]:
-    return tuple(sorted({whole_number("a checkpoint", step, 1) for step in value}))
+    return tuple(sorted({whole_number("a checkpoint", step, 1) for step in _sequence(knob, value)}))
+
+
+def _sequence(knob: Field[Any], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, Iterable):
+        raise SettingError(f"{knob.name} is {value!r}; it must be a sequence, as [{value!r}].")
+    return tuple(value)
+
+
+def _numbers(knob: Field[Any], value: Any) -> tuple[float, ...]:
+    try:
+        given = tuple(value)
+    except TypeError:
+        given = ()
+    if not given or isinstance(value, str):
+        raise SettingError(f"{knob.name} is {value!r}; it must be a sequence of numbers, at least one.")
+    return tuple(sorted({real_number(knob.name, number) for number in given}))
 
 
 def _name(knob: Field[Any], value: Any) -> str:
@@ -155,6 +225,7 @@ _CHECKS = {
     "time": _time,
     "names": _names,
     "steps": _steps,
+    "numbers": _numbers,
     "name": _name,
 }
 
@@ -184,6 +255,7 @@ def _type(knob: Field[Any]) -> str:
         "time": "Quantity, time",
         "names": "sequence of str",
         "steps": "sequence of int",
+        "numbers": "sequence of float",
         "name": "str",
         "other": knob.metadata.get("unit"),
     }
@@ -207,9 +279,9 @@ def is_time(knob: Field[Any]) -> bool:
 
 
 def from_plain(record: type[Any], given: dict[str, Any]) -> Any:
-    """Return a record of values as a person types them, times in ms; what is not given keeps its default."""
+    """Return a record of values as a person types them, times as `typed_time`; what is not given keeps its default."""
     values = {knob.name: given[knob.name] for knob in fields(record) if knob.name in given}
     for knob in fields(record):
         if is_time(knob) and knob.name in values:
-            values[knob.name] = milliseconds(real_number(knob.name, values[knob.name]))
+            values[knob.name] = typed_time(knob.name, values[knob.name])
     return record(**values)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import stat
+import tomllib
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -86,6 +87,24 @@ def parsed_json(text: str | bytes) -> Any:
     except RecursionError as error:
         raise ValueError("lists and objects that lie too deep in one another") from error
     check_tree(parsed)
+    return parsed
+
+
+def read_toml(path: Path, error: Kind) -> dict[str, Any]:
+    """Return what a TOML file says.
+
+    Raises
+    ------
+    BrianSnnError
+        Of the kind `error`: if the file cannot be read, or is none; names it.
+    """
+    try:
+        parsed = tomllib.loads(read_text(path, str(path), error))
+        check_tree(parsed)
+    except error:
+        raise
+    except (OSError, ValueError, RecursionError) as problem:
+        raise error(f"{path}: it is no TOML file ({problem}).") from problem
     return parsed
 
 

@@ -40,7 +40,7 @@ def check_ranges(settings: Any) -> None:
         raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
     if not 0 < settings.output_rate <= 1:
         raise SettingError(f"output_rate is {settings.output_rate!r}; it must be above 0 and at most 1.")
-    for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "noise"):
+    for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "delay_mismatch", "noise"):
         if not 0 <= getattr(settings, name) < math.inf:
             raise SettingError(f"{name} is {getattr(settings, name)!r}; it must be a finite number of at least 0.")
     if not (settings.reversal_excitatory > 1 and settings.reversal_inhibitory < 0):
@@ -66,8 +66,10 @@ def _check_accumulators(settings: Any) -> None:
     bits = settings.accumulator_bits
     if bits == 1 or bits > MOST_BITS:
         raise SettingError(f"accumulator_bits is {bits!r}; it must be 0, or 2 to {MOST_BITS}.")
-    if bits and settings.readout == "softmax":
-        raise SettingError("accumulator_bits is set; readout must be 'potential' or 'spikes', and not 'softmax'.")
+    if bits and settings.has_softmax:
+        raise SettingError(
+            f"accumulator_bits is set; readout must be 'potential' or 'spikes', and not {settings.readout!r}."
+        )
 
 
 def _require_whole_steps(settings: Any, name: str, time_s: float) -> None:

@@ -28,8 +28,9 @@ _TYPES: dict[str, Callable[[str], object]] = {
     "whole": int,
     "steps": int,
     "real": float,
+    "numbers": float,
     "real_or": _number_or_word,
-    "time": float,
+    "time": _number_or_word,
 }
 
 
@@ -47,7 +48,7 @@ def add_knobs(parser: Any, record: type[Any], only: Sequence[str] | None = None,
         kind = knob.metadata.get("kind", "other")
         if kind == "other" or (only is not None and knob.name not in only):
             continue
-        several = {"nargs": "+"} if kind in ("names", "steps") else {}
+        several = {"nargs": "+"} if kind in ("names", "steps", "numbers") else {}
         parser.add_argument(
             option_name(knob),
             dest=knob.name,

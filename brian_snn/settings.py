@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
+from brian_snn.progress import Progress
 from brian_snn.setting_checks import LARGEST_BURST, LONGEST_DELAY, check_ranges
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from brian2 import Quantity
 
 Reset = Literal["subtraction", "zero"]
-Readout = Literal["potential", "spikes", "softmax"]
+Readout = Literal["potential", "spikes", "softmax_generator", "softmax_rates"]
 Schedule = Literal["same_step", "brian2"]
 ProjectionMode = Literal["auto", "synapses", "shared"]
 MaxPool = Literal["exact", "gate"]
@@ -33,9 +34,6 @@ Adaptation = Literal["threshold", "current"]
 Polarity = Literal["positive", "signed"]
 FloatType = Literal["float64", "float32"]
 Overflow = Literal["saturate", "wrap"]
-
-#: Called with (done, total).
-Progress = Callable[[int, int], None]
 
 
 @knobs.described
@@ -82,8 +80,9 @@ class Settings:
     readout: Readout = knobs.choice(
         "potential",
         Readout,
-        "whether the output layer integrates its potential, spikes, or answers a generator by a softmax. With the last "
-        "each spike of an external Poisson generator goes to one of its neurons, drawn with the softmax of V / V_thr.",
+        "whether the output layer integrates its potential, spikes, or is given spikes by the softmax of V / V_thr. "
+        "With ``softmax_generator`` each spike of an external Poisson generator goes to one of its neurons, drawn with "
+        "that probability; with ``softmax_rates`` each is a Poisson process of its own, of that rate over r_max.",
     )
     projection: ProjectionMode = knobs.choice(
         "auto",
@@ -155,8 +154,11 @@ class Settings:
     noise: float = knobs.real(
         0.0, "standard deviation of a random charge in every step and neuron, over V_thr. It is binomial.", "S"
     )
-    delay: Quantity = knobs.duration(
-        0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
+    delay: Quantity = knobs.duration(0.0, f"time that a spike takes to its targets. At most {LONGEST_DELAY} steps.")
+    delay_mismatch: float = knobs.real(
+        0.0,
+        "standard deviation of the delays of the neurons, over the delay. They are whole steps, drawn from the seed.",
+        "S",
     )
     burst: int = knobs.whole(
         1,
@@ -180,7 +182,7 @@ class Settings:
     )
     output_rate: float = knobs.real(
         0.5,
-        "rate of the generator of the softmax, over the highest rate. It is its probability of a spike a step.",
+        "rate of the generator of softmax_generator, over the highest rate. It is its probability of a spike a step.",
         "R",
     )
     seed: int = knobs.whole(0, 0, "of the random numbers. Those of an image depend on nothing else but its number.")
@@ -235,9 +237,14 @@ class Settings:
             for knob in fields(self)
         }
 
+    @property
+    def has_softmax(self) -> bool:
+        """Whether a softmax draws the spikes of the output, in one of its two ways."""
+        return self.readout.startswith("softmax")
+
     @classmethod
     def from_numbers(cls, numbers: dict[str, Any]) -> Settings:
-        """Return the settings whose `numbers` these are.
+        """Return the settings whose `numbers` these are; in files of before ``softmax`` is ``softmax_generator``.
 
         Raises
         ------
@@ -253,6 +260,8 @@ class Settings:
         for name, value in numbers.items():
             is_time = knobs.is_time(names[name])
             values[names[name].name] = real_number(names[name].name, value) * second if is_time else value
+        if values.get("readout") == "softmax":
+            values["readout"] = "softmax_generator"
         return cls(**values)
 
 
@@ -310,9 +319,14 @@ class Execution:
             "any other. The network and the images are sent, no program: whoever gets a shard compiles for itself.",
         },
     )
-    progress: Progress | None = field(
+    progress: Progress | bool | None = field(
         default=None,
-        metadata={"kind": "other", "unit": "callable", "text": "called with (done, total) images"},
+        metadata={
+            "kind": "other",
+            "unit": "callable or bool",
+            "text": "called with (done, total) images; True for bars, of the compilation too, False for none. By "
+            "default there are bars on a terminal and in notebooks, for calls that last longer than a second.",
+        },
     )
     build_progress: Progress | None = field(
         default=None,

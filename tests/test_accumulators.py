@@ -203,7 +203,7 @@ def extremes(network, channel):
     [
         ({"schedule": "brian2"}, "bits are not proved for schedule 'brian2'"),
         ({"input_coding": "poisson"}, "bits are not proved for input_coding 'poisson'"),
-        ({"readout": "softmax"}, "bits are not proved for readout 'softmax'"),
+        ({"readout": "softmax_generator"}, "bits are not proved for readout 'softmax_generator'"),
         ({"steps": 2**31 - 1, "threshold": 2.0**20}, "could gather a charge"),
     ],
 )

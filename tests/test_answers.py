@@ -155,7 +155,7 @@ class TestPredictions:
 
     def test_outputs_of_a_spiking_softmax_are_those_of_its_potentials(self):
         potential, softmax = (
-            simulated(network_of((3,), "softmax"), readout=readout) for readout in ("potential", "softmax")
+            simulated(network_of((3,), "softmax"), readout=readout) for readout in ("potential", "softmax_generator")
         )
         assert np.array_equal(softmax.outputs, potential.outputs)
 
@@ -172,13 +172,15 @@ class TestSpikingSoftmax:
         ],
     )
     def test_it_is_refused_where_it_makes_no_sense(self, shape, activation, words):
-        with pytest.raises(SettingError, match=f"^readout is 'softmax', a competition between classes.*{words}"):
-            simulated(network_of(shape, activation), readout="softmax")
+        with pytest.raises(
+            SettingError, match=f"^readout is 'softmax_generator', a competition between classes.*{words}"
+        ):
+            simulated(network_of(shape, activation), readout="softmax_generator")
 
     @pytest.mark.parametrize("shape", [(3,), (1, 1, 3)])
     @pytest.mark.parametrize("activation", ["softmax", "log_softmax", "linear", "unknown"])
     def test_it_is_there_for_a_vector_of_classes(self, shape, activation):
-        assert simulated(network_of(shape, activation), readout="softmax").predictions.size == len(IMAGES)
+        assert simulated(network_of(shape, activation), readout="softmax_generator").predictions.size == len(IMAGES)
 
 
 # --- early stopping -------------------------------------------------------------------------------------------------
@@ -298,7 +300,9 @@ def test_several_answers_to_an_image_count_once_for_the_interval():
     assert (found.low, found.high) == wilson_interval(7.5, 10)
 
 
-@pytest.mark.parametrize("options", [{}, {"clamp": 3}, {"clamp": 50}, {"readout": "spikes"}, {"readout": "softmax"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"clamp": 3}, {"clamp": 50}, {"readout": "spikes"}, {"readout": "softmax_generator"}]
+)
 def test_saturated_neurons_spike_in_every_step_of_their_window(options):
     # Twice the drive for some, which then spike in every step.
     result = brian_snn.simulate(small_network(), 3 * small_images(), steps=30, backend="runtime", **options)

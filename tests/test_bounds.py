@@ -225,6 +225,37 @@ def test_the_report_is_that_of_limits_rates_and_activations():
         assert report.silent[name] == np.mean(highest == 0)
 
 
+def deep_network():
+    """Return seven layers of 12 neurons with weights of both signs, and an output."""
+    rng, names = np.random.default_rng(2), [*(f"layer {k}" for k in range(7)), "out"]
+    sources, sizes = [INPUT, *names[:-1]], [40, *[12] * 7, 3]
+    projections = tuple(
+        Projection(s, t, Geometry("dense", (n,), (m,)), to_grid(rng.normal(0.0, 3.5 / n, (n, m))))
+        for s, t, n, m in zip(sources, names, sizes, sizes[1:], strict=False)
+    )
+    kinds = dict.fromkeys(names, "spiking") | {"out": "readout"}
+    biases = {name: to_grid(rng.uniform(0.0, 0.3, size)) for name, size in zip(names, sizes[1:], strict=True)}
+    populations = tuple(Population(n, kinds[n], biases[n].shape, biases[n], k + 1) for k, n in enumerate(names))
+    return Network(populations, projections, (5, 4, 2), grid=2.0**-24)
+
+
+def test_a_bound_that_says_nothing_is_called_vacuous():
+    said = []
+    for network in (wild_network(), deep_network()):
+        result, activations = simulated(network)
+        for name, word in bounds(result, activations).set_index("population")["says"].items():
+            lowest, highest = rate_bounds(network, result.images, result.settings)[name]
+            target = activations[name] / network[name].scale
+            reads_out = network[name].kind == "readout"
+            measured = (result.potentials if reads_out else result.spike_counts)[name] / 30
+            bound = np.maximum(highest - target, target - lowest).mean()
+            nothing = bound >= np.abs(target).mean() if reads_out else np.mean((lowest <= 0) & (highest >= 1)) > 0.5
+            near = bound <= 2 * np.abs(measured - target).mean()
+            assert word == ("vacuous" if nothing else "tight" if near else "loose")
+            said.append(word)
+    assert set(said) == {"tight", "loose", "vacuous"} and said[-2:] == ["vacuous"] * 2
+
+
 def test_neurons_proved_silent_are_silent():
     result = loop_result(wild_network(), small_images())
     limits = rate_bounds(result.network, result.images, result.settings)
@@ -254,7 +285,8 @@ def test_small_batches_change_nothing(monkeypatch):
     before, limits = bounds(result, activations), rate_bounds(result.network, result.images, result.settings)
     monkeypatch.setattr(batching, "_IMAGE_NUMBERS", 1)
     after = bounds(result, activations)
-    numbers = [column for column in before if column != "population"]
+    assert list(after["says"]) == list(before["says"])
+    numbers = [column for column in before if column not in ("population", "says")]
     np.testing.assert_allclose(after[numbers].astype(float), before[numbers].astype(float), rtol=1e-12)
     (name, found), *others = rate_bounds(result.network, result.images, result.settings, ["mixed"]).items()
     assert (name, others) == ("mixed", [])

@@ -191,7 +191,7 @@ class TestVerify:
         rows = [line.split() for line in capsys.readouterr().out.splitlines()]
         for _, row in bounds(result).iterrows():
             shown = [f"{row[c]:.3g}" for c in ("bound", "measured", "tightness", "silent", "undecided")]
-            assert [row["population"], *shown] in rows
+            assert [row["population"], *shown[:3], row["says"], *shown[3:]] in rows
 
     def test_one_spike_too_many_fails_and_is_named(self, cli_folder, tmp_path, capsys):
         result = brian_snn.load_result(cli_folder / "run")

@@ -35,7 +35,8 @@ VARIANTS = {
     "clamp": {"clamp": 3},
     "clamped to the end": {"clamp": 12},
     "spiking readout": {"readout": "spikes"},
-    "softmax": {"readout": "softmax", "seed": 3, "clamp": 2},
+    "softmax": {"readout": "softmax_generator", "seed": 3, "clamp": 2},
+    "softmax_rates": {"readout": "softmax_rates", "seed": 3, "clamp": 2},
     "gate": {"max_pool": "gate"},
     "leak": {"tau_m": 12.5 * ms, "clamp": 1},
     "leak, zero": {"tau_m": 12.5 * ms, "reset": "zero", "v_init": 0.25},
@@ -70,7 +71,7 @@ def failing(report, equation=None):
 def every_name(network, **options):
     """Return options that record whatever there is to record."""
     poisson = ["input_spikes"] * (options.get("input_coding") == "poisson")
-    output = ["out"] * (options.get("readout") in ("spikes", "softmax"))
+    output = ["out"] * (options.get("readout", "potential") != "potential")
     return {
         "record_spikes": ["conv", "pool", "average", "mixed", *poisson, *output],
         "record_potentials": ["conv", "average", "mixed", "out"],
@@ -99,7 +100,12 @@ def test_float32_is_replayed_in_float64():
 
 
 def test_shards_are_replayed_by_their_own_images(network, tmp_path):
-    options = {"input_coding": "poisson", "readout": "softmax", "seed": 1, "record_spikes": ["mixed", "input_spikes"]}
+    options = {
+        "input_coding": "poisson",
+        "readout": "softmax_generator",
+        "seed": 1,
+        "record_spikes": ["mixed", "input_spikes"],
+    }
     simulate(network, small_images(5), steps=STEPS, backend="runtime", output=tmp_path, shard_size=2, **options)
     rows = spikes_rows(verify(load_result(tmp_path), replay="all"))
     assert rows.holds.all() and (rows.images == 5).all()

@@ -1,6 +1,7 @@
 """When the class is certain: against every extreme of what can still come, and against what came."""
 
 import itertools
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 import brian_snn
-from brian_snn.analysis.early_stopping import earliest_certain_step, settled_step
-from brian_snn.errors import DataError
+from brian_snn.analysis.early_stopping import earliest_certain_step, margin_for, margin_step, settled_step
+from brian_snn.errors import DataError, SettingError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from tests.small_network import to_grid
@@ -127,3 +128,60 @@ def test_missing_checkpoints_and_counts_are_named():
         earliest_certain_step(replace(result, output_history=None))
     with pytest.raises(DataError, match="'hidden'"):
         earliest_certain_step(replace(result, count_history={}), use_bounds=True)
+
+
+# --- the margin rule ------------------------------------------------------------------------------------------------
+
+
+def lead_of(potentials):
+    """Return the largest potential less the next."""
+    first, second = sorted(potentials, reverse=True)[:2]
+    return first - second
+
+
+@pytest.mark.parametrize("options", [{}, {"clamp": 7}, {"threshold": 1.75, "v_init": 0.5}])
+def test_the_rule_stops_at_the_first_lead_of_the_potentials_that_reaches_the_margin(options):
+    result = simulated(two_layers(1), record_potentials=["out"], **options)
+    for margin in (0.5, 2.0, 100.0):
+        expected = []
+        for image in range(12):
+            charge = (result.potential_traces["out"][image] - options.get("v_init", 0.0)) / result.settings.threshold
+            reached = [step for step in range(1, STEPS + 1) if lead_of(charge[step - 1]) >= margin]
+            expected.append(min(reached, default=STEPS))
+        assert margin_step(result, margin).tolist() == expected
+    assert (margin_step(result, 100.0) == STEPS).all()
+
+
+def test_an_output_that_spikes_leads_by_its_count():
+    result = simulated(two_layers(0), readout="spikes", record_spikes=["out"])
+    trains = result.spike_trains["out"]
+    for image, step in enumerate(margin_step(result, 3.0)):
+        counts = [
+            np.bincount(trains[(trains[:, 0] == image) & (trains[:, 1] <= t), 2], minlength=3)
+            for t in range(1, STEPS + 1)
+        ]
+        assert step == min((t for t, n in enumerate(counts, 1) if lead_of(n) >= 3), default=STEPS)
+
+
+@pytest.mark.parametrize("agreement", [0.5, 0.75, 0.99, 1.0])
+def test_the_margin_that_is_learned_is_the_least_that_misleads_so_few(agreement):
+    result = simulated(two_layers(1))
+    margin, allowed = margin_for(result, agreement), math.floor((1 - agreement) * 12 + 1e-9)
+
+    def misled(at_least):
+        wrong = set()
+        for image, step in itertools.product(range(12), range(STEPS)):
+            logits = result.output_history[step][image]
+            if logits.argmax() != result.predictions[image] and lead_of(logits * (step + 1)) >= at_least:
+                wrong.add(image)
+        return len(wrong)
+
+    assert misled(margin) <= allowed < misled(np.nextafter(margin, 0)) or margin == np.nextafter(0, 1)
+    step = margin_step(result, margin)
+    early = result.output_history[step - 1, np.arange(12)].argmax(axis=1)
+    assert np.sum(early != result.predictions) <= allowed
+
+
+def test_a_share_outside_its_range_is_refused():
+    with pytest.raises(SettingError, match=r"agreement is 1.5; it must be above 0"):
+        margin_for(simulated(two_layers(0), n_images=1, steps=2), 1.5)

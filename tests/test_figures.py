@@ -20,7 +20,7 @@ from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
 from brian_snn.plotting.style import RESET_COLOURS
 from brian_snn.plotting.transients import plot_transients
 from brian_snn.settings import Execution, Settings
-from brian_snn.studies import activity, biophysics, bits, clamp_transients, depth, rate_laws, variants
+from brian_snn.studies import activity, biophysics, bits, clamp_transients, depth, methods, rate_laws, variants
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
 
@@ -233,7 +233,8 @@ class TestCommand:
 
     def test_without_a_name_it_says_which_there_are(self, capsys):
         assert main(["figure"]) == 2
-        named = "s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account, variants, bits, biophysics"
+        named = ", ".join(["s1", *SMALL])
+        assert named.endswith("error_account, methods, variants, bits, biophysics")
         assert f"name a figure: {named}" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", ["s1", *SMALL])
@@ -273,6 +274,9 @@ class TestCommand:
         monkeypatch.setitem(rate_laws.SMALL, "steps", [10, 20, 40])
         monkeypatch.setitem(depth.SMALL["random"], "seeds", [0])
         monkeypatch.setattr(variants, "VARIANTS", variants.VARIANTS[:2])
+        monkeypatch.setattr(
+            methods, "METHODS", {name: methods.METHODS[name] for name in ("V(0) = V_thr/2", "offset spikes")}
+        )
         monkeypatch.setitem(bits.SMALL, "weight_bits", [4, 0])
         monkeypatch.setitem(bits.SMALL, "potential_bits", [12])
         monkeypatch.setitem(biophysics.SMALL, "sizes", {"delay": [2, 30]})

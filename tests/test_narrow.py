@@ -235,7 +235,7 @@ def test_a_run_is_saved_with_what_was_lost(tmp_path):
     [
         ({"accumulator_bits": 1}, "accumulator_bits is 1; it must be 0, or 2 to 32"),
         ({"accumulator_bits": 33}, "accumulator_bits is 33"),
-        ({"accumulator_bits": 8, "readout": "softmax"}, "readout must be 'potential' or 'spikes'"),
+        ({"accumulator_bits": 8, "readout": "softmax_generator"}, "readout must be 'potential' or 'spikes'"),
         ({"accumulator_bits": 8, "schedule": "brian2"}, "accumulator_bits is 8; with schedule='brian2' it must be 0"),
         ({"overflow": "burst"}, "overflow is 'burst'"),
         (

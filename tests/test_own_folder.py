@@ -109,7 +109,7 @@ def test_what_a_process_left_that_was_killed_while_it_began_is_begun_anew(
         discard(left.with_name("discarded"))
         assert not left.with_name("discarded").exists()
         assert differences(run(network, images, output=left), expected) == []
-        assert sorted(os.listdir(left)) == ["images.npy", "network.npz", "result.json", "shards"]
+        assert sorted(os.listdir(left)) == ["images.npy", "network.npz", "result.json", "run.toml", "shards"]
 
 
 def test_a_folder_that_holds_only_a_lock_is_empty(network, images, expected, tmp_path):
@@ -150,7 +150,17 @@ def test_a_disk_that_is_full_is_said_to_be(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-ENTRIES = ["result.json", "network.npz", "images.npy", "labels.npy", "shards", ".lock", ".unfinished", ".coming"]
+ENTRIES = [
+    "result.json",
+    "network.npz",
+    "images.npy",
+    "labels.npy",
+    "run.toml",
+    "shards",
+    ".lock",
+    ".unfinished",
+    ".coming",
+]
 
 
 @pytest.mark.parametrize("name", [*ENTRIES, ".arrived", "shards/000000000.npz"])

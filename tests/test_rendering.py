@@ -115,7 +115,8 @@ def marked_network(path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"projection": "shared", "input_coding": "poisson"}, {"projection": "shared", "readout": "softmax"}]
+    "options",
+    [{}, {"projection": "shared", "input_coding": "poisson"}, {"projection": "shared", "readout": "softmax_generator"}],
 )
 def test_no_text_of_a_file_is_in_the_program_that_is_made_of_it(tmp_path, options):
     network = marked_network(tmp_path / "net.npz")

@@ -22,7 +22,7 @@ from tests.folder_runs import N_IMAGES
 from tests.small_network import STEPS, differences, loop_result, small_images, small_network
 
 OLD, NEW = Settings(STEPS, backend="runtime"), Settings(STEPS, "zero", backend="runtime")
-FILES = ["images.npy", "network.npz", "result.json", "shards"]
+FILES = ["images.npy", "network.npz", "result.json", "run.toml", "shards"]
 
 
 @pytest.fixture(scope="module")

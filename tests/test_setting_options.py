@@ -37,8 +37,8 @@ def test_each_option_reaches_its_field():
 
 
 def test_each_option_of_a_variant_reaches_its_field():
-    options = "--max-pool gate --readout softmax --output-rate 0.25 --input-coding poisson --seed 9"
-    expected = Settings(max_pool="gate", readout="softmax", output_rate=0.25, input_coding="poisson", seed=9)
+    options = "--max-pool gate --readout softmax_generator --output-rate 0.25 --input-coding poisson --seed 9"
+    expected = Settings(max_pool="gate", readout="softmax_generator", output_rate=0.25, input_coding="poisson", seed=9)
     assert parse(*options.split()) == expected
 
 
@@ -58,7 +58,7 @@ def test_times_are_given_in_ms():
         Settings(),
         Settings(7, "zero", 2.5, -0.25, 3, 0.1 * ms, "spikes", "synapses", "exact", "brian2", "runtime"),
         Settings(float_type="float32", max_pool="gate", tau_m=20 * ms, refractory=3 * ms, delay=2 * ms),
-        Settings(readout="softmax", input_coding="poisson", output_rate=0.25, seed=11),
+        Settings(readout="softmax_generator", input_coding="poisson", output_rate=0.25, seed=11),
     ],
 )
 def test_settings_and_options_are_inverse(settings):

@@ -23,7 +23,7 @@ VARIANTS = {
     **PARTS,
     "delay": {"delay": 3 * ms, "readout": "spikes"},
     "poisson": {"input_coding": "poisson", "seed": 2},
-    "softmax": {"readout": "softmax"},
+    "softmax": {"readout": "softmax_generator"},
     "gate": {"max_pool": "gate"},
     "saturating": {"accumulator_bits": 26},
     "wrapping": {"accumulator_bits": 26, "overflow": "wrap", "reset": "zero"},
@@ -90,8 +90,8 @@ def test_bounds_are_refused(network, variant):
 
 
 def test_the_class_of_a_softmax_is_never_certain(network):
-    result = simulated(network, readout="softmax", checkpoints=(10,))
-    with pytest.raises(SettingError, match="bounds are not proved for readout 'softmax'"):
+    result = simulated(network, readout="softmax_generator", checkpoints=(10,))
+    with pytest.raises(SettingError, match="bounds are not proved for readout 'softmax_generator'"):
         earliest_certain_step(result)
 
 

@@ -49,7 +49,7 @@ from brian_snn.settings import Settings
 # The derivation covers every value of these, and of all other settings their default only.
 _COVERED = (
     *("steps", "reset", "threshold", "v_init", "clamp", "dt", "projection", "max_pool", "backend", "float_type"),
-    *("tau_m", "refractory", "delay", "accumulator_bits", "overflow"),
+    *("tau_m", "refractory", "delay", "delay_mismatch", "accumulator_bits", "overflow"),
 )
 # Without Poisson input, softmax and what else is not covered, these say nothing.
 _IDLE = ("seed", "output_rate", "synapse", "adaptation", "tau_adaptation", "leak_mismatch")
@@ -245,6 +245,6 @@ def _require_covered(settings: Settings) -> None:
     """Raise if a simulation with these settings may do what the derivation does not allow for."""
     for field in dataclasses.fields(settings):
         value, default = getattr(settings, field.name), getattr(Settings(), field.name)
-        covered = value != "softmax" if field.name == "readout" else field.name in (*_COVERED, *_IDLE)
+        covered = not settings.has_softmax if field.name == "readout" else field.name in (*_COVERED, *_IDLE)
         if not covered and value != default:
             raise SettingError(f"bits are not proved for {field.name} {value!r}; only for {default!r}.")

@@ -3,6 +3,10 @@
 A bound is proved from the network, the images and the settings, without a simulation: see
 `brian_snn.analysis.envelopes` for the derivation. For reset by subtraction it falls as 1 / T towards what saturation
 and the grid leave over; for reset to zero it does not.
+
+Each layer multiplies the bounds of its sources by the sums of its absolute weights, while errors mostly cancel there.
+So bounds are tight in the first layers, and a few layers on they say no more than that a rate lies between 0 and r_max:
+they are vacuous then, and the table calls them so.
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ from brian_snn.network.roles import has_spikes, window_start
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
+#: What the bounds of a population may be called. They are ``vacuous`` where of more than half of its neurons nothing
+#: is proved but 0 <= r <= r_max, or of an output that does not spike, where the mean bound is at least the mean size of
+#: its targets. Else they are ``tight`` where the mean bound is at most twice the mean error, and ``loose`` if not.
+WORDS = ("tight", "loose", "vacuous")
+
 
 def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None = None) -> pd.DataFrame:
     """Compare certified bounds on the error of every rate with the errors measured.
@@ -44,7 +53,8 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
     report : DataFrame
         One row per population, in units of r_max: ``bound``, the largest certified ``|r / r_max - a|`` of any neuron
         and image, with a = activation / lambda, and ``mean_bound``; ``measured`` and ``mean_measured``, the same of the
-        errors measured; ``tightness``, the largest quotient of the two; ``silent``, the share of neurons that are
+        errors measured; ``tightness``, the largest quotient of the two; ``says``, what the bounds come to, one of
+        `WORDS`; ``silent``, the share of neurons that are
         proved never to spike, and ``undecided``, of which nothing but 0 <= r <= r_max is proved (both nan for an output
         that does not spike); ``holds``, whether every rate lies between its limits.
 
@@ -67,7 +77,11 @@ def bounds(result: Result, activations: Mapping[str, NDArray[np.generic]] | None
             tally = tallies.setdefault(population.name, _Tally())
             tally.add(measured.rate(population.name, batch), measured.target(population.name, batch), lowest, highest)
     table = pd.DataFrame([{"population": name} | tally.row() for name, tally in tallies.items()])
-    table.loc[table["population"].map(measured.integrates_only), ["silent", "undecided"]] = np.nan
+    integrates_only = table["population"].map(measured.integrates_only)
+    table.loc[integrates_only, ["silent", "undecided"]] = np.nan
+    vacuous = (table["undecided"] > 0.5) | (integrates_only & (table["mean_bound"] >= table.pop("mean_target")))
+    tight = table["mean_bound"] <= 2 * table["mean_measured"]
+    table.insert(table.columns.get_loc("silent"), "says", np.select([vacuous, tight], ["vacuous", "tight"], "loose"))
     return table
 
 
@@ -135,6 +149,7 @@ class _Tally:
     tightness: float = 0.0
     sum_bound: float = 0.0
     sum_measured: float = 0.0
+    sum_target: float = 0.0
     n_silent: int = 0
     n_undecided: int = 0
     holds: bool = True
@@ -147,6 +162,7 @@ class _Tally:
         quotient = np.divide(error, bound, out=np.zeros(error.shape), where=error > 0)
         self.tightness = max(self.tightness, float(quotient.max()))
         self.sum_bound, self.sum_measured = self.sum_bound + float(bound.sum()), self.sum_measured + float(error.sum())
+        self.sum_target += float(np.abs(target).sum())
         self.n_silent += int(((lowest == 0) & (highest == 0)).sum())
         self.n_undecided += int(((lowest <= 0) & (highest >= 1)).sum())
         self.holds &= bool(np.all((lowest <= rate) & (rate <= highest)))
@@ -159,6 +175,7 @@ class _Tally:
             "mean_bound": self.sum_bound / self.n,
             "measured": self.measured,
             "mean_measured": self.sum_measured / self.n,
+            "mean_target": self.sum_target / self.n,
             "tightness": self.tightness,
             "silent": self.n_silent / self.n,
             "undecided": self.n_undecided / self.n,

@@ -1,4 +1,4 @@
-"""The step after which the class of an image provably cannot change any more, and the one after which it did not.
+"""When to stop: when the class of an image provably cannot change any more, or when its lead is large enough.
 
 Let the readout be in the lead with class k after step t, by D_c = V_k(t) - V_c(t) over class c, with R = T - t steps to
 go. Until the end the lead can grow or shrink by
@@ -16,6 +16,11 @@ beforehand, and N_j(t) has been counted: n_j lies between the differences. Then 
 another may be ahead for a while before.
 
 An output that spikes is in the lead by its count; the other class may still spike in every step and this one in none.
+
+That certificate is strict: it fears the worst of every neuron. The margin rule stops as soon as the lead has reached a
+margin that is learned from other images (`margin_for`), and proves nothing: on images like those, about as many are
+stopped at another class than that of the end as among those. What a source still holds back, or has sent too early, is
+a charge that does not grow with time, so the margin is one of charge, in V_thr, and not of its mean.
 
 An output of several answers, such as a class for each pixel, is certain when all of them are. The yes of a sigmoid
 competes with a no that has no neuron: its potential, its weights and its spikes are 0.
@@ -91,14 +96,84 @@ def settled_step(result: Result) -> NDArray[np.int64]:
     DataError
         If there are no checkpoints, or the output means numbers.
     """
-    step = np.full(len(result.images), result.settings.steps, np.int64)
-    settled = np.ones(len(result.images), bool)
+    settled = np.logical_and.accumulate(_is_as_at_the_end(result)[::-1])[::-1]
+    return _first(result, settled)
+
+
+def margin_step(result: Result, margin: float) -> NDArray[np.int64]:
+    """Return the earliest checkpoint at which the class leads by a margin: what a rule that stops there waits for.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation with checkpoints.
+    margin : float
+        The least lead over the next class, in charge of the output over V_thr; in spikes, times its lambda, where the
+        output spikes. Of several answers all must lead so.
+
+    Returns
+    -------
+    step : (n_images,) int array
+        T where no checkpoint has such a lead.
+
+    Raises
+    ------
+    DataError
+        If there are no checkpoints, or the output means numbers.
+    """
+    return _first(result, _leads(result) >= margin)
+
+
+def margin_for(result: Result, agreement: float = 0.99) -> float:
+    """Return the least margin with which so many of these images have the class of the end wherever they may stop.
+
+    Parameters
+    ----------
+    result : Result
+        A simulation, with checkpoints, of other images than those that the margin is for.
+    agreement : float
+        Share of the images, above 0 and at most 1, that at no checkpoint lead by the margin with another class.
+
+    Returns
+    -------
+    margin : float
+        Of `margin_step`: above 0.
+
+    Raises
+    ------
+    DataError
+        As in `margin_step`.
+    SettingError
+        If the share is outside its range.
+    """
+    if not 0 < agreement <= 1:
+        raise SettingError(f"agreement is {agreement!r}; it must be above 0 and at most 1.")
+    misled = np.where(_is_as_at_the_end(result), 0.0, _leads(result)).max(axis=0)
+    # A product of decimal numbers misses a whole number by a few roundings.
+    kept = int(np.ceil(agreement * len(misled) - 1e-9))
+    return float(np.nextafter(np.sort(misled)[kept - 1], np.inf))
+
+
+def _first(result: Result, stops: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the first checkpoint at which an image may stop, of (n_checkpoints, n_images); T without one."""
+    never = np.append(result.checkpoints, result.settings.steps).astype(np.int64)
+    return never[np.argmax(np.vstack([stops, np.ones(stops.shape[1:], bool)]), axis=0)]
+
+
+def _is_as_at_the_end(result: Result) -> NDArray[np.bool_]:
+    """Return whether the class at a checkpoint is that of the end, (n_checkpoints, n_images)."""
     answer, history = answer_of(result.network), _history(result)
-    for k in reversed(range(len(history))):
-        same = answer.of(history[k]) == result.predictions
-        settled &= same.reshape(len(settled), -1).all(axis=1)
-        step[settled] = result.checkpoints[k]
-    return step
+    same = [answer.of(logits) == result.predictions for logits in history]
+    return np.array([each.reshape(len(result.images), -1).all(axis=1) for each in same])
+
+
+def _leads(result: Result) -> FloatArray:
+    """Return by how much each image's class leads at each checkpoint, (n_checkpoints, n_images)."""
+    rivals, leads = answer_of(result.network).rivals, []
+    for k, logits in enumerate(_history(result)):
+        gathered = np.sort(rivals(logits * _steps_run(result, k)), axis=2)
+        leads.append((gathered[..., -1] - gathered[..., -2]).min(axis=1))
+    return np.array(leads)
 
 
 def _history(result: Result) -> FloatArray:

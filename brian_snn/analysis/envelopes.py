@@ -139,7 +139,7 @@ def require_covered(settings: Settings) -> None:
     """
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        covered = value != "softmax" if field.name == "readout" else field.name in _COVERED | _IDLE
+        covered = not settings.has_softmax if field.name == "readout" else field.name in _COVERED | _IDLE
         default = getattr(Settings(), field.name)
         if not covered and value != default:
             raise SettingError(f"bounds are not proved for {field.name} {value!r}; only for {default!r}.")

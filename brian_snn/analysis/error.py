@@ -5,12 +5,15 @@ arrives from the sources back to where it arose. The terms are derived, one by o
 they add up to the error, which the tables show beside them with what is left unexplained (rounding in float64).
 
 Of a sum of terms that partly cancel, the share of each is its covariance with the sum: mean(term x error) over
-mean(error^2). Shares add up to 1; a negative one belongs to a term that makes up for others.
+mean(error^2). Shares add up to 1; a negative one belongs to a term that makes up for others. What arrives and what the
+ReLU cuts off do not simply add up, so their shares depend on which is taken first: the account says between what they
+can lie (`brian_snn.analysis.error_orders`). `error_origins` gives every cause g of what it sends, the mean over all
+proportions in which the causes are switched on together (the value of Aumann and Shapley).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +21,7 @@ import pandas as pd
 
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.error_terms import TERMS, Split, splitter
-from brian_snn.analysis.measured import Activations, Measured
+from brian_snn.analysis.measured import Activations, ActivationsOf, Measured, measured_parts
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
@@ -58,15 +61,16 @@ def error_terms(result: Result, activations: Activations, name: str) -> dict[str
     return {term: np.concatenate([p[term] for p in parts]).reshape(-1, *population.shape) for term in parts[0]}
 
 
-def error_account(result: Result, activations: Activations) -> pd.DataFrame:
+def error_account(result: Result, activations: Activations | ActivationsOf) -> pd.DataFrame:
     """Split the error of every layer into its terms.
 
     Parameters
     ----------
     result : Result
         A simulation.
-    activations : dict of (n_images, *shape) array
-        Activations of the ANN for every population, as for `error_terms`.
+    activations : dict of (n_images, *shape) array, or callable
+        Activations of the ANN for every population, as for `error_terms`; or what returns those of a part of the
+        result, which is then read part by part.
 
     Returns
     -------
@@ -74,7 +78,8 @@ def error_account(result: Result, activations: Activations) -> pd.DataFrame:
         One row per population and term (``arrives`` has one for each ``source``), then ``unexplained``, which is the
         error less all terms, and ``error``. Over all neurons and images: ``mean``, ``mean_abs`` and ``rms``, in units
         of r_max and, as ``mean_hz`` and so on, in Hz; ``relative``, rms over the rms of the targets; ``share``, as the
-        module defines it (nan without any error); and ``knob``, which setting would lower the term.
+        module defines it (nan without any error); ``share_lowest`` and ``share_highest``, between which it lies in
+        whatever order the causes are taken; and ``knob``, which setting would lower the term.
 
     Raises
     ------
@@ -82,13 +87,14 @@ def error_account(result: Result, activations: Activations) -> pd.DataFrame:
         As in `error_terms`.
     """
     sums: dict[tuple[str, str, str], _Sums] = {}
-    for population, split in _splits(Measured(result, activations)):
+    for population, split in _splits(measured_parts(result, activations)):
         for (term, source), values in _rows(split).items():
-            sums.setdefault((population.name, term, source), _Sums()).add(values, split)
+            ends = split.ranges.get((term, source), (values, values))
+            sums.setdefault((population.name, term, source), _Sums()).add(values, split, ends)
     return _table(result, sums)
 
 
-def error_origins(result: Result, activations: Activations, by: str = "term") -> pd.DataFrame:
+def error_origins(result: Result, activations: Activations | ActivationsOf, by: str = "term") -> pd.DataFrame:
     """Follow the error of every layer back to where it arose.
 
     What arrives at a neuron is W applied to its sources' errors, and those are made of terms as well; so each error is,
@@ -119,13 +125,13 @@ def error_origins(result: Result, activations: Activations, by: str = "term") ->
         raise SettingError(f"by is {by!r}; it must be one of term, population.")
     sums: dict[tuple[str, str, str], _Sums] = {}
     followed: dict[str, dict[str, FloatArray]] = {}
-    for population, split in _splits(Measured(result, activations)):
+    for population, split in _splits(measured_parts(result, activations)):
         followed[population.name] = _followed(split, population.name, followed, by)
         for origin, values in followed[population.name].items():
             sums.setdefault((population.name, origin, ""), _Sums()).add(values, split)
         sums.setdefault((population.name, "error", ""), _Sums()).add(split.error, split)
         followed = {name: kept for name, kept in followed.items() if _read_later(result.network, name, population)}
-    table = _table(result, sums).drop(columns="source")
+    table = _table(result, sums).drop(columns=["source", "share_lowest", "share_highest"])
     return table if by == "term" else table.rename(columns={"term": "origin"}).drop(columns="knob")
 
 
@@ -153,13 +159,14 @@ def _read_later(network: Network, name: str, current: Population) -> bool:
 # --- one pass over all images and layers ----------------------------------------------------------------------------
 
 
-def _splits(measured: Measured) -> Iterator[tuple[Population, Split]]:
+def _splits(parts: Iterable[Measured]) -> Iterator[tuple[Population, Split]]:
     """Yield every population with the split of its error, layer by layer, for one batch of images after the other."""
-    network = measured.result.network
-    splitters = [splitter(measured, population) for population in network.populations]
-    for batch in image_batches(network, len(measured.result.images)):
-        for population, split in zip(network.populations, splitters, strict=True):
-            yield population, split(batch)
+    for measured in parts:
+        network = measured.result.network
+        splitters = [splitter(measured, population) for population in network.populations]
+        for batch in image_batches(network, len(measured.result.images)):
+            for population, split in zip(network.populations, splitters, strict=True):
+                yield population, split(batch)
 
 
 def _named(split: Split) -> dict[str, FloatArray]:
@@ -186,11 +193,17 @@ class _Sums:
     absolute: float = 0.0
     square: float = 0.0
     with_error: float = 0.0
+    lowest: float = 0.0
+    highest: float = 0.0
     error_square: float = 0.0
     target_square: float = 0.0
 
-    def add(self, values: FloatArray, split: Split) -> None:
-        """Add a batch."""
+    def add(self, values: FloatArray, split: Split, ends: tuple[FloatArray, ...] = ()) -> None:
+        """Add a batch, of a term that lies between these ends."""
+        products = [end * split.error for end in ends]
+        if products:
+            self.lowest += float(np.minimum.reduce(products).sum())
+            self.highest += float(np.maximum.reduce(products).sum())
         self.n += values.size
         self.plain += float(values.sum())
         self.absolute += float(np.abs(values).sum())
@@ -198,6 +211,10 @@ class _Sums:
         self.with_error += float((values * split.error).sum())
         self.error_square += float((split.error**2).sum())
         self.target_square += float((split.target**2).sum())
+
+    def shares(self) -> dict[str, float]:
+        """Return the products with the error whose parts of its square are shares."""
+        return {"share": self.with_error, "share_lowest": self.lowest, "share_highest": self.highest}
 
 
 def _table(result: Result, sums: dict[tuple[str, str, str], _Sums]) -> pd.DataFrame:
@@ -209,7 +226,7 @@ def _table(result: Result, sums: dict[tuple[str, str, str], _Sums]) -> pd.DataFr
             {"population": population, "term": term, "source": source}
             | means
             | {"relative": np.sqrt(s.square / s.target_square) if s.target_square else np.nan}
-            | {"share": s.with_error / s.error_square if s.error_square else np.nan}
+            | {name: value / s.error_square if s.error_square else np.nan for name, value in s.shares().items()}
             | {f"{name}_hz": value / float(result.settings.dt) for name, value in means.items()}
             | {"knob": knob(term, result.settings, result.network, source)}
         )

@@ -16,6 +16,7 @@ target. What is wanted, N V_thr - A, is a sum of differences between neighbours 
 =============  =====================================================================================================
 grid           Phi(Y) - Phi(A): weights, biases, currents and V_thr on the grid, and the model's float32, at this layer
 saturation     Phi(A) - A: a target above r_max (lambda below the largest activation), or a negative one that must spike
+levels         Y / Theta less its nearest level, of an activation that was trained with L of them
 arrives        sum_s W_s (r_s - a_s) T': the rate errors of the sources, r_s = N_s(own window) / T'_s; one per source
 window         sum_s W_s (N_s(this window) - r_s T'): what the sources do while they run and this neuron is clamped
 clipped        (Phi(q) - q) - (Phi(Y) - Y): the part of what arrives that the ReLU, or one spike a step, cuts off
@@ -40,6 +41,9 @@ saturation turn that into Y - A; arrives and window make q - Y. The sum is q - (
 No term is what the others leave over: each is computed from its own definition, and N enters none of those of its own
 neuron. lambda never exceeds a ReLU's ceiling, so Phi(ceiling) = Theta and the ceiling needs no term of its own.
 
+Which term has what is cut off, `clipped`, and which input of a pool wins, is a matter of the order in which causes are
+taken: `brian_snn.analysis.error_orders` bounds it.
+
 Of what arrives, the share g = (Phi(q) - Phi(Y)) / (q - Y), between 0 and 1, passes: arrives + window + clipped is
 g (arrives + window). With it an error is followed through many layers, where errors that die in a ReLU would otherwise
 be carried on beside what takes them away.
@@ -63,21 +67,23 @@ fractions of r_max, one spike a step also where there are bursts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_snn.analysis.error_orders import Ranges, either, membrane_ranges
 from brian_snn.analysis.measured import Carrier, Measured
 from brian_snn.analysis.pool_windows import PoolWindows
 from brian_snn.arrays import FloatArray
 from brian_snn.frontends.table import Map, projection_map
+from brian_snn.network.forward import nearest_level
 from brian_snn.network.records import INPUT, Population
 from brian_snn.neurons.record import Draws
 from brian_snn.neurons.table import BOOKS, SAMPLED
 
 #: The terms that arise in a population itself. What arrives from its sources is one more term for each of them.
 TERMS = (
-    *("residual", "transient", *(book.term for book in BOOKS), "saturation", "clipped", "window", "grid"),
+    *("residual", "transient", *(book.term for book in BOOKS), "saturation", "levels", "clipped", "window", "grid"),
     *("selection", "pooling", *(draws.term for draws in SAMPLED)),
 )
 
@@ -99,6 +105,9 @@ class Split:
         ``arrives[s]``.
     passes : (n_images, size) float array
         g, the share of it that the ReLU and one spike a step let through; 1 where nothing stops it.
+    ranges : dict of (term, source) to two (n_images, size) float arrays
+        The lowest and the highest value of the terms that depend on the order in which causes are taken
+        (`brian_snn.analysis.error_orders`); those that do not are left out.
     """
 
     target: FloatArray
@@ -107,6 +116,7 @@ class Split:
     arrives: dict[str, FloatArray]
     carriers: dict[str, Carrier]
     passes: FloatArray
+    ranges: Ranges = field(default_factory=dict)
 
 
 def splitter(measured: Measured, population: Population) -> Callable[[slice], Split]:
@@ -159,7 +169,11 @@ def _splitter(measured: Measured, population: Population) -> Callable[[slice], S
             drive, arrives[source], shift = drive + reached[0], reached[1] / threshold, shift + reached[2] / threshold
         terms = _membrane_terms(measured, name, batch, target, drive * n_steps)
         passes = _passes(measured, name, batch, drive * n_steps)
-        return Split(target, measured.error(name, batch), terms | {"window": shift}, arrives, carriers, passes)
+        ranges: Ranges = {}
+        if not measured.integrates_only(name):
+            moves = {("window", ""): shift} | {("arrives", source): moved for source, moved in arrives.items()}
+            ranges = membrane_ranges(drive / threshold, measured.result.settings.burst, moves, terms)
+        return Split(target, measured.error(name, batch), terms | {"window": shift}, arrives, carriers, passes, ranges)
 
     return split
 
@@ -221,6 +235,10 @@ def _membrane_terms(
     residual = np.clip(left, -max(parameters.v_init, 0.0), max(parameters.threshold - parameters.v_init, 0.0))
     booked = {book.term: -(measured.flat(book.name, name, batch) - excess[book.term]) / full for book in books}
     # Measured charges lie on the grid: their differences are exact, and so is a term that must vanish.
+    wanted, rounded = np.clip(drive, 0.0, most) / full, {}
+    if (levels := measured.result.network[name].levels) is not None:
+        rounded = {"levels": wanted - nearest_level(np.minimum(wanted, 1.0), levels)}
+        wanted = wanted - rounded["levels"]
     return {
         "residual": -residual / full,
         "transient": (residual - left) / full,
@@ -228,7 +246,8 @@ def _membrane_terms(
         **{book.term: booked.get(book.term, -np.zeros(target.shape)) for book in BOOKS if book.takes_excess},
         "saturation": np.clip(target, 0.0, burst) - target,
         "clipped": (drive - np.clip(drive, 0.0, most) - below - above) / full,
-        "grid": np.clip(drive, 0.0, most) / full - np.clip(target, 0.0, burst),
+        **rounded,
+        "grid": wanted - np.clip(target, 0.0, burst),
         **booked,
     }
 
@@ -250,15 +269,20 @@ def _pool_splitter(measured: Measured, population: Population) -> Callable[[slic
         rates = windows.gather(lambda source: measured.rate(source, batch))
         counts = windows.gather(lambda source: measured.flat("spike_counts", source, batch))
         largest, highest = windows.maximum(counts), windows.maximum(rates)
-        winner = windows.winner(targets, rates)
+        winner, leader = windows.winner(targets, rates), windows.winner(rates, targets)
         carriers = {source: windows.carrier(source, winner) for source in windows.sources}
         arrives = {source: carry(measured.error(source, batch)) for source, carry in carriers.items()}
+        wanted = windows.take(targets, winner)
         terms = {
             "pooling": (measured.flat("spike_counts", name, batch) - largest) / n_steps,
             "window": largest / n_steps - highest,
             "selection": highest - windows.take(rates, winner),
-            "grid": windows.take(targets, winner) - target,
+            "grid": wanted - target,
         }
-        return Split(target, measured.error(name, batch), terms, arrives, carriers, np.ones(target.shape))
+        ranges = {("selection", ""): either(terms["selection"], windows.take(targets, leader) - wanted)}
+        for source in windows.sources:
+            other = windows.carrier(source, leader)(measured.error(source, batch))
+            ranges["arrives", source] = either(arrives[source], other)
+        return Split(target, measured.error(name, batch), terms, arrives, carriers, np.ones(target.shape), ranges)
 
     return split

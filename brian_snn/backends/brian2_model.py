@@ -192,12 +192,15 @@ def brian2(
     """
     settings = settings_of(network, settings, options)
     refused = {
-        "projection": ("shared", "is compiled code of our own; take 'synapses' or 'auto', which are Synapses here"),
-        "readout": ("softmax", "is chosen by code of our own; take 'potential' or 'spikes'"),
-        "input_coding": ("frames", "needs an image a step; call show for each image, or set `current` yourself"),
+        "projection": (("shared",), "is compiled code of our own; take 'synapses' or 'auto', which are Synapses here"),
+        "readout": (
+            ("softmax_generator", "softmax_rates"),
+            "is drawn by code of our own; take 'potential' or 'spikes'",
+        ),
+        "input_coding": (("frames",), "needs an image a step; call show for each image, or set `current` yourself"),
     }
-    for name, (value, reason) in refused.items():
-        if getattr(settings, name) == value:
+    for name, (values, reason) in refused.items():
+        if (value := getattr(settings, name)) in values:
             raise SettingError(f"{name} is {value!r}, which {reason}.")
     clock = Clock(dt=settings.dt, name="snn_clock*") if clock is None else clock
     if float(clock.dt) != float(settings.dt):

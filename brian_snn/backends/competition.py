@@ -1,4 +1,4 @@
-"""Brian2's objects that choose which neuron of a population spikes, one for each backend: see `brian_snn.neurons`."""
+"""Brian2's objects that say who of a population spikes, one for each backend: see `brian_snn.neurons.softmax`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from brian2.groups.group import CodeRunner, Group
 from brian_snn.arrays import FloatArray
 from brian_snn.backends.code_object import TemplateCodeObject
 from brian_snn.backends.rendering import rendered
+from brian_snn.neurons.softmax import FACTORS, Competition
 
 
 class CompiledCompetition(Group, CodeRunner):
-    """The compiled form: a template that looks for the largest sum. The noise of an image is a run-time array.
+    """The compiled form: the template of the competition. The noise of an image is a run-time array.
 
     Parameters
     ----------
+    competition : Competition
     target : NeuronGroup
         The output population.
     clock : Clock
@@ -24,18 +26,18 @@ class CompiledCompetition(Group, CodeRunner):
         Scheduling slot; it comes behind what else is in that slot.
     """
 
-    def __init__(self, target: NeuronGroup, clock: Clock, when: str) -> None:
-        names = ("v", "chosen", "clamp_steps", "t_in_timesteps")
+    def __init__(self, competition: Competition, target: NeuronGroup, clock: Clock, when: str) -> None:
+        names = ("v", "v_thr", "chosen", "clamp_steps", "t_in_timesteps")
         CodeRunner.__init__(
             self,
             group=self,
-            template="competition",
+            template=competition.template,
             clock=clock,
             when=when,
             order=1,
             name=f"competition_{target.name}",
             needed_variables=[*names, "noise"],
-            template_kwds=rendered({"size": len(target)}),
+            template_kwds=rendered({"size": len(target)}) | {"factors": FACTORS},
             codeobj_class=TemplateCodeObject,
         )
         self.variables = Variables(self)
@@ -50,15 +52,15 @@ class CompiledCompetition(Group, CodeRunner):
 class RuntimeCompetition(BrianObject):
     """The same for the runtime backend; `noise` is set before the run, (all steps of all images, size)."""
 
-    def __init__(self, target: NeuronGroup, clock: Clock, when: str) -> None:
+    def __init__(self, competition: Competition, target: NeuronGroup, clock: Clock, when: str) -> None:
         super().__init__(clock=clock, when=when, order=1, name=f"competition_{target.name}")
         self.noise: FloatArray = np.zeros((0, len(target)))
-        self._target = target
+        self._target, self._rule = target, competition.rule
 
     def run(self) -> None:
-        """Set ``chosen`` of the neuron that spikes in this step, if there is one."""
+        """Set ``chosen`` of the neurons that spike in this step."""
         step = int(self._target.t_in_timesteps[:].item())
-        noise = self.noise[step]
-        if step >= int(self._target.clamp_steps[:].item()) and np.isfinite(noise[0]):
-            winner = np.argmax(self._target.variables["v"].get_value() + noise)
-            self._target.variables["chosen"].get_value()[winner] = 1
+        if step >= int(self._target.clamp_steps[:].item()):
+            v, v_thr = (self._target.variables[name].get_value() for name in ("v", "v_thr"))
+            (spikes,) = self._rule(v[None], self.noise[step][None], v_thr.item())
+            self._target.variables["chosen"].get_value()[spikes] = 1

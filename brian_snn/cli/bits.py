@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brian_snn.cli.options import add_settings_file
 from brian_snn.setting_options import add_settings, settings_from
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ BITS_NOTE = "proved for any spikes; lowest, highest: of V in units"
 def add_options(parser: ArgumentParser) -> None:
     """Add the network and the settings that its bits depend on."""
     parser.add_argument("network", type=Path, help="file that brian-snn convert or import wrote")
+    add_settings_file(parser)
     add_settings(parser, only=("steps", "reset", "threshold", "v_init", "clamp", "readout"))
 
 
@@ -27,11 +29,12 @@ def run(arguments: Namespace) -> int:
     """Show the bits of every population, for all images in the range of the calibration images."""
     import brian_snn
     from brian_snn.analysis.accumulators import accumulator_bits
-    from brian_snn.cli.console import heading, new_console, table
+    from brian_snn.cli.console import frame_rows, heading, new_console, show_json, table
 
     network = brian_snn.load_network(arguments.network)
     proved = accumulator_bits(network, settings_from(arguments))
     new_console().print(heading("Bits of V", BITS_NOTE), table(bits_rows(proved), ("population",)), sep="\n")
+    show_json({"bits": frame_rows(proved)})
     return 0
 
 

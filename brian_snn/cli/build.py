@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from pathlib import Path
 
-from brian_snn.cli.options import DATA_HELP, add_any_range, add_output
+from brian_snn.cli.options import DATA_HELP, add_any_range, add_output, add_settings_file
 from brian_snn.setting_options import LEFT_OPEN, add_settings, fill_from_network, settings_from
 from brian_snn.settings import Settings
 
@@ -20,6 +20,7 @@ def add_options(parser: ArgumentParser) -> None:
     text = DATA_HELP.format("images, the first of which is the test image; by default it is random")
     parser.add_argument("--data", type=Path, metavar="PATH", help=text)
     add_any_range(parser)
+    add_settings_file(parser)
     there = [field.name for field in fields(Settings) if field.name not in _NOT_THERE]
     add_settings(parser, only=there, **dict.fromkeys(LEFT_OPEN))
     add_output(parser, "folder")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from brian_snn.cli.options import add_output
+from brian_snn.cli.options import add_output, add_settings_file
 from brian_snn.setting_options import LEFT_OPEN, add_settings, fill_from_network, settings_from
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Add what is described, under which settings, and where to."""
     parser.add_argument("network", type=Path, help="file that brian-snn convert or import wrote")
+    add_settings_file(parser)
     add_settings(parser, **dict.fromkeys(LEFT_OPEN))
     add_output(parser, "file (.md)", optional=True)
 
@@ -27,7 +28,7 @@ def run(arguments: Namespace) -> int:
     network = brian_snn.load_network(arguments.network)
     fill_from_network(arguments, network.simulation)
     text = brian_snn.describe(network, settings_from(arguments))
-    console = new_console()
+    console = new_console(asked=arguments.output is None)
     if arguments.output is None:
         # Lines of tables are as long as they are.
         console.print(text, end="", soft_wrap=True)

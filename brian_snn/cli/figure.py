@@ -84,6 +84,11 @@ FIGURES = (
         "where the error of every layer comes from",
         options=("steps", "reset", "backend", "images"),
     ),
+    FigureEntry(
+        "methods",
+        "ways to convert for few steps: errors, clipping, quantisation, unevenness",
+        options=_COMPILED,
+    ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
     FigureEntry("bits", "what weights and potentials of few bits cost", options=_COMPILED),
     FigureEntry("biophysics", "how far from the ideal neuron the network still works", options=_COMPILED),
@@ -186,7 +191,7 @@ def draw(entry: FigureEntry, params: dict[str, Any], execution: Execution, outpu
 
     console, study = new_console(), entry.study
     check_target(output, "folder", force, replace_own=True)
-    with Stages(console) as stages:
+    with Stages() as stages:
         measured = study.measure(params, execution, stages)
         with stages.stage("write"), staged_folder(output) as folder:
             _write(study, measured, params, folder)

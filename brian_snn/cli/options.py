@@ -20,6 +20,17 @@ DATA_HELP = "{}: .npz, .npy, an IDX file (.gz or not), or a folder with x_test.n
 SCHEDULER_HELP = "Dask scheduler whose workers simulate, such as tcp://host:8786"
 
 
+def add_settings_file(parser: ArgumentParser) -> None:
+    """Add the option that names a file of settings; `brian_snn.cli.main` reads it."""
+    parser.add_argument(
+        "--settings",
+        dest="settings_file",
+        type=Path,
+        metavar="TOML",
+        help="file of settings by name, such as the run.toml of a result folder; other options stand above it",
+    )
+
+
 def add_workers(parser: ArgumentParser, default: int) -> None:
     """Add the options that say on how many images and processes to run."""
     parser.add_argument("--images", type=int, metavar="N", help="show the first N images only; all by default")

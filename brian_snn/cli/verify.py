@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from brian_snn.results.result import Result
 
-_BOUNDS_COLUMNS = ("bound", "measured", "tightness", "silent", "undecided")
+_BOUNDS_COLUMNS = ("bound", "measured", "tightness", "says", "silent", "undecided")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -35,22 +35,35 @@ def run(arguments: Namespace) -> int:
     from brian_snn.analysis.accumulators import measured_bits
     from brian_snn.analysis.dynamics import parse_replay
     from brian_snn.analysis.verdict import holds
-    from brian_snn.cli.console import RESIDUAL_NOTE, heading, new_console, table, verdict, verification_rows
+    from brian_snn.cli.console import (
+        RESIDUAL_NOTE,
+        frame_rows,
+        heading,
+        new_console,
+        show_json,
+        table,
+        verdict,
+        verification_rows,
+    )
 
     console = new_console()
     result = brian_snn.load_result(arguments.result)
     report = brian_snn.verify(result, parse_replay(arguments.replay))
+    numbers = {"holds": holds(report), "report": frame_rows(report)}
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
     if arguments.bits:
-        rows = bits_rows(measured_bits(result))
+        numbers["bits"] = frame_rows(measured := measured_bits(result))
+        rows = bits_rows(measured)
         console.print(heading("Bits of V", BITS_NOTE), table(rows, ("population", "measured at")), sep="\n")
     if arguments.bounds is None:
+        show_json(numbers)
         return 0 if holds(report) else FAILED
     proved = _proved_bounds(result, arguments.bounds)
     rows = [{"population": row["population"]} | _short(row) for _, row in proved.iterrows()]
     title = heading("Certified bounds on |r / r_max - a|", "proved without the simulation; silent, undecided: shares")
     console.print(title, table(rows, ("population",)), sep="\n")
+    show_json(numbers | {"bounds": frame_rows(proved)})
     return 0 if holds(report) and proved["holds"].all() else FAILED
 
 
@@ -66,4 +79,4 @@ def _proved_bounds(result: Result, n_images: int) -> pd.DataFrame:
 
 def _short(row: pd.Series) -> dict[str, str]:
     """Return the numbers of a row as they are shown."""
-    return {column: f"{row[column]:.3g}" for column in _BOUNDS_COLUMNS}
+    return {name: row[name] if name == "says" else f"{row[name]:.3g}" for name in _BOUNDS_COLUMNS}

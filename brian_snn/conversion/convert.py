@@ -8,19 +8,21 @@ stage                      takes                                            give
 `convertible`              `LayerGraph`, a layer to stop at                 `LayerGraph` of what can be converted
 `fold`                     `LayerGraph`                                     `Network`, linear layers folded, lambda = 1
 `check_images`             calibration images, shape of the model's input   the same as float64, finite, of that shape
-`normalise`                `Network`, images, percentile, normalisation     `Network`, rates at most about r_max
+`calibrate`                `Network`, images, percentiles                   `Calibration`, the scales of its populations
+`Calibration.normalised`   percentile, normalisation                        `Network`, rates at most about r_max
 `check_against_reference`  model, `Network`, images                         nothing; raises where the two disagree
 `round_to_grid`            `Network`, grid                                  `Network` whose sums are exact in float64
 `quantise`                 `Network`, bits of weights                       instead: weights are integers times 2**k
 =========================  ===============================================  ===========================================
 
-`convert` calls them and adds the provenance. No stage changes what it is given.
+`convert` calls them and adds the provenance; `calibrated` leaves percentile and normalisation open. No stage changes
+what it is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from numpy.typing import ArrayLike
 from brian_snn.blas import one_blas_thread
 from brian_snn.conversion.check import check_against_reference
 from brian_snn.conversion.fold import fold
-from brian_snn.conversion.normalise import finest_grid, normalise, require_finite, round_to_grid
+from brian_snn.conversion.normalise import Calibration, calibrate, finest_grid, require_finite, round_to_grid
 from brian_snn.conversion.quantise import quantise
 from brian_snn.conversion_settings import Conversion
 from brian_snn.datasets import check_images, load_images
@@ -39,6 +41,7 @@ from brian_snn.escaping import shown
 from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
+from brian_snn.progress import Progress, bar
 from brian_snn.reading import sha256_of
 from brian_snn.version import __version__
 
@@ -57,6 +60,7 @@ def convert(
     weight_bits: int | None = None,
     weight_scales: str = "layer",
     finer_biases: int = 0,
+    progress: Progress | bool | None = None,
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -100,6 +104,9 @@ def convert(
         ``layer`` or ``channel``: what shares that power of two, a projection or an output channel of it.
     finer_biases : int
         Bits by which biases are finer than such weights.
+    progress : callable or bool, optional
+        Called with (done, total): layers that are scaled, then batches of images that are compared with the model.
+        True, False and the default are those of `brian_snn.Execution`.
 
     Returns
     -------
@@ -118,6 +125,47 @@ def convert(
     """
     how = (percentile, normalisation, grid, grid_steps, weight_grid, until, outputs, average_pooling)
     conversion = Conversion(*how, weight_bits, weight_scales, finer_biases)  # type: ignore[arg-type]
+    ways = [(conversion.percentile, conversion.normalisation)]
+    prepared = calibrated(model, calibration_images, conversion, ways, progress)
+    return prepared.network(conversion.percentile, conversion.normalisation)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A model that is folded, calibrated and compared with its own framework; any of its scales makes a network of it.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    conversion : Conversion
+        How the network is rounded; its percentile and normalisation are left to `network`.
+    provenance : dict of str to str
+    """
+
+    calibration: Calibration
+    conversion: Conversion
+    provenance: Mapping[str, str]
+
+    def network(self, percentile: float, normalisation: str) -> Network:
+        """Return the network that `convert` returns for a percentile and a normalisation that were measured."""
+        with one_blas_thread():
+            network = self.calibration.normalised(percentile, normalisation)
+        network = replace(network, provenance=dict(self.provenance))
+        return _rounded(network, self.conversion, max(map(abs, self.calibration.pixel_range)))
+
+
+def calibrated(
+    model: Any,
+    calibration_images: ArrayLike | str | Path,
+    conversion: Conversion,
+    ways: Sequence[tuple[float, str]],
+    progress: Progress | bool | None = None,
+) -> Calibrated:
+    """Fold a model and measure its scales for several pairs of a percentile and a normalisation.
+
+    What is compared with the model's own framework is the network of the first pair. Parameters and errors are those of
+    `convert`.
+    """
     path = Path(model) if isinstance(model, str | Path) else None
     if path:
         model = load_model(path)
@@ -135,10 +183,11 @@ def convert(
         images = check_images(together, folded.input_shape, "calibration images")
     # Many of its products are small: several threads of a BLAS would spend most of the time waiting for each other.
     with one_blas_thread():
-        network = normalise(folded, images, conversion.percentile, conversion.normalisation)
-        check_against_reference(model, network, images)
-    network = replace(network, provenance=_provenance(graph.name, front_end, path, conversion))
-    return _rounded(network, conversion, float(np.abs(images).max()))
+        with bar(progress, "scale", "layers") as shown:
+            calibration = calibrate(folded, images, ways, shown)
+        with bar(progress, "compare with the model", "batches") as shown:
+            check_against_reference(model, calibration.normalised(*ways[0]), images, progress=shown)
+    return Calibrated(calibration, conversion, _provenance(graph.name, front_end, path, conversion))
 
 
 def _rounded(network: Network, conversion: Conversion, largest_input: float) -> Network:

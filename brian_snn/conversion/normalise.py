@@ -9,8 +9,8 @@ a few outliers saturate and all other rates are higher. Weights become ``W lambd
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,17 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import largest_drive
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
+from brian_snn.progress import Progress
 
 Scale = float | FloatArray
 
 
 def normalise(
-    network: Network, images: NDArray[np.generic], percentile: float = 99.9, normalisation: str = "layer"
+    network: Network,
+    images: NDArray[np.generic],
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    progress: Progress | None = None,
 ) -> Network:
     """Scale every population by a percentile of its positive activations.
 
@@ -46,6 +51,8 @@ def normalise(
     normalisation : str
         ``layer``: one scale per population; ``channel``: one per channel (the last axis), where a channel that is never
         active gets that of the layer. A population that is never active has a scale of 1.
+    progress : callable, optional
+        Called with (done, total) populations.
 
     Returns
     -------
@@ -62,33 +69,75 @@ def normalise(
     ModelError
         If a max pooling window or a kernel meets neurons of different scales, or weights overflow when they are scaled.
     """
-    Conversion(percentile, normalisation)  # type: ignore[arg-type]
+    return calibrate(network, images, [(percentile, normalisation)], progress).normalised(percentile, normalisation)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What calibration images say of a folded network: its scales by percentile and normalisation.
+
+    Parameters
+    ----------
+    network : Network
+        Folded, with scales of 1.
+    scales : dict of (percentile, normalisation) to dict
+        The scale of every spiking population.
+    pixel_range : (float, float)
+        Of the images.
+    """
+
+    network: Network
+    scales: Mapping[tuple[float, str], Mapping[str, Scale]]
+    pixel_range: tuple[float, float]
+
+    def normalised(self, percentile: float, normalisation: str) -> Network:
+        """Return the network that `normalise` returns, for a percentile and a normalisation that were measured."""
+        scales: dict[str, Scale] = dict(self.scales[float(percentile), normalisation])
+        for population in self.network.populations:
+            if population.kind == "max_pool":
+                scales[population.name] = inherited_scale(self.network, population, scales)
+            scales.setdefault(population.name, 1.0)
+        normalised = replace(
+            rescaled(self.network, scales),
+            percentile=float(percentile),
+            normalisation=normalisation,
+            calibration_range=self.pixel_range,
+        )
+        require_finite(normalised, "when divided by the scale of its activations on the calibration images")
+        return normalised
+
+
+def calibrate(
+    network: Network,
+    images: NDArray[np.generic],
+    ways: Sequence[tuple[float, str]],
+    progress: Progress | None = None,
+) -> Calibration:
+    """Measure the scales of every population for several percentiles and normalisations, in one pass over the images.
+
+    Parameters and errors are those of `normalise`; `ways` are pairs of a percentile and a normalisation.
+    """
+    for percentile, normalisation in ways:
+        Conversion(percentile, normalisation)  # type: ignore[arg-type]
     if network.normalisation != "none":
         raise SettingError(f"the network is normalised already (normalisation {network.normalisation!r}); fold again.")
     pixels = checked_images(network, images, "calibration images")
     if not len(pixels):
         raise DataError("there are no calibration images; at least one is needed to scale the layers.")
-    scales: dict[str, Scale] = {}
-    for population, activations in iterate_forward(network, pixels):
+    scales: dict[tuple[float, str], dict[str, Scale]] = {(float(p), normalisation): {} for p, normalisation in ways}
+    for done, (population, activations) in enumerate(iterate_forward(network, pixels), 1):
         if not np.isfinite(activations).all():
             raise DataError(
                 f"calibration images, with pixels of up to {np.abs(pixels).max():.3g}: the activations of population "
                 f"{population.name!r} are more than float64 holds; check the images and the weights of the model."
             )
-        if population.kind == "max_pool":
-            scales[population.name] = inherited_scale(network, population, scales)
-        elif population.kind == "readout":
-            scales[population.name] = 1.0
-        else:
-            scales[population.name] = _scale(population, activations, float(percentile), normalisation == "channel")
-    normalised = replace(
-        rescaled(network, scales),
-        percentile=float(percentile),
-        normalisation=normalisation,
-        calibration_range=(float(pixels.min()), float(pixels.max())),
-    )
-    require_finite(normalised, "when divided by the scale of its activations on the calibration images")
-    return normalised
+        if population.kind == "spiking":
+            for (percentile, normalisation), of_populations in scales.items():
+                scale = _scale(population, activations, percentile, normalisation == "channel")
+                of_populations[population.name] = scale
+        if progress:
+            progress(done, len(network.populations))
+    return Calibration(network, scales, (float(pixels.min()), float(pixels.max())))
 
 
 def rescaled(network: Network, scales: Mapping[str, Scale]) -> Network:
@@ -124,7 +173,10 @@ def _percentile_of_positive(activations: FloatArray, percentile: float) -> float
 
 
 def _scale(population: Population, activations: FloatArray, percentile: float, per_channel: bool) -> Scale:
-    """Return lambda, limited by the ceiling: saturation is then the ceiling."""
+    """Return lambda, limited by the ceiling: saturation is then the ceiling; where there are levels it is trained."""
+    if population.levels is not None:
+        assert population.ceiling is not None, "levels end at a ceiling"
+        return population.ceiling
     of_layer = _percentile_of_positive(activations.ravel(), percentile) or 1.0
     limit = math.inf if population.ceiling is None else population.ceiling
     if not per_channel:

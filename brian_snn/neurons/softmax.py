@@ -1,17 +1,28 @@
-"""The spiking softmax of the main paper (after Nessler et al. 2009): who answers the external generator.
+"""The two spiking softmaxes of the main paper: an output that integrates, and spikes that are drawn from its V.
 
-The output neurons only integrate. When the generator spikes, one of them does: neuron k with the probability that the
-softmax of the membrane potentials gives it, exp(V_k / V_thr) / sum_j exp(V_j / V_thr). That is the neuron with the
-largest V_k + V_thr g_k, where the g_k are independent draws from the standard Gumbel distribution. So no exponential is
-computed while the simulation runs: the noise V_thr g_k is drawn before, on the grid, and every sum and comparison is
-exact. A row of noise is minus infinity where the generator is silent.
+With p_k = exp(V_k / V_thr) / sum_j exp(V_j / V_thr), the softmax of the membrane potentials after a step's integration:
 
-Potentials are accumulated, not averaged: with time the softmax turns into a maximum, as it does in the paper.
+``softmax_generator`` (after Nessler et al. 2009): when an external Poisson generator spikes, one of the neurons does,
+neuron k with the probability p_k. That is the neuron with the largest V_k + V_thr g_k, where the g_k are independent
+draws from the standard Gumbel distribution. So no exponential is computed while the simulation runs: the noise
+V_thr g_k is drawn before, on the grid, and every sum and comparison is exact. A row of noise is minus infinity where
+the generator is silent.
+
+``softmax_rates``: every neuron is a Poisson process of its own with the rate p_k r_max, and spikes in a step with the
+probability p_k, whatever the others do: there is no generator, and no rate to be chosen for it. So in a step none may
+spike, or several; over all neurons the mean is one spike a step. Neuron k does where its draw, uniform in [0, 1), times
+sum_j E_j lies below E_k, with `falling_powers` E. Those are multiples of 2**-32, of which sums are exact, and made by
+products alone, which IEEE 754 defines; so all backends and machines agree on every spike.
+
+Potentials are accumulated, not averaged, and no spike takes anything from them: with time the softmax turns into a
+maximum, as it does in the paper.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 
 import numpy as np
@@ -26,63 +37,115 @@ from brian_snn.neurons.record import Draws, Neuron, Scene, Spikes
 from brian_snn.randomness import Purpose, stream_keys, uniform
 from brian_snn.settings import Settings
 
+_CHOSEN = "chosen : integer  # 1 for the neuron that the softmax chooses\n"
+
+
+@dataclass(frozen=True)
+class Competition:
+    """Who is given a spike.
+
+    Parameters
+    ----------
+    template : str
+        Of ``brian_snn/backends/templates``: the rule in C++.
+    rule : callable
+        The same in NumPy: from V and a step's random numbers, (n_images, size), and V_thr to who spikes.
+    draws : Draws
+        The random numbers.
+    title : str
+        What a paper calls the output.
+    formula : tuple of str
+        As of a `Neuron`.
+    """
+
+    template: str
+    rule: Callable[[FloatArray, FloatArray, float], Spikes]
+    draws: Draws
+    title: str
+    formula: tuple[str, ...]
+
 
 def softmax_readout(population: Population, settings: Settings, grid: float, receives_spikes: bool) -> Neuron:
-    """Return the output neuron that integrates, and spikes when a softmax chooses it; its V is not reset."""
+    """Return the output neuron that integrates, and spikes when a softmax says so; its V is not reset."""
+    competition = COMPETITIONS[settings.readout]
     integrates = integrator(population, settings, grid, False, receives_spikes)
     model = replace(
         integrates.model,
-        equations=integrates.model.equations + COUNT + "chosen : integer\n",
+        equations=integrates.model.equations + COUNT + _CHOSEN,
         threshold="chosen > 0",
         reset="n_spikes += 1\nchosen = 0",
         outputs=("n_spikes", *integrates.model.outputs),
         zeroed=(*integrates.model.zeroed, "chosen"),
-        competes=True,
+        competes=settings.readout,
     )
-    winner = r"k(t) &= \arg\max_k \, [V_k(t) + V_{\mathrm{thr}} G_k(t)]"
-    spike = r"\Theta_i(t) &= 1 \text{ if the generator spikes and } i = k(t) \text{, else } 0"
     # That it is silent while it is clamped is said by the integrator of those that fire only.
     silent = [r"\Theta_i(t) &= 0 \text{ for } t \le c"] * (settings.clamp > 0)
     return replace(
         integrates,
         model=model,
-        state=partial(_Competition, integrates),
+        state=partial(_Competition, integrates, competition),
         solvable=False,
-        draws=_DRAWS,
-        title="integrator without a reset, of which one at a time spikes, chosen by a softmax",
-        formula=(*integrates.formula, winner, spike, *silent),
+        draws=competition.draws,
+        title=competition.title,
+        formula=(*integrates.formula, *competition.formula, *silent),
     )
 
 
 class _Competition:
-    """Membranes, and the noise that says who spikes."""
+    """Membranes, and the random numbers that say who spikes."""
 
-    def __init__(self, integrates: Neuron, scene: Scene) -> None:
-        self._integrates = integrates.state(scene)
-        self.v = self._integrates.v
+    def __init__(self, integrates: Neuron, competition: Competition, scene: Scene) -> None:
+        self._integrates, self._rule = integrates.state(scene), competition.rule
+        self.v, self._threshold = self._integrates.v, scene.parameters.threshold
         settings, (n_images, size) = scene.settings, scene.current.shape
         self._first = window_start(scene.population, settings)
-        scale = (settings.output_rate, scene.parameters.threshold, scene.parameters.network.grid)
-        noise = [softmax_noise(settings.seed, range(n, n + 1), settings.steps, size, *scale) for n in scene.numbers]
+        scale = (size, self._threshold, scene.parameters.network.grid)
+        noise = [competition.draws.noise(settings, range(n, n + 1), *scale) for n in scene.numbers]
         self._noise = np.concatenate(noise).reshape(n_images, settings.steps, size)
 
     def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
-        """Integrate, and mark the neuron with the largest sum of potential and noise of every image with a spike."""
+        """Integrate, and mark who spikes."""
         self._integrates.step(step, arrives, spikes)
         if step >= self._first:
-            noise = self._noise[:, step]
-            (images,) = np.nonzero(np.isfinite(noise[:, 0]))
-            spikes[images, np.argmax(self.v[images] + noise[images], axis=1)] = True
+            spikes |= self._rule(self.v, self._noise[:, step], self._threshold)
+
+
+def winner(v: FloatArray, noise: FloatArray, threshold: float) -> Spikes:
+    """Mark the neuron with the largest sum of potential and noise of every image in which the generator spikes."""
+    largest = np.argmax(v + noise, axis=1)[:, None] == np.arange(v.shape[1])
+    return largest & np.isfinite(noise)
+
+
+def below_rate(v: FloatArray, drawn: FloatArray, threshold: float) -> Spikes:
+    """Mark every neuron whose draw lies below the softmax of the potentials."""
+    powers = falling_powers((v.max(axis=1, keepdims=True) - v) / threshold)
+    return drawn * powers.sum(axis=1, keepdims=True) < powers
+
+
+#: exp(-2**(k - 24)), each correctly rounded: factors of `falling_powers`, for distances below 32.
+FACTORS: tuple[float, ...] = tuple(float(Decimal(-(2.0 ** (k - 24))).exp()) for k in range(29))
+
+
+def falling_powers(distance: FloatArray) -> FloatArray:
+    """Return exp(-d) for d >= 0 as a multiple of 2**-32, with the same bits everywhere; 0 from 32 on.
+
+    The distance is rounded to a multiple of 2**-24, and each of its binary digits that is 1 gives a factor.
+    """
+    units = np.rint(np.minimum(distance, 32.0) * 2.0**24).astype(np.int64)
+    power = np.ones(units.shape)
+    for k, factor in enumerate(FACTORS):
+        power *= np.where(units >> k & 1, factor, 1.0)
+    return np.where(units < 2**29, np.rint(power * 2.0**32) * 2.0**-32, 0.0)
 
 
 def require_competition(network: Network, settings: Settings) -> None:
     """Raise SettingError where a spiking softmax makes no sense.
 
-    One neuron of the whole output spikes at a time, so the output must be a vector of logits of classes: of those whose
-    model ends in a softmax, or in several linear units, which may be such logits.
+    The softmax is one of the whole output, which must be a vector of logits of classes: the model ends in a softmax, or
+    in several linear units, which may be such logits.
     """
     output, activation = network.output, network.output_activation
-    if settings.readout != "softmax" or output.kind != "readout":
+    if not settings.has_softmax or output.kind != "readout":
         return
     if network.heads:
         what = f"has {len(network.heads)} outputs, and a neuron of one would compete with those of the others"
@@ -95,7 +158,8 @@ def require_competition(network: Network, settings: Settings) -> None:
     else:
         return
     raise SettingError(
-        f"readout is 'softmax', a competition between classes, but the model {what}; take 'potential' or 'spikes'."
+        f"readout is {settings.readout!r}, a competition between classes, but the model {what}; take 'potential' or "
+        "'spikes'."
     )
 
 
@@ -139,4 +203,28 @@ def _drawn_spikes(settings: Settings, image: int, start: int, current: FloatArra
     return drawn[start:].sum(keepdims=True)
 
 
-_DRAWS = Draws("softmax", _run_noise, _drawn_spikes, bytes_a_step=8)
+def _run_draws(settings: Settings, images: range, size: int, threshold: float, grid: float) -> FloatArray:
+    """Return the draws of a run, (n_images, steps * size): in step t, from 0, neuron k has number t size + k."""
+    keys = stream_keys(settings.seed, Purpose.SOFTMAX, images)
+    return uniform(keys[:, None], np.arange(settings.steps * size))
+
+
+COMPETITIONS = {
+    "softmax_generator": Competition(
+        "winner",
+        winner,
+        Draws("softmax", _run_noise, _drawn_spikes, bytes_a_step=8),
+        "integrator without a reset, of which one at a time spikes, chosen by a softmax",
+        (
+            r"k(t) &= \arg\max_k \, [V_k(t) + V_{\mathrm{thr}} G_k(t)]",
+            r"\Theta_i(t) &= 1 \text{ if the generator spikes and } i = k(t) \text{, else } 0",
+        ),
+    ),
+    "softmax_rates": Competition(
+        "below_rate",
+        below_rate,
+        Draws("softmax", _run_draws, None, bytes_a_step=8),
+        "integrator without a reset, which spikes in each step with the probability that a softmax gives it",
+        (r"\Theta_i(t) &= 1 \text{ if } U_i(t) \sum_j E_j(t) \lt E_i(t) \text{, else } 0",),
+    ),
+}

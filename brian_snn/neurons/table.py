@@ -36,7 +36,7 @@ NEURONS: list[tuple[Callable[[Population, Settings], bool], Callable[[Network, P
     (lambda p, s: p.kind == "max_pool" and s.max_pool == "gate", lambda n, p, s: gated_max_pool(s)),
     (lambda p, _: p.kind == "max_pool", lambda n, p, s: exact_max_pool(s)),
     (
-        lambda p, s: p.kind == "readout" and s.readout == "softmax",
+        lambda p, s: p.kind == "readout" and s.has_softmax,
         lambda n, p, s: softmax_readout(p, s, n.grid, hears_spikes(n, p)),
     ),
     (lambda *_: True, lambda n, p, s: integrator(p, s, n.grid, crosses_threshold(p, s), hears_spikes(n, p))),
@@ -53,7 +53,7 @@ def neuron_of(network: Network, population: Population, settings: Settings) -> N
         return neuron
     if settings.graded and not neuron.model.graded:
         return with_ones(neuron)
-    return with_axon(neuron, settings) if settings.delay_steps else neuron
+    return with_axon(neuron, population, settings) if settings.delay_steps else neuron
 
 
 def hears_spikes(network: Network, population: Population) -> bool:

@@ -94,6 +94,8 @@ def _draw_trained(axes: Axes, ann: pd.DataFrame, column: str) -> None:
     axes.axhline(error, color=GREY, linewidth=1.2, zorder=1)
     if column != "steps":
         axes.axvline(ann[column].mean(), color=GREY, linewidth=1.2, zorder=1)
+        # In the first steps hardly any operation is spent, by the paper's count none at all.
+        axes.set_xlim(left=max(axes.get_xlim()[0], ann[column].mean() / 30))
     axes.set_ylim(bottom=min(axes.get_ylim()[0], error / 1.3))
     mark_error_axis(axes)
 

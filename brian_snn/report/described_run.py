@@ -57,7 +57,9 @@ def input_section(job: Job) -> str:
 
 def _generator(settings: Settings) -> str:
     """Return what drives the softmax."""
-    if settings.readout != "softmax":
+    if settings.readout == "softmax_rates":
+        return "The random numbers of the output too depend on the seed and the number of the image alone."
+    if settings.readout != "softmax_generator":
         return ""
     return (
         f"An external generator spikes in each step with the probability {number(settings.output_rate)}; each of its "

@@ -34,22 +34,37 @@ _RESIMULATED_UPDATES = 2 * 10**4
 # Beside the error, rounding in float64 leaves far less than this unexplained.
 _ROUNDING = 1e-6
 
-_ACCOUNT_COLUMNS = ("population", "term", "source", "mean", "mean_abs", "rms", "relative", "share", "knob")
+_ACCOUNT_COLUMNS = (
+    "population",
+    "term",
+    "source",
+    "mean",
+    "mean_abs",
+    "rms",
+    "relative",
+    "share",
+    "share_lowest",
+    "share_highest",
+    "knob",
+)
 
 
 def rates(run: Run) -> Section:
     """Return the section of rates against activations."""
     sample = run.sample
-    comparison = compare_with_ann(sample.result, dict(sample.activations))
+    comparison = compare_with_ann(run.result, run.activations_of)
     names = [p.name for p in run.result.network.populations if p.kind != "readout"]
     blocks: list[Block] = [
-        Text(f"{_which_images(run)} {sample.origin}"),
-        table("Rates against activations, by layer", comparison),
+        Text(sample.origin),
+        table("Rates against activations, by layer, all images", comparison),
     ]
     if names:
         shown = _spread(names, _PANELS["correlation"])
         figure = correlation_figure(sample.result, sample.activations, shown)
-        text = f"Measured rates against the rates that stand for the activations: {_layers_shown(shown, names)}."
+        text = (
+            f"Measured rates against the rates that stand for the activations: {_layers_shown(shown, names)}, "
+            f"{count_label(len(sample.numbers), len(run.result.images), 'images')}."
+        )
         blocks.append(picture(figure, text))
     return Section("rates", "Rates and activations", tuple(blocks))
 
@@ -58,19 +73,20 @@ def error(run: Run) -> Section:
     """Return the section that says where the error comes from."""
     title = "Where the error comes from"
     try:
-        account = error_account(run.sample.result, run.sample.activations)
-        origins = error_origins(run.sample.result, run.sample.activations)
+        account = error_account(run.result, run.activations_of)
+        origins = error_origins(run.result, run.activations_of)
     except BrianSnnError as reason:
         return Section("error", title, (Text(f"No account: {reason}"),))
     columns = list(_ACCOUNT_COLUMNS)
-    text = f"{_which_images(run)} The error is rate over r_max minus activation over lambda. "
+    text = f"All {len(run.result.images):,} images. The error is rate over r_max minus activation over lambda. "
     whole = table("The account, in units of r_max", account[columns], folded=True)
     if unexplained := _unexplained(account):
         return Section("error", title, (Text(text), unexplained, whole))
     blocks: list[Block] = [
         Text(
             f"{text}The terms of a layer add up to its error; followed back through the weights, each is traced to the "
-            "layer where it arose."
+            "layer where it arose. Which term has what a ReLU cuts off is a matter of the order in which causes are "
+            "taken: in the account, share_lowest and share_highest hold for every order."
         ),
         table(
             "The largest cause of each layer's error, in this layer or before, and what would lower it",
@@ -136,7 +152,8 @@ def certified(run: Run) -> Section:
         f"Proved from the network, the images and the settings alone, for {n_images} images: no rate can be further "
         "from its activation than its bound, whatever the order of the spikes. In units of r_max; tightness is the "
         "largest quotient of error and bound; silent neurons are proved never to spike, of undecided ones nothing is "
-        "proved."
+        "proved. Bounds are tight where their mean is at most twice that of the errors, else loose, and vacuous where "
+        "of more than half of the neurons nothing is proved, as it comes to in deep layers."
     )
     return Section("bounds", title, (Text(text), table("Bounds and measured errors, by layer", proved)))
 
@@ -186,14 +203,6 @@ def _first(result: Result, n_images: int) -> Result:
     if n_images >= len(result.images) and not result.pieces:
         return result
     return choose_images(result, range(n_images))
-
-
-def _which_images(run: Run) -> str:
-    """Return how many images a comparison is about."""
-    n_sample, n_images = len(run.sample.numbers), len(run.result.images)
-    if n_sample == n_images:
-        return f"All {n_images} images."
-    return f"A sample of {n_sample} of the {n_images:,} images, evenly spread over the run, to bound memory."
 
 
 def _spread(names: list[str], limit: int) -> list[str]:

@@ -20,7 +20,7 @@ import filelock
 
 from brian_snn.errors import BrianSnnError, OutputError
 from brian_snn.files import PART, remove_tree
-from brian_snn.results.store import ARRIVED, DESCRIPTION, IMAGES, LABELS, NETWORK, SHARDS
+from brian_snn.results.store import ARRIVED, DESCRIPTION, IMAGES, LABELS, NETWORK, SETTINGS, SHARDS
 
 #: Kept in the folder while a process writes into it.
 LOCK = ".lock"
@@ -32,7 +32,7 @@ MARK = ".unfinished"
 COMING = ".coming"
 
 #: What a result folder holds.
-_FILES = (DESCRIPTION, NETWORK, IMAGES, LABELS)
+_FILES = (DESCRIPTION, NETWORK, IMAGES, LABELS, SETTINGS)
 _OWN = re.compile("|".join(map(re.escape, (*_FILES, SHARDS, LOCK, MARK, COMING, ARRIVED))))
 _OWN_SHARD = re.compile(r"\d{9}\.npz")
 
@@ -165,7 +165,7 @@ def finish_replacement(path: Path) -> None:
     arrived = path / ARRIVED
     if not arrived.exists():
         return
-    names = (NETWORK, IMAGES, LABELS, SHARDS, DESCRIPTION)
+    names = (NETWORK, IMAGES, LABELS, SETTINGS, SHARDS, DESCRIPTION)
     if (arrived / DESCRIPTION).exists() and (path / DESCRIPTION).exists():
         # Nothing is moved yet. The labels go first: the new result may have none to replace them. Then the description,
         # so that there is none beside the files of another result.

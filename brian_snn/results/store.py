@@ -2,9 +2,9 @@
 
 A result folder holds ``network.npz``, ``images.npy``, ``result.json`` (format, versions, settings, recording, hashes,
 timings), ``shards/``, which has one ``.npz`` of arrays for some consecutive images each, named by the number of the
-first and with a ``shard.json`` that says which images of which run they are, and ``labels.npy`` if the images came with
-labels. Nothing in it is ever unpickled. Only the reading of files is guarded against what damaged ones come to: an
-error behind it is our own.
+first and with a ``shard.json`` that says which images of which run they are, ``labels.npy`` if the images came with
+labels, and for people ``run.toml``, the settings that repeat it. Nothing in it is ever unpickled. Only the reading of
+files is guarded against what damaged ones come to: an error behind it is our own.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from brian_snn.errors import DataError
 from brian_snn.files import whole_file
 from brian_snn.network.file import read_network
 from brian_snn.network.network import Network
+from brian_snn.pixel_range import finite_range, is_far_outside
 from brian_snn.reading import check_plain_file, parsed_json, read_text
 from brian_snn.results.shards import AGAIN, ShardFile, damaged, reading
 from brian_snn.settings import Recording, Settings
+from brian_snn.settings_file import write_settings
 from brian_snn.version import __version__
 
 FORMAT = 3
 DESCRIPTION, NETWORK, IMAGES, SHARDS, LABELS = "result.json", "network.npz", "images.npy", "shards", "labels.npy"
+SETTINGS = "run.toml"
 
 #: A folder within, while a new result takes the place of an earlier one.
 ARRIVED = ".arrived"
@@ -74,7 +77,7 @@ class Inputs:
     images : (n_images, *input_shape) array
     recording : Recording, optional
         What is kept besides what always is; none of a result that was made in memory.
-    labels : (n_images,) int array, optional
+    labels : (n_images, ...) int array, optional
         Classes of the images, kept with them.
     """
 
@@ -82,7 +85,7 @@ class Inputs:
     settings: Settings
     images: NDArray[np.generic]
     recording: Recording | None = None
-    labels: NDArray[np.integer] | None = None
+    labels: NDArray[np.int64] | None = None
 
 
 def write_inputs(folder: Path, inputs: Inputs) -> None:
@@ -91,6 +94,9 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
     write_rows(folder / IMAGES, inputs.images)
     if inputs.labels is not None:
         write_rows(folder / LABELS, inputs.labels)
+    n_images = len(inputs.images)
+    far = is_far_outside(finite_range(inputs.images, "the images"), inputs.network.calibration_range)
+    write_settings(folder / SETTINGS, inputs.settings, inputs.recording, images=n_images, any_range=far)
 
 
 def write_rows(path: Path, array: NDArray[np.generic]) -> None:

@@ -19,7 +19,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
-from brian_snn.neurons.graded import NEGATIVE
+from brian_snn.neurons.record import NEGATIVE
 from brian_snn.neurons.table import BOOKS
 from brian_snn.results.arrays import ByPopulation
 from brian_snn.results.charges import Charges, balances
@@ -60,8 +60,12 @@ def with_checkpoints(recording: Recording, network: Network, settings: Settings)
         return recording
     names_classes = answer_of(network).names_classes and network.output.size <= _OUTPUT_NUMBERS
     wanted = names_classes and settings.backend == "standalone" and not recording.record_counts
-    steps = np.unique(np.geomspace(1, settings.steps, _N_CHECKPOINTS).round()).tolist() if wanted else []
-    return replace(recording, checkpoints=steps)
+    return replace(recording, checkpoints=spread_steps(settings.steps) if wanted else [])
+
+
+def spread_steps(steps: int) -> list[int]:
+    """Return the steps of a run at which something happens: close together at first, and the last one."""
+    return np.unique(np.geomspace(1, steps, _N_CHECKPOINTS).round()).astype(int).tolist()
 
 
 def make_plan(network: Network, settings: Settings, checkpoints: Sequence[int], record_counts: Sequence[str]) -> Plan:

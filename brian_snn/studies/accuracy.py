@@ -41,9 +41,9 @@ SMALL: Params = {
 FULL: Params = {
     "percentiles": [99.0, 99.9, 100.0],
     "v_inits": [0.0, 0.5],
-    "steps": 200,
-    "checkpoints": 32,
-    "images": 3000,
+    "steps": 128,
+    "checkpoints": 24,
+    "images": 600,
     "seeds": [1, 2, 3, 4, 5],
 }
 

@@ -65,7 +65,7 @@ VARIANTS = (
     Variant("max pooling", "gate on rate estimates", {"max_pool": "gate"}),
     Variant("output", "spiking neurons", {"readout": "spikes"}),
     *(
-        Variant("output", f"softmax, {rate:g} a step", {"readout": "softmax", "output_rate": rate, "seed": 1})
+        Variant("output", f"softmax, {rate:g} a step", {"readout": "softmax_generator", "output_rate": rate, "seed": 1})
         for rate in (0.1, 0.5, 1.0)
     ),
 )

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What is simulated: the plain neuron, which a loop checks, and one with all that draws random numbers.
 SETTINGS = {
     "plain": {"reset": "zero", "threshold": 0.75, "clamp": 3},
-    "random": {"input_coding": "poisson", "readout": "softmax", "max_pool": "gate", "seed": 7},
+    "random": {"input_coding": "poisson", "readout": "softmax_generator", "max_pool": "gate", "seed": 7},
 }
 RECORDED = {"record_spikes": ("conv", "pool"), "record_potentials": ("out",), "checkpoints": CHECKPOINTS}
 

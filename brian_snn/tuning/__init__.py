@@ -1,0 +1,1 @@
+"""The search for the settings that meet a target at the least cost."""

@@ -1,0 +1,72 @@
+"""Find settings for the digit classifier of the package and for MobileNet-V1, and hold them against known ones."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import brian_snn
+from brian_snn.cli.experiment import note, script
+from brian_snn.studies.subjects import data_path, mnist_subject
+
+logger = logging.getLogger("tune")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is left out, and where measurements are kept."""
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases to run")
+    parser.add_argument("--kept", type=Path, help="folder that keeps measurements: the same command goes on there")
+
+
+def mobilenet_script() -> ModuleType:
+    """Import the script of the experiment on MobileNet, which loads model and photos."""
+    path = Path(__file__).resolve().parents[1] / "mobilenet_v1" / "run.py"
+    spec = importlib.util.spec_from_file_location("mobilenet_v1_run", path)
+    assert spec is not None and spec.loader is not None, "a Python file"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tune_mnist(params: dict[str, Any], **options: Any) -> brian_snn.Tuning:
+    """Tune the network of the package on the first test digits of MNIST."""
+    digits = mnist_subject(params.pop("images"))
+    return brian_snn.tune(digits.model, digits.calibration, digits.test.images, digits.labels, **params, **options)
+
+
+def tune_mobilenet(params: dict[str, Any], **options: Any) -> brian_snn.Tuning:
+    """Tune MobileNet-V1 on the photos that it is not calibrated on."""
+    other = mobilenet_script()
+    photos, _ = other.load_photos(data_path("photos"), params)
+    model = other.load_mobilenet(data_path(params.pop("weights")), params.pop("side"))
+    fitted = slice(*params.pop("calibrate_on"))
+    del params["shorter_side"]
+    shown = [number for number in range(len(photos)) if number not in range(len(photos))[fitted]]
+    return brian_snn.tune(model, photos[fitted], photos[shown], **params, **options)
+
+
+CASES = {"mnist": tune_mnist, "mobilenet": tune_mobilenet}
+
+
+def main() -> None:
+    """Tune each case and keep what was found, but for the networks."""
+    options = script(__doc__, Path(__file__), add_options)
+    for name in options.only:
+        found = CASES[name](dict(options.params[name]), workers=options.workers, kept=options.kept, say=logger.info)
+        logger.info("%s", found.verdict())
+        options.results.mkdir(parents=True, exist_ok=True)
+        found.front.to_csv(options.results / f"{name}_front.csv", index=False)
+        found.account.to_csv(options.results / f"{name}_account.csv", index=False)
+        found.figure().savefig(options.results / f"{name}_front.png")
+        note(options, f"{name}.json", found.record(), "brian2", "optuna")
+
+
+if __name__ == "__main__":
+    main()

@@ -121,7 +121,9 @@ def _activate(population: Population, totals: FloatArray) -> FloatArray:
         return totals
     ceiling = None if population.ceiling is None else population.ceiling / np.asarray(population.scale)
     np.clip(totals, 0.0, ceiling, out=totals)
-    return totals if population.levels is None else ceiling * nearest_level(totals / ceiling, population.levels)
+    if population.levels is None or ceiling is None:
+        return totals
+    return np.asarray(ceiling * nearest_level(totals / ceiling, population.levels))
 
 
 def nearest_level(values: FloatArray, levels: int) -> FloatArray:

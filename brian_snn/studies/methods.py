@@ -160,7 +160,9 @@ def _points(
     subject: Classifier, levels: bool, params: Params, execution: Execution, check: bool
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Return a row per method and T, and the reports of what was verified."""
-    rows, reports, networks = [], {}, {}
+    rows: list[dict[str, Any]] = []
+    reports: dict[str, pd.DataFrame] = {}
+    networks: dict[tuple[float, str], Network] = {}
     activations: Mapping[str, FloatArray] = {}
     for name, method in METHODS.items():
         if method.levels != levels:

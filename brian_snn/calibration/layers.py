@@ -51,12 +51,12 @@ def calibrate_scales(network: Network, images: NDArray[np.generic], steps: int) 
         that of their sources.
     """
     steps = whole_number("steps", steps, 1)
-    found = {}
+    found: dict[str, float] = {}
     for name, activations in forward(network, images).items():
         population = network[name]
         weighted = any(p.geometry.kind != "average_pool" for p in network.into(name))
         if population.kind == "spiking" and population.levels is None and weighted and activations.max() > 0:
-            found[name] = np.mean(population.scale) * _best_scale(activations[activations > 0], steps)
+            found[name] = float(np.mean(population.scale)) * _best_scale(activations[activations > 0], steps)
             if population.ceiling is not None:
                 found[name] = min(found[name], population.ceiling)
     for name, scale in found.items():

@@ -140,7 +140,9 @@ def measure(
     subjects : iterable of tuple
         Name of a data set, seed, a trained network, and one with levels, if there is one; the package's by default.
     """
-    points, trained, reports = [], [], {}
+    points: list[pd.DataFrame] = []
+    trained: list[dict[str, Any]] = []
+    reports: dict[str, pd.DataFrame] = {}
     for dataset, seed, plain, with_levels in subjects or [("MNIST", 0, demo_subject(params["images"]), None)]:
         for levels, subject in ((False, plain), (True, with_levels)):
             if subject is None:

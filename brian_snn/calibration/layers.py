@@ -47,8 +47,8 @@ def calibrate_scales(network: Network, images: NDArray[np.generic], steps: int) 
     Returns
     -------
     network : Network
-        It computes what it did, in other units. Populations with levels keep the lambda that was trained, and averages
-        that of their sources.
+        It computes what it did, in other units. Populations with levels keep the lambda that was trained, averages
+        theirs.
     """
     steps = whole_number("steps", steps, 1)
     found: dict[str, float] = {}

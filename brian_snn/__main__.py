@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+    # The commands show what goes on in their own way.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     open_streams()
     _ignore_preferences_of_the_working_folder()
     return cli.main(argv)

@@ -30,12 +30,15 @@ _ONE_SPIKE_ONLY: dict[str, tuple[object, str]] = {
     "reset": ("subtraction", "a reset to zero throws away the charge that the further spikes of a step stand for"),
     "max_pool": ("exact", "the gate lets spikes pass one by one"),
     "refractory_s": (0.0, "a neuron that rests after a spike sends none to go with it"),
-    "adaptation_step": (0.0, "what several spikes of a step do to the threshold between them is not defined"),
-    "threshold_mismatch": (0.0, "thresholds that differ are not defined for spikes with a size"),
-    "reversal_excitatory": (math.inf, "how several spikes of a step meet a conductance is not defined"),
-    "reversal_inhibitory": (-math.inf, "how several spikes of a step meet a conductance is not defined"),
     "accumulator_bits": (0, "the bits of potentials are those of neurons that send one spike a step"),
     "delay_s": (0.0, "spikes under way are bits, which have no size"),
+}
+
+# What they must be besides where a spike may be negative, and why.
+_POSITIVE_ONLY: dict[str, tuple[object, str]] = {
+    "adaptation_step": (0.0, "spikes that are taken back would lower a threshold below V_thr, or turn a current round"),
+    "reversal_excitatory": (math.inf, "what a spike brings depends on V, and cannot be taken back later"),
+    "reversal_inhibitory": (-math.inf, "what a spike brings depends on V, and cannot be taken back later"),
 }
 
 
@@ -54,9 +57,14 @@ def require_defined(numbers: Mapping[str, object]) -> None:
             if numbers[name] != plain:
                 shown = name.removesuffix("_s")
                 raise SettingError(f"{shown} is {numbers[name]!r}; with schedule='brian2' it must be {plain!r}.")
-    graded = [f"{name}={numbers[name]!r}" for name in ("burst", "polarity") if numbers[name] != _SAME_STEP_ONLY[name]]
-    if graded:
-        for name, (only, reason) in _ONE_SPIKE_ONLY.items():
-            if numbers[name] != only:
-                shown = name.removesuffix("_s")
-                raise SettingError(f"{shown} is {numbers[name]!r}; with {graded[0]} it must be {only!r}: {reason}.")
+    for name, defined in (("burst", _ONE_SPIKE_ONLY), ("polarity", _ONE_SPIKE_ONLY | _POSITIVE_ONLY)):
+        if numbers[name] != _SAME_STEP_ONLY[name]:
+            _require_plain(numbers, name, defined)
+
+
+def _require_plain(numbers: Mapping[str, object], graded: str, defined: Mapping[str, tuple[object, str]]) -> None:
+    """Raise where a setting is not what it must be with one that gives spikes a size."""
+    for name, (only, reason) in defined.items():
+        if numbers[name] != only:
+            shown, beside = name.removesuffix("_s"), f"{graded}={numbers[graded]!r}"
+            raise SettingError(f"{shown} is {numbers[name]!r}; with {beside} it must be {only!r}: {reason}.")

@@ -9,6 +9,7 @@ is whole-number arithmetic, the same bits in C++, Cython and NumPy, and nothing 
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -100,6 +101,27 @@ def stream_keys(seed: int, purpose: Purpose, images: range, *more: int) -> Float
     return (np.array(words, np.uint64) >> np.uint64(11)).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A stream for every image, as `stream_keys` tells them apart."""
+
+    seed: int
+    purpose: Purpose
+    more: tuple[int, ...] = ()
+
+    def keys(self, images: range) -> FloatArray:
+        """Return the key of each image's stream, (n_images, 1)."""
+        return stream_keys(self.seed, self.purpose, images, *self.more)[:, None]
+
+    def words(self) -> tuple[list[int], list[int]]:
+        """Return what SeedSequence makes a key of, words of 32 bits: those before the number of the image, and behind.
+
+        A seed fills its pool of four words.
+        """
+        seed = [self.seed >> shift & 0xFFFFFFFF for shift in range(0, max(1, self.seed.bit_length()), 32)]
+        return [*seed, *[0] * (4 - len(seed)), int(self.purpose)], list(self.more)
+
+
 def numbered(text: str) -> int:
     """Return a number below 2**32 that tells the streams of a text from those of others, but for a rare chance."""
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
@@ -130,6 +152,17 @@ def normal(key: float, size: int) -> FloatArray:
     # The middle of an interval of 2**-53: not 0, of which there is no logarithm.
     radius = np.sqrt(-2.0 * np.log(uniform(key, 2 * np.arange(size)) + 2.0**-54))
     return radius * np.cos(2.0 * np.pi * uniform(key, 2 * np.arange(size) + 1))
+
+
+def drawn_once(seed: int, text: str, size: int) -> FloatArray:
+    """Return numbers of the standard normal distribution that differ from neuron to neuron, not from image to image.
+
+    They depend on the seed and on the text, which says what they are for and of which population, and on nothing else,
+    (size,).
+    """
+    number = numbered(text)
+    (key,) = stream_keys(seed, Purpose.MISMATCH, range(number, number + 1))
+    return normal(key, size)
 
 
 def _bits(key: ArrayLike, n: ArrayLike) -> NDArray[np.uint64]:

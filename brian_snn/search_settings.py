@@ -37,7 +37,7 @@ class Search:
     )
     within: float = knobs.real(
         1.0,
-        "points, of per cent, by which the error may exceed the trained network's, or the agreement miss a hundred",
+        "points (of per cent) by which the error may exceed that of the trained network, or agreement be below full",
         "POINTS",
     )
     cost: Cost = knobs.choice(

@@ -40,7 +40,7 @@ def check_ranges(settings: Any) -> None:
         raise SettingError(f"tau_m is {tau_m_s!r} s; it must be a positive time, infinite for no leak.")
     if not 0 < settings.output_rate <= 1:
         raise SettingError(f"output_rate is {settings.output_rate!r}; it must be above 0 and at most 1.")
-    for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "noise"):
+    for name in ("adaptation_step", "threshold_mismatch", "leak_mismatch", "delay_mismatch", "noise"):
         if not 0 <= getattr(settings, name) < math.inf:
             raise SettingError(f"{name} is {getattr(settings, name)!r}; it must be a finite number of at least 0.")
     if not (settings.reversal_excitatory > 1 and settings.reversal_inhibitory < 0):

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import brian_snn.knobs as knobs
 from brian_snn.checks import real_number
 from brian_snn.errors import SettingError
+from brian_snn.progress import Progress
 from brian_snn.setting_checks import LARGEST_BURST, LONGEST_DELAY, check_ranges
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ Adaptation = Literal["threshold", "current"]
 Polarity = Literal["positive", "signed"]
 FloatType = Literal["float64", "float32"]
 Overflow = Literal["saturate", "wrap"]
-
-#: Called with (done, total).
-Progress = Callable[[int, int], None]
 
 
 @knobs.described
@@ -155,8 +153,11 @@ class Settings:
     noise: float = knobs.real(
         0.0, "standard deviation of a random charge in every step and neuron, over V_thr. It is binomial.", "S"
     )
-    delay: Quantity = knobs.duration(
-        0.0, f"time that a spike takes to its targets. It is the same for all synapses: at most {LONGEST_DELAY} steps."
+    delay: Quantity = knobs.duration(0.0, f"time that a spike takes to its targets. At most {LONGEST_DELAY} steps.")
+    delay_mismatch: float = knobs.real(
+        0.0,
+        "standard deviation of the delays of the neurons, over the delay. They are whole steps, drawn from the seed.",
+        "S",
     )
     burst: int = knobs.whole(
         1,
@@ -310,9 +311,14 @@ class Execution:
             "any other. The network and the images are sent, no program: whoever gets a shard compiles for itself.",
         },
     )
-    progress: Progress | None = field(
+    progress: Progress | bool | None = field(
         default=None,
-        metadata={"kind": "other", "unit": "callable", "text": "called with (done, total) images"},
+        metadata={
+            "kind": "other",
+            "unit": "callable or bool",
+            "text": "called with (done, total) images; True for bars, of the compilation too, False for none. By "
+            "default there are bars on a terminal and in notebooks, for calls that last longer than a second.",
+        },
     )
     build_progress: Progress | None = field(
         default=None,

@@ -22,8 +22,8 @@ from brian_snn.cli import main as cli  # noqa: E402
 
 project = "brian_snn"
 release = version = __version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
-exclude_patterns = ["_build"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
+exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Keras networks as spikes in Brian2, exactly",
@@ -36,6 +36,13 @@ html_show_copyright = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 2
+
+# The notebook is run anew, without what it says on the standard error; an error of its own stops the build.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+# Seconds for a cell; a machine may be busy with other things.
+nb_execution_timeout = 600
+nb_output_stderr = "remove"
 
 # Docstrings say shapes, units and types in words.
 autodoc_typehints = "none"

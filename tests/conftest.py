@@ -31,6 +31,28 @@ def build_cache(tmp_path_factory, worker_id):
         yield folder
 
 
+@pytest.fixture(scope="session")
+def tiny_build(build_cache):
+    """Return the folder of a build of one neuron, `tests.simulation_cases.LAYOUT`."""
+    from brian_snn.backends.build_cache import get_build
+    from tests.simulation_cases import LAYOUT
+
+    return get_build(LAYOUT).folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_made_anew():
+    """Let Brian2 make its statements anew: the key under which it keeps them takes longer, a quarter of a short run."""
+    from brian2.codegen import translation
+    from brian2.codegen.generators import base
+
+    with pytest.MonkeyPatch.context() as patch:
+        uncached = translation.make_statements.__wrapped__
+        for module in (translation, base):
+            patch.setattr(module, "make_statements", uncached)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_objects_to_look_through():
     """Leave what was there before out of garbage collections: Brian2 asks for one before every run."""

@@ -48,6 +48,13 @@ def images_for(model: keras.Model, n_images: int, seed: int = 0) -> NDArray[np.f
     return np.where(rng.uniform(size=images.shape) < 0.25, 0.0, images).astype(np.float32)
 
 
+def outputs_of(model: keras.Model, images: Any) -> Any:
+    """Return what a model says of images; `predict` first compiles a graph, which takes longer than small models do."""
+    import keras
+
+    return keras.tree.map_structure(np.asarray, model(images, training=False))
+
+
 def _kernel(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Draw a kernel whose outputs have the variance of its inputs."""
     return rng.normal(0.1, 1.0, shape) * np.sqrt(2.0 / max(1, int(np.prod(shape[:-1]))))

@@ -54,8 +54,14 @@ VARIANTS = {
     "softmax_clamped": {"readout": "softmax", "output_rate": 0.75, "threshold": 1.75, "v_init": 0.5, "clamp": 2},
     "delay": {"delay": 3 * ms, "readout": "spikes"},
     "delay_clamped_zero": {"delay": 2 * ms, "clamp": 2, "reset": "zero", "threshold": 0.5},
+    "delays": {"delay": 4 * ms, "delay_mismatch": 0.6, "seed": 2, "readout": "spikes"},
+    "delays_gate": {
+        **{"delay": 3 * ms, "delay_mismatch": 1.5, "clamp": 2, "reset": "zero", "max_pool": "gate", "seed": 5},
+        **{"input_coding": "poisson", "tau_syn": 2 * ms},
+    },
     "everything": {
-        **{"delay": 1 * ms, "clamp": 1, "reset": "zero", "v_init": 0.25, "threshold": 0.75, "max_pool": "gate"},
+        **{"delay": 1 * ms, "delay_mismatch": 0.5, "clamp": 1, "max_pool": "gate"},
+        **{"reset": "zero", "v_init": 0.25, "threshold": 0.75},
         **{"input_coding": "poisson", "readout": "softmax", "seed": 3, **LEAK, **REST},
         **{"tau_syn": 1 * ms, "synapse": "alpha", "adaptation": "current", "adaptation_step": 0.03, "noise": 0.05},
         **{"threshold_mismatch": 0.1, "leak_mismatch": 0.1, "reversal_excitatory": 4.0, "reversal_inhibitory": -1.5},
@@ -86,6 +92,12 @@ VARIANTS = {
     "bursts": {"burst": 3, "readout": "spikes"},
     "bursts_clamped": {"burst": 2, "clamp": 2, "threshold": 1.75, "v_init": 5.5, "tau_syn": 3 * ms},
     "bursts_of_pixels": {"burst": 100, "input_coding": "poisson", "seed": 8, "noise": 0.1, **LEAK},
+    "bursts_adapting": {"burst": 4, "adaptation_step": 0.3, "threshold_mismatch": 0.3, "seed": 4, "readout": "spikes"},
+    "bursts_parts": {
+        **{"burst": 3, "reversal_excitatory": 4.0, "reversal_inhibitory": -1.0, "adaptation": "current"},
+        **{"adaptation_step": 0.1, "tau_adaptation": 5 * ms, "tau_syn": 2 * ms, "clamp": 1},
+    },
+    "signed_mismatch": {"polarity": "signed", "burst": 2, "threshold_mismatch": 0.4, "seed": 3, "v_init": 1.5},
     "signed": {"polarity": "signed", "readout": "spikes", "v_init": 1.5},
     "signed_parts": {"polarity": "signed", "clamp": 1, "threshold": 0.75, "tau_syn": 2 * ms, "noise": 0.3, **LEAK},
     "signed_bursts": {"polarity": "signed", "burst": 4, "readout": "softmax", "input_coding": "poisson", "noise": 0.2},
@@ -93,13 +105,9 @@ VARIANTS = {
 
 
 def variant_network(options):
-    """Return the small network; with bursts and signed spikes one of larger charges, so that there are such.
-
-    Where counts may fall its pool averages, since a largest count must not.
-    """
-    signed = options.get("polarity") == "signed"
-    graded = signed or options.get("burst", 1) > 1
-    return small_network(pooling="average_pool" if signed else "max_pool", gain=3.0 if graded else 1.0)
+    """Return the small network; with bursts and signed spikes one of larger charges, so that there are such."""
+    graded = options.get("polarity") == "signed" or options.get("burst", 1) > 1
+    return small_network(gain=3.0 if graded else 1.0)
 
 
 def tiny(weight=0.25):

@@ -79,15 +79,15 @@ def projection_matrix(projection, weights, n_source, n_target):
 # --- the network ----------------------------------------------------------------------------------------------------
 
 
-def small_network(seed=1, pooling="max_pool", gain=1.0):
+def small_network(seed=1, gain=1.0):
     """Return a network with every kind of map: image -> conv -> (pool -> mixed, average) -> out.
 
-    With ``pooling="average_pool"`` the pool averages too; weights and biases are `gain` times as large.
+    Weights and biases are `gain` times as large as usual.
     """
     rng = np.random.default_rng(seed)
     geometries = {
         (INPUT, "conv"): Geometry("conv2d", (5, 4, 2), (5, 4, 3), (3, 3), padding=((1, 1), (1, 1))),
-        ("conv", "pool"): Geometry(pooling, (5, 4, 3), (3, 2, 3), (2, 2), (2, 2), padding=((0, 1), (0, 0))),
+        ("conv", "pool"): Geometry("max_pool", (5, 4, 3), (3, 2, 3), (2, 2), (2, 2), padding=((0, 1), (0, 0))),
         ("pool", "mixed"): Geometry("conv2d", (3, 2, 3), (3, 2, 2), (2, 2), padding=((0, 1), (0, 1))),
         ("conv", "average"): Geometry("average_pool", (5, 4, 3), (2, 3, 3), (3, 2), (2, 1)),
         ("average", "mixed"): Geometry("depthwise", (2, 3, 3), (2, 1, 6), (1, 3)),
@@ -109,8 +109,8 @@ def small_network(seed=1, pooling="max_pool", gain=1.0):
         for (source, target), geometry in geometries.items()
     )
     shapes = {"conv": (5, 4, 3), "pool": (3, 2, 3), "average": (2, 3, 3), "mixed": (24,), "out": (4,)}
-    kinds = {"pool": "max_pool" if pooling == "max_pool" else "spiking", "out": "readout"}
-    depths = {"conv": 1, "pool": 1 if pooling == "max_pool" else 2, "average": 2, "mixed": 3, "out": 4}
+    kinds = {"pool": "max_pool", "out": "readout"}
+    depths = {"conv": 1, "pool": 1, "average": 2, "mixed": 3, "out": 4}
     populations = tuple(
         Population(
             name,

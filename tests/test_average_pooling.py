@@ -8,7 +8,7 @@ from brian_snn.conversion.fold import fold
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
-from tests.models import images_for, layers, sequential, trained_like
+from tests.models import images_for, layers, outputs_of, sequential, trained_like
 
 STACKS = {
     "under a convolution": lambda k: [k.AveragePooling2D(2), k.Conv2D(3, 2, activation="relu")],
@@ -33,7 +33,7 @@ def test_a_linear_average_is_what_keras_computes(name):
     model = model_of(name)
     images = images_for(model, 5)
     network = fold(read_model(model), "linear")
-    found, predicted = forward(network, images), model.predict(images, verbose=0)
+    found, predicted = forward(network, images), outputs_of(model, images)
     np.testing.assert_allclose(found[network.output.name], predicted, rtol=0, atol=1e-5 * np.abs(predicted).max())
     for population, values in reference_activations(model, network, images, dtype="float64").items():
         assert np.abs(found[population] - values).max() <= 1e-7, population

@@ -123,13 +123,17 @@ def test_explicit_synapses_have_them_too(tmp_path):
     [
         ("synapses", {"schedule": "brian2", "readout": "spikes"}, Loop),
         ("shared", {"delay": 2 * ms, "tau_m": 12.5 * ms, "refractory": 1 * ms, "max_pool": "gate"}, VariantLoop),
-        ("shared", {"threshold_mismatch": 0.2, "adaptation_step": 0.1, "tau_syn": 2 * ms, "seed": 3}, VariantLoop),
-        ("synapses", {"delay": 3 * ms, "reset": "zero", "readout": "spikes", "clamp": 2}, VariantLoop),
+        ("shared", {"threshold_mismatch": 0.2, "adaptation_step": 0.1, "noise": 0.1, "seed": 2**70 + 3}, VariantLoop),
+        (
+            *("shared", {"reversal_excitatory": 4.0, "reversal_inhibitory": -0.5, "tau_syn": 2 * ms, "noise": 0.05}),
+            VariantLoop,
+        ),
+        ("synapses", {"delay": 3 * ms, "delay_mismatch": 0.5, "reset": "zero", "clamp": 2}, VariantLoop),
         ("shared", {"float_type": "float32", "schedule": "brian2", "reset": "zero"}, Loop),
         ("synapses", {"burst": 3, "readout": "spikes", "clamp": 1}, VariantLoop),
         ("shared", {"burst": 2, "polarity": "signed", "v_init": 2.5, "tau_syn": 2 * ms}, VariantLoop),
     ],
-    ids=["brian2", "variants", "parts", "delay", "float32", "bursts", "signed"],
+    ids=["brian2", "variants", "parts", "conductances", "delay", "float32", "bursts", "signed"],
 )
 def test_other_settings_have_those_too(projection, options, loop, tmp_path, monkeypatch):
     if "float_type" in options:
@@ -143,6 +147,9 @@ def test_other_settings_have_those_too(projection, options, loop, tmp_path, monk
     plain = {name: value for name, value in options.items() if name != "float_type"}
     counts = loop_result(network, images, loop, **plain)
     assert [n for n in differing(found, counts) if n.startswith(("spikes", "potentials"))] == []
+    np.save(tmp_path / "last.npy", images[2:])
+    assert run(tmp_path / "program", "--first", "2", "-o", "last", "last.npy", cwd=tmp_path).returncode == 0
+    assert all(np.array_equal(np.load(tmp_path / "last" / f"{name}.npy"), found[name][2:]) for name in found)
 
 
 def test_every_kind_of_output_says_what_a_result_says(tmp_path):
@@ -284,6 +291,7 @@ def test_files_and_options_that_make_no_sense_are_refused(program, tmp_path):
         "-o there good.npy",
         "--colour good.npy",
         "--divide-by 0 good.npy",
+        "--first -1 good.npy",
         "--check good.npy",
         "-o",
         "",
@@ -360,7 +368,6 @@ def test_a_folder_is_replaced_on_request_and_only_if_nothing_else_is_in_it(built
         ({"readout": "softmax"}, SettingError, "readout is 'softmax'; .* 'potential' or 'spikes'"),
         ({"input_coding": "poisson"}, SettingError, "input_coding is 'poisson'"),
         ({"input_coding": "frames"}, SettingError, "input_coding is 'frames'"),
-        ({"noise": 0.1}, SettingError, "noise is 0.1"),
         ({"backend": "runtime"}, SettingError, "backend is 'runtime'"),
         ({"workers": 2}, OptionError, "'workers' is no setting"),
         ({"checkpoints": [3]}, OptionError, "'checkpoints' is no setting"),

@@ -28,6 +28,9 @@ from brian_snn.simulation.topology import topology
 from tests.simulation_cases import LAYOUT, tiny
 from tests.small_network import STEPS, constant_network, differences, loop_result, small_images, small_network
 
+#: As other tests simulate this network, so that one build serves all.
+EXPLICIT = Settings(STEPS, "zero", projection="synapses")
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -42,24 +45,11 @@ def test_another_weight_is_the_same_topology_and_another_shape_is_not():
     assert len({LAYOUT.digest(), spiking, zero}) == 3
 
 
-@pytest.fixture(scope="module")
-def tiny_builds(tmp_path_factory):
-    """Return what two calls get in a new cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BRIAN_SNN_CACHE", str(tmp_path_factory.mktemp("tiny")))
-        return get_build(LAYOUT), get_build(LAYOUT)
-
-
 @pytest.fixture
-def built(cache, tiny_builds):
+def built(cache, tiny_build):
     """Return the folder of a build of the smallest network in a cache of its own."""
     cache.mkdir(0o700)
-    return shutil.copytree(tiny_builds[0].folder, cache / tiny_builds[0].folder.name)
-
-
-@pytest.mark.slow
-def test_a_build_is_made_once(tiny_builds):
-    assert [build.is_new for build in tiny_builds] == [True, False]
+    return shutil.copytree(tiny_build, cache / tiny_build.name)
 
 
 def largest_array(folder):
@@ -85,12 +75,10 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def explicit_build(tmp_path_factory):
+def explicit_build(build_cache):
     """Return a build that reads its connectivity from files, and its topology."""
-    layout = topology(small_network(), Settings(projection="synapses"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BRIAN_SNN_CACHE", str(tmp_path_factory.mktemp("explicit")))
-        return get_build(layout).folder, layout
+    layout = topology(small_network(), EXPLICIT)
+    return get_build(layout).folder, layout
 
 
 @pytest.fixture
@@ -123,10 +111,10 @@ def test_a_damaged_build_is_made_again(explicit, damage):
 def test_a_build_that_is_lost_between_its_finding_and_the_start_is_made_again(explicit, damage):
     folder, _, made = explicit
     (DAMAGES | {"no build": shutil.rmtree})[damage](folder)
-    job = make_job(small_network(), Settings(STEPS, projection="synapses"), Recording())
+    job = make_job(small_network(), EXPLICIT, Recording())
     images = small_images()
     ((_, result),) = run_standalone(Build(folder, False), job, images, [range(len(images))], 1, lambda: None)
-    assert differences(result, loop_result(small_network(), images)) == []
+    assert differences(result, loop_result(small_network(), images, reset="zero")) == []
     assert len(made) == 1
 
 
@@ -136,7 +124,7 @@ def test_connectivity_that_cannot_be_read_is_an_error(explicit, monkeypatch):
     folder, _, _ = explicit
     missing = largest_array(folder)
     missing.unlink()
-    job = make_job(small_network(), Settings(STEPS, projection="synapses"), Recording())
+    job = make_job(small_network(), EXPLICIT, Recording())
     monkeypatch.setattr(standalone, "get_build", lambda *_, **__: Build(folder, False))
     with pytest.raises(SimulationError, match=rf"exit code 3: Error opening static array {missing.name}"):
         list(run_standalone(Build(folder, False), job, small_images(1), [range(1)], 1, lambda: None))

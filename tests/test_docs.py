@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from brian_snn.cli import main as cli
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
 
 
@@ -43,7 +45,14 @@ def test_every_command_is_documented():
 
 def test_every_page_is_in_the_table_of_contents():
     listed = re.findall(r"^(\w+)$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
-    assert sorted([*listed, "index"]) == PAGES
+    assert sorted([*listed, "index"]) == sorted([*PAGES, *(path.stem for path in NOTEBOOKS)])
+
+
+def test_a_notebook_is_kept_without_what_it_showed():
+    assert NOTEBOOKS
+    for path in NOTEBOOKS:
+        cells = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+        assert cells and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
 
 
 @pytest.mark.parametrize("page", PAGES)

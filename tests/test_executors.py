@@ -53,7 +53,7 @@ def test_a_worker_that_dies_with_its_pool_says_which_images(network, images, mon
         ProcessPoolExecutor(1, get_context("spawn")) as executor,
         pytest.raises(SimulationError, match=r"images \d to \d failed on the executor|takes no work"),
     ):
-        simulate(network, images, steps=STEPS, executor=executor, shard_size=2)
+        simulate(network, images, steps=STEPS, reset="zero", executor=executor, shard_size=2)
 
 
 def test_an_executor_that_was_shut_down_is_an_error_that_says_so(network, images):

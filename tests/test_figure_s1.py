@@ -21,7 +21,7 @@ from brian_snn.frontends.keras.applications import Inception, load_inception, po
 from brian_snn.plotting.figure_s1 import FigureS1, load_data, plot_figure_s1, tile
 from brian_snn.settings import Execution
 from brian_snn.studies import s1
-from tests.models import trained_like
+from tests.models import outputs_of, trained_like
 
 SIDE, STEPS, CLAMP = 9, 60, 4
 FILES = {"figure_s1.json", "figure_s1.npz", "figure_s1.pdf", "figure_s1.png", "files.txt"}
@@ -129,10 +129,10 @@ def test_the_activations_are_those_of_keras_over_lambda(drawn, model, photos):
     pixels = np.asarray(Image.open(photos / "b.png"), float) / 127.5 - 1
     everything = np.stack([np.asarray(Image.open(photos / f"{n}.png"), float) / 127.5 - 1 for n in "abcd"])
     relu = keras.Model(model.inputs, model.get_layer("pool_relu").output)
-    positive = relu.predict(everything, verbose=0)
+    positive = outputs_of(relu, everything)
     scale = np.percentile(positive[positive > 0], 99.0)
     found = load_data(drawn / "figure_s1.npz", {}).activations
-    np.testing.assert_allclose(found, relu.predict(pixels[None], verbose=0)[0] / scale, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, outputs_of(relu, pixels[None])[0] / scale, rtol=1e-4, atol=1e-5)
 
 
 def test_the_script_draws_the_same_figure_again(drawn, tmp_path):

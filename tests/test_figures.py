@@ -11,18 +11,16 @@ import pytest
 
 import brian_snn
 from brian_snn.__main__ import main
-from brian_snn.analysis.operations import ann_operations, snn_operations
 from brian_snn.analysis.transients import layer_offsets
 from brian_snn.cli.figure import FIGURES
 from brian_snn.frontends.table import reference_activations
 from brian_snn.plotting.activity import plot_activity
 from brian_snn.plotting.depth import plot_depth
 from brian_snn.plotting.staircase import law_errors, plot_rate_laws_over_time
-from brian_snn.plotting.style import GREY, RESET_COLOURS
-from brian_snn.plotting.trade_off import plot_trade_off
+from brian_snn.plotting.style import RESET_COLOURS
 from brian_snn.plotting.transients import plot_transients
 from brian_snn.settings import Execution, Settings
-from brian_snn.studies import accuracy, activity, biophysics, bits, clamp_transients, depth, rate_laws, variants
+from brian_snn.studies import activity, biophysics, bits, clamp_transients, depth, methods, rate_laws, variants
 from tests import models
 from tests.small_network import CHECKPOINTS, loop_result
 
@@ -150,61 +148,6 @@ class TestDepth:
 
 
 @pytest.fixture(scope="module")
-def classifier(cnn_model):
-    images = models.images_for(cnn_model, 7).astype(float)
-    return brian_snn.convert(cnn_model, images), images, np.arange(7) % 3
-
-
-@pytest.fixture(scope="module")
-def curve(classifier):
-    settings, execution = Settings(max(CURVE_STEPS), backend="runtime"), Execution(shard_size=3)
-    return accuracy.error_curve(*classifier, settings, execution, CURVE_STEPS)
-
-
-@pytest.fixture(scope="module")
-def trade_off_panels(classifier, curve):
-    network, _, labels = classifier
-    scores = np.eye(3)[(labels + (np.arange(7) == 2)) % 3]
-    trained = accuracy.trained_network("digits", network, scores, labels)
-    curves = [curve.assign(dataset="digits", percentile=p, reset=r) for p in (99.0, 100.0) for r in RESET_COLOURS]
-    return plot_trade_off(pd.concat(curves), trained).axes
-
-
-class TestAccuracy:
-    @pytest.mark.parametrize("k", range(3))
-    def test_a_checkpoint_is_a_run_that_ends_there(self, classifier, curve, k):
-        network, images, labels = classifier
-        result = brian_snn.simulate(network, images, steps=CURVE_STEPS[k], backend="runtime")
-        row = curve.iloc[k]
-        assert (row["steps"], row["images"]) == (CURVE_STEPS[k], 7)
-        assert row["wrong"] == np.sum(result.predictions != labels)
-        assert row["operations"] == pytest.approx(snn_operations(result).mean(), rel=1e-12)
-        assert row["paper_operations"] == pytest.approx(snn_operations(result, "paper").mean(), rel=1e-12)
-
-    def test_checkpoints_are_different_steps_up_to_the_last(self):
-        steps = accuracy.checkpoints_up_to(300, 40)
-        assert (steps[0], steps[-1]) == (1, 300)
-        assert (np.diff(steps) > 0).all()
-
-    def test_the_upright_line_is_at_the_operations_of_the_trained_network(self, trade_off_panels, classifier):
-        lines = [line for line in trade_off_panels[1].lines if line.get_color() == GREY]
-        assert [set(line.get_ydata()) for line in lines] == [{100 / 7}, {0, 1}]
-        assert set(lines[1].get_xdata()) == {ann_operations(classifier[0])}
-
-    def test_the_trained_network_is_a_level_line_over_the_steps(self, trade_off_panels):
-        (line,) = (line for line in trade_off_panels[0].lines if line.get_color() == GREY)
-        assert set(line.get_ydata()) == {100 / 7}
-
-    @pytest.mark.parametrize(("panel", "column"), [(0, "steps"), (1, "operations")])
-    def test_a_line_per_reset_and_percentile(self, trade_off_panels, curve, panel, column):
-        lines = [line for line in trade_off_panels[panel].lines if line.get_color() != GREY]
-        assert [line.get_color() for line in lines] == [colour for colour in RESET_COLOURS.values() for _ in range(2)]
-        for line in lines:
-            assert list(line.get_xdata()) == curve[column].tolist()
-            assert list(line.get_ydata()) == pytest.approx(100 * curve["wrong"] / 7)
-
-
-@pytest.fixture(scope="module")
 def activity_tables(cnn_model):
     images = models.images_for(cnn_model, 6).astype(float)
     network = brian_snn.convert(cnn_model, images, percentile=99)
@@ -290,7 +233,8 @@ class TestCommand:
 
     def test_without_a_name_it_says_which_there_are(self, capsys):
         assert main(["figure"]) == 2
-        named = "s1, rate_laws, depth, accuracy, activity, clamp_transients, error_account, variants, bits, biophysics"
+        named = ", ".join(["s1", *SMALL])
+        assert named.endswith("error_account, methods, variants, bits, biophysics")
         assert f"name a figure: {named}" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", ["s1", *SMALL])
@@ -330,6 +274,9 @@ class TestCommand:
         monkeypatch.setitem(rate_laws.SMALL, "steps", [10, 20, 40])
         monkeypatch.setitem(depth.SMALL["random"], "seeds", [0])
         monkeypatch.setattr(variants, "VARIANTS", variants.VARIANTS[:2])
+        monkeypatch.setattr(
+            methods, "METHODS", {name: methods.METHODS[name] for name in ("V(0) = V_thr/2", "offset spikes")}
+        )
         monkeypatch.setitem(bits.SMALL, "weight_bits", [4, 0])
         monkeypatch.setitem(bits.SMALL, "potential_bits", [12])
         monkeypatch.setitem(biophysics.SMALL, "sizes", {"delay": [2, 30]})

@@ -11,7 +11,7 @@ from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES
-from tests.models import HAND_PICKED, images_for, layers, trained_like
+from tests.models import HAND_PICKED, images_for, layers, outputs_of, trained_like
 
 MODELS = {**HAND_PICKED, **CASES}
 
@@ -60,7 +60,7 @@ def ends_in_softmax(model):
 def test_output_is_that_of_predict(folded):
     model, network, images = folded
     output = forward(network, images)[network.output.name]
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     output = softmax(output) if ends_in_softmax(model) else output
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
@@ -75,7 +75,7 @@ def test_every_population_is_what_its_layer_predicts(folded):
     plain = {p: model.get_layer(names[0]) for p, names in layers.items() if len(names) == len(p.reference) == 1}
     plain = {p: layer for p, layer in plain.items() if len(layer._inbound_nodes) == 1}
     probe = keras.Model(model.inputs, [layer.output for layer in plain.values()])
-    predicted = probe.predict(images, verbose=0)
+    predicted = outputs_of(probe, images)
     for population, values in zip(plain, predicted if len(plain) > 1 else [predicted], strict=True):
         expected = np.clip(values, 0.0, population.ceiling).reshape(-1, *population.shape)
         error = np.abs(activations[population.name] - expected).max()
@@ -268,7 +268,7 @@ def test_what_is_no_one_map_spikes_in_between(stack, expected):
     network, images = fold(read_model(model)), images_for(model, 5)
     assert expected is None or names(network)[: len(expected)] == expected
     found = forward(network, images)
-    predicted = model.predict(images, verbose=0)
+    predicted = outputs_of(model, images)
     np.testing.assert_allclose(found[network.output.name], predicted, rtol=0, atol=1e-5 * np.abs(predicted).max())
     for name, values in reference_activations(model, network, images, dtype="float64").items():
         assert np.abs(found[name] - values).max() <= 1e-6 * max(1, np.abs(values).max()), name
@@ -291,7 +291,7 @@ def test_a_negative_factor_at_a_maximum_is_carried(order):
         [keras.Input((4, 4, 1)), k.Conv2D(3, 1), k.ReLU(), *(stack[name] for name in order), k.ReLU(), k.Flatten()]
     )
     network, images = fold(read_model(model)), images_for(model, 4)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     np.testing.assert_allclose(forward(network, images)[network.output.name], expected, rtol=0, atol=1e-5)
 
 
@@ -302,5 +302,5 @@ def test_a_negative_factor_before_an_average_is_carried():
     stack = [k.Conv2D(3, 1, activation="relu"), negative_norm(k), k.AveragePooling2D(2), k.Flatten(), k.Dense(2)]
     model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
     network, images = fold(read_model(model)), images_for(model, 4)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     np.testing.assert_allclose(forward(network, images)[network.output.name], expected, rtol=0, atol=1e-5)

@@ -9,6 +9,7 @@ from brian_snn import convert, load_network, load_result, simulate, verify
 from brian_snn.__main__ import main
 from brian_snn.errors import DataError, ModelError, SettingError
 from brian_snn.frontends.table import reference_activations, scores_of
+from tests.models import outputs_of
 
 IN_PROCESS = {"backend": "runtime"}
 
@@ -73,7 +74,7 @@ def test_each_output_has_a_readout_that_comes_to_what_keras_says(case, tmp_path)
     assert load_network(tmp_path / "net.npz").heads == network.heads
     result = simulate(network, images, steps=2500, **IN_PROCESS, output=tmp_path / "run")
     found = load_result(tmp_path / "run").heads
-    expected = keras.tree.flatten(model.predict(images, verbose=0))
+    expected = keras.tree.flatten(outputs_of(model, images))
     assert len(found) == len(expected) == 2
     for (name, head), values in zip(found.items(), expected, strict=True):
         assert name == network.heads[list(found).index(name)][0]
@@ -88,7 +89,7 @@ def test_every_population_is_what_keras_computes(case):
     expected = reference_activations(model, network, images, dtype="float64")
     for name, values in forward(network, images).items():
         assert np.abs(values * network[name].scale - expected[name]).max() < 1e-5 * max(1, np.abs(expected[name]).max())
-    together = np.concatenate([v.reshape(len(v), -1) for v in keras.tree.flatten(model.predict(images, verbose=0))], 1)
+    together = np.concatenate([v.reshape(len(v), -1) for v in keras.tree.flatten(outputs_of(model, images))], 1)
     np.testing.assert_allclose(scores_of(model, images), together, rtol=1e-6)
 
 
@@ -132,7 +133,7 @@ def test_layers_inside_are_read_out_by_name():
     assert [name for name, _ in network.heads] == ["conv_output", "place", "deeper_output"]
     assert "classes" not in [p.name for p in network.populations]
     result = simulate(network, images, steps=2000, **IN_PROCESS)
-    inside = keras.Model(model.inputs, model.get_layer("conv").output).predict(images, verbose=0)
+    inside = outputs_of(keras.Model(model.inputs, model.get_layer("conv").output), images)
     assert np.abs(result.heads["conv_output"].outputs - inside).max() < 0.01 * inside.max()
 
 

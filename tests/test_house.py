@@ -1,21 +1,22 @@
-"""The direction of the house: who may import whom, read from the source of every module."""
+"""The house: who may import whom, and how long modules and functions are, read from the source of every module."""
 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import brian_snn
 
 PACKAGE = Path(brian_snn.__file__).parent
+TESTS = Path(__file__).parent
 
 #: For each package those that it may import from besides itself; ``ground`` is the modules that lie in none.
 _BELOW_CONVERSION = {"ground", "network", "frontends"}
 _BELOW_RUNNING = {"ground", "network", "neurons", "results", "simulation", "backends"}
 _BELOW_ANALYSIS = {"ground", "network", "frontends", "neurons", "results"}
-_BELOW_STUDIES = _BELOW_CONVERSION | _BELOW_RUNNING | {"conversion", "running", "analysis", "plotting"}
+_BELOW_CALIBRATION = _BELOW_CONVERSION | _BELOW_RUNNING | {"conversion", "running", "analysis"}
+_BELOW_STUDIES = _BELOW_CALIBRATION | {"calibration", "plotting"}
 MAY_IMPORT = {
     "ground": set(),
     "network": {"ground"},
@@ -30,6 +31,7 @@ MAY_IMPORT = {
     "analysis": _BELOW_ANALYSIS,
     "plotting": _BELOW_ANALYSIS | {"analysis"},
     "referee": _BELOW_ANALYSIS | {"analysis", "exchange", "conversion"},
+    "calibration": _BELOW_CALIBRATION,
     "studies": _BELOW_STUDIES,
     "report": _BELOW_STUDIES,
     "tuning": _BELOW_STUDIES,
@@ -61,10 +63,20 @@ def modules() -> dict[str, Path]:
     }
 
 
+MODULES = modules()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """Return the parsed source of a module."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Return what a module imports, anywhere in it: a module's name, and the names that are taken from it."""
     found: list[tuple[str, tuple[str, ...]]] = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found += [(alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +87,7 @@ def imports(path: Path) -> list[tuple[str, tuple[str, ...]]]:
 
 def own_imports(path: Path) -> set[str]:
     """Return the modules of the package that a module imports."""
-    known, found = modules(), set()
+    known, found = MODULES, set()
     for module, names in imports(path):
         if module.split(".")[0] == PACKAGE.name:
             inner = {f"{module}.{name}" for name in names if f"{module}.{name}" in known}
@@ -91,7 +103,13 @@ def room(name: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else "ground"
 
 
-ROOMS = {name: path for name, path in modules().items() if path.relative_to(PACKAGE).as_posix() not in _DOORS}
+ROOMS = {name: path for name, path in MODULES.items() if path.relative_to(PACKAGE).as_posix() not in _DOORS}
+
+
+@cache
+def own_imports_of_all() -> dict[str, set[str]]:
+    """Return the modules of the package that each of them imports."""
+    return {name: own_imports(path) for name, path in sorted(ROOMS.items())}
 
 
 def test_every_folder_has_its_place_in_the_order():
@@ -99,28 +117,39 @@ def test_every_folder_has_its_place_in_the_order():
     assert folders | {"ground"} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("name", sorted(ROOMS))
-def test_a_module_imports_only_from_below(name):
-    above = {other for other in own_imports(ROOMS[name]) if room(other) not in MAY_IMPORT[room(name)] | {room(name)}}
-    assert above == set()
+def imported_from_above() -> list[str]:
+    """Return what modules import of packages above their own."""
+    allowed = {place: {*below, place} for place, below in MAY_IMPORT.items()}
+    return [
+        f"{name} imports {other}"
+        for name, others in own_imports_of_all().items()
+        for other in sorted(others)
+        if room(other) not in allowed[room(name)]
+    ]
+
+
+def test_modules_import_only_from_below():
+    assert imported_from_above() == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    waiting = {name: own_imports(path) for name, path in ROOMS.items()}
+    waiting = own_imports_of_all()
     # What imports nothing that is left goes; a circle stays.
     while free := {name for name, others in waiting.items() if not others & set(waiting)}:
         waiting = {name: others for name, others in waiting.items() if name not in free}
     assert {name: others & set(waiting) for name, others in waiting.items()} == {}
 
 
-@pytest.mark.parametrize("name", sorted(ROOMS))
-def test_a_library_is_imported_at_its_home_only(name):
-    place = ROOMS[name].relative_to(PACKAGE).as_posix()
-    for module, names in imports(ROOMS[name]):
-        library = module.split(".")[0]
-        if library not in HOMES or _is_of_units(module, names):
-            continue
-        assert place.startswith(HOMES[library]), f"{place} imports {module}"
+def test_libraries_are_imported_at_their_homes_only():
+    strangers = [
+        f"{name} imports {module}"
+        for name, path in ROOMS.items()
+        for module, names in imports(path)
+        if (library := module.split(".")[0]) in HOMES
+        and not _is_of_units(module, names)
+        and not path.relative_to(PACKAGE).as_posix().startswith(HOMES[library])
+    ]
+    assert strangers == []
 
 
 def _is_of_units(module: str, names: tuple[str, ...]) -> bool:
@@ -129,8 +158,41 @@ def _is_of_units(module: str, names: tuple[str, ...]) -> bool:
     return module.startswith("brian2.units") or (module == "brian2" and bool(names) and set(names) <= units)
 
 
+def test_modules_are_short():
+    limits = {PACKAGE: 350, TESTS: 400}
+    lengths = {
+        path.relative_to(folder.parent).as_posix(): (len(path.read_text("utf-8").splitlines()), limit)
+        for folder, limit in limits.items()
+        for path in folder.rglob("*.py")
+    }
+    assert {name: length for name, (length, limit) in lengths.items() if length > limit} == {}
+
+
+def test_functions_are_short():
+    lengths = {
+        f"{path.relative_to(folder.parent)}:{node.lineno} {node.name}": n_lines(node)
+        for folder in (PACKAGE, TESTS)
+        for path in folder.rglob("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > 40} == {}
+
+
+def n_lines(function: ast.FunctionDef) -> int:
+    """Return how long a function is without its docstring, its imports and what is defined inside it."""
+    apart = [
+        node for node in function.body if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
+    ]
+    if ast.get_docstring(function) is not None:
+        apart.append(function.body[0])
+    return length(function) - sum(map(length, apart))
+
+
+def length(node: ast.stmt) -> int:
+    """Return how many lines a statement takes."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 if __name__ == "__main__":
-    for each, path in sorted(ROOMS.items()):
-        for other in sorted(own_imports(path)):
-            if room(other) not in MAY_IMPORT[room(each)] | {room(each)}:
-                print(each, "->", other)
+    print(*imported_from_above(), sep="\n")

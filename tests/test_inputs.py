@@ -11,6 +11,7 @@ from brian_snn.__main__ import main
 from brian_snn.errors import DataError, ModelError
 from brian_snn.frontends.table import reference_activations, scores_of
 from brian_snn.inputs import as_one, by_input
+from tests.models import outputs_of
 
 IN_PROCESS = {"backend": "runtime"}
 
@@ -65,7 +66,7 @@ def images_for(model, n_images=6, seed=0):
 def predicted(model, images):
     """Return what Keras makes of images."""
     given = model._inputs_struct
-    return model.predict(images if isinstance(given, dict) else [images[t.name] for t in given], verbose=0)
+    return outputs_of(model, images if isinstance(given, dict) else [images[t.name] for t in given])
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -159,7 +160,7 @@ def test_a_dict_of_inputs_of_any_size_keeps_its_names():
     network = convert(model, images, percentile=100)
     assert dict(network.inputs) == {"above": (5, 7, 1), "picture": (5, 7, 2)}
     result = simulate(network, images, steps=2000, **IN_PROCESS)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     assert np.abs(result.logits - expected).max() < 0.01 * np.abs(expected).max()
 
 

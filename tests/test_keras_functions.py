@@ -8,7 +8,7 @@ from brian_snn.conversion.fold import fold
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.network.forward import forward
-from tests.models import images_for, layers, trained_like
+from tests.models import images_for, layers, outputs_of, trained_like
 
 CALCULATIONS = {
     "x / number": lambda ops, x: x / 4.0,
@@ -57,7 +57,7 @@ def test_what_rectifies_is_a_population(rectify):
     model = trained_like(keras.Model(image, k.Dense(3)(k.Flatten()(x))), seed=1)
     network, images = fold(read_model(model)), images_for(model, 4)
     assert [population.kind for population in network.populations] == ["spiking", "readout"]
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     output = forward(network, images)[network.output.name]
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
@@ -66,7 +66,7 @@ def test_what_rectifies_is_a_population(rectify):
 def test_a_calculation_is_what_keras_computes(calculation):
     model = model_of(calculation)
     network, images = fold(read_model(model)), images_for(model, 4)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     output = forward(network, images)[network.output.name]
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 

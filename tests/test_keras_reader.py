@@ -14,7 +14,7 @@ from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.records import INPUT
 from tests.conversion_cases import CASES
-from tests.models import HAND_PICKED, images_for, layers, sequential, trained_like
+from tests.models import HAND_PICKED, images_for, layers, outputs_of, sequential, trained_like
 
 # --- records --------------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ def test_an_adapted_normalization_is_read():
     norm.adapt(rng.normal(3.0, 2.0, (50, 4, 4, 2)))
     model = keras.Sequential([keras.Input((4, 4, 2)), norm, layers().Conv2D(2, 3), layers().Flatten()])
     network, images = fold(read_model(model)), images_for(model, 3)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     np.testing.assert_allclose(forward(network, images)[network.output.name], expected, rtol=0, atol=1e-5)
     assert max(check_against_reference(model, network, images).values()) < 1e-12
 
@@ -205,7 +205,7 @@ def test_the_reference_of_the_readout_is_taken_before_the_softmax():
     network, images = fold(read_model(model)), images_for(model, 4)
     logits = reference_activations(model, network, images)["logits"]
     powers = np.exp(logits)
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), expected, rtol=1e-5)
 
 

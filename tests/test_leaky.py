@@ -9,7 +9,7 @@ from brian_snn.conversion.fold import fold
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
-from tests.models import images_for, layers, sequential, trained_like
+from tests.models import images_for, layers, outputs_of, sequential, trained_like
 
 
 def shared_slopes(k):
@@ -59,7 +59,7 @@ def test_every_population_is_what_keras_computes(name):
     found = forward(network, images)
     for population in network.populations:
         assert np.abs(found[population.name] - expected[population.name]).max() <= 1e-7, population.name
-    predicted = model.predict(images, verbose=0)
+    predicted = outputs_of(model, images)
     np.testing.assert_allclose(found[network.output.name], predicted, rtol=0, atol=1e-5 * np.abs(predicted).max())
 
 
@@ -82,7 +82,7 @@ def test_logits_tend_to_those_of_keras():
     images = images_for(model, 4)
     network = brian_snn.convert(model, images, percentile=100)
     result = brian_snn.simulate(network, images, steps=2000, backend="runtime")
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     found = result.logits.reshape(expected.shape) * network.output.scale
     scale = np.abs(expected).max()
     assert np.abs(found - expected).max() < 0.02 * scale

@@ -57,7 +57,7 @@ def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_cache(layout, 
 )
 def test_a_simulation_that_cannot_be_started_is_not_the_fault_of_the_disk(monkeypatch, place, name, error):
     def run():
-        return simulate(small_network(), small_images(2), steps=5)
+        return simulate(small_network(), small_images(2), steps=5, reset="zero")
 
     run()
     with monkeypatch.context() as patch:
@@ -84,5 +84,5 @@ def test_a_full_temporary_folder_is_named(monkeypatch, tmp_path, who):
         monkeypatch.setattr(standalone, "require_room", failing(refused(errno.ENOSPC)))
         monkeypatch.setattr(standalone.CompiledProcess, "collect", lambda self, *_: self._fail())
     with pytest.raises(OutputError, match=rf"the temporary folder {tmp_path} is full \(No space left on device\)"):
-        simulate(small_network(), small_images(2), steps=5)
+        simulate(small_network(), small_images(2), steps=5, reset="zero")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ import pytest
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.files import load_model
 from tests.conversion_cases import CASES
-from tests.models import HAND_PICKED, images_for, layers, sequential
+from tests.models import HAND_PICKED, images_for, layers, outputs_of, sequential
 
 SAVED = ["inception_block", "nested_model", "image_as_numbers", "shared_layers"]
 
@@ -25,7 +25,7 @@ def test_a_saved_model_comes_back(tmp_path, case, suffix):
     model = {**HAND_PICKED, **CASES}[case]()
     path, images = tmp_path / f"model{suffix}", images_for(model, 3)
     model.save(path)
-    assert np.array_equal(load_model(path).predict(images, verbose=0), model.predict(images, verbose=0))
+    assert np.array_equal(outputs_of(load_model(path), images), outputs_of(model, images))
 
 
 def test_a_compiled_model_comes_back(tmp_path):
@@ -61,7 +61,7 @@ def test_a_keras_2_file_comes_back(tmp_path):
     model.save(tmp_path / "model.h5")
     as_keras_2(tmp_path / "model.h5")
     images, loaded = images_for(model, 3), load_model(tmp_path / "model.h5")
-    assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+    assert np.array_equal(outputs_of(loaded, images), outputs_of(model, images))
 
 
 def lambda_model():
@@ -201,4 +201,4 @@ def test_the_sums_of_inception_resnet_are_read_from_files(suffix, tmp_path):
     images = np.random.default_rng(0).uniform(size=(3, 4))
     network = convert(tmp_path / f"model.{suffix}", images)
     found = forward(network, images)[network.output.name]
-    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(found, outputs_of(model, images), atol=1e-5)

@@ -1,6 +1,7 @@
 """The list of the nightly run against the tests there are: none of its entries is gone, none takes all of a file."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.nightly import LISTED, is_nightly
 TESTS = Path(__file__).parent
 
 
+@cache
 def names_in(path):
     """Return the tests of a file by name, those of classes with the class in front."""
     found = set()

@@ -14,7 +14,7 @@ from brian_snn.frontends.table import reference_activations
 from brian_snn.network.file import read_network
 from brian_snn.network.forward import forward
 from brian_snn.network.output import activate
-from tests.models import images_for, layers, trained_like
+from tests.models import images_for, layers, outputs_of, trained_like
 
 ACTIVATIONS = ["linear", "softmax", "log_softmax", "sigmoid", "tanh"]
 
@@ -95,7 +95,7 @@ def check(model, activation):
     network = brian_snn.convert(model, images)
     assert network.output_activation == activation
     logits = forward(network, images)[network.output.name] * network.output.scale
-    expected = model.predict(images, verbose=0)
+    expected = outputs_of(model, images)
     np.testing.assert_allclose(activate(network, logits), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     reference = reference_activations(model, network, images)[network.output.name]
     np.testing.assert_allclose(reference, logits, rtol=0, atol=1e-4 * np.abs(logits).max())

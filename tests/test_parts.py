@@ -13,7 +13,7 @@ from brian2 import ms
 from brian_snn import simulate, verify
 from brian_snn.errors import SettingError
 from brian_snn.network.records import Geometry, Population, Projection
-from brian_snn.randomness import Purpose, binomial, normal, stream_keys
+from brian_snn.randomness import Purpose, Stream, binomial, normal, stream_keys
 from tests.small_network import GRID, constant_network, small_images, small_network, to_grid
 
 CURRENTS = np.linspace(-0.2, 1.2, 57)
@@ -205,6 +205,15 @@ class TestNoise:
         assert abs(total.std() / (0.05 * 50 * 10) - 1) < 5 / np.sqrt(2 * 2000)
         assert rows_of(result)["holds"].all()
 
+    @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, 2**32, 2**130 + 5])
+    def test_the_words_of_a_stream_are_those_that_numpy_assembles(self, seed):
+        before, behind = Stream(seed, Purpose.NOISE, (9, 2**32 - 1)).words()
+        sequences = (
+            np.random.SeedSequence(seed, spawn_key=(3, 6, 9, 2**32 - 1)),
+            np.random.SeedSequence([*before, 6, *behind]),
+        )
+        assert len({sequence.generate_state(1, np.uint64).item() for sequence in sequences}) == 1
+
     def test_populations_and_images_do_not_share_their_draws(self):
         network, images = small_network(), np.repeat(small_images(1), 2, axis=0)
         booked = simulate(network, images, steps=20, noise=0.1, backend="runtime").booked["noise"]
@@ -217,6 +226,7 @@ class TestNoise:
     [
         ({"noise": -0.1}, "noise is -0.1"),
         ({"adaptation_step": np.inf}, "adaptation_step is inf"),
+        ({"delay_mismatch": -0.5}, "delay_mismatch is -0.5"),
         ({"threshold_mismatch": np.nan}, "threshold_mismatch is nan"),
         ({"tau_syn": -1 * ms}, "tau_syn is -0.001 s"),
         ({"tau_syn": np.inf * ms}, "tau_syn is inf s"),

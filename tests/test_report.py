@@ -8,6 +8,7 @@ import shlex
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import brian_snn
@@ -270,19 +271,26 @@ class TestSample:
                 np.testing.assert_array_equal(chosen.by_population(field)[key], array[[1, 2, 5]])
         np.testing.assert_array_equal(chosen.images, result.images[[1, 2, 5]])
 
-    def test_a_large_run_is_compared_on_a_sample_that_says_so(self, run, result, monkeypatch):
+    def test_a_large_run_is_compared_whole_and_shown_in_part(self, run, result, monkeypatch):
         n_neurons = sum(population.size for population in result.network.populations)
         monkeypatch.setattr(gather, "_SAMPLE_NUMBERS", 3 * n_neurons)
         sampled = gather.gather(run)
+        assert sampled.sample.numbers.tolist() == [0, 2, 5]
         section = explained.rates(sampled)
-        assert "A sample of 3 of the 6 images" in prose(section)
-        sample = choose_images(result, [0, 2, 5])
-        expected = compare_with_ann(sample, own_activations(sample))["rmse_hz"]
+        assert next(block.caption for block in section.blocks if block.kind == "picture").endswith("3 of 6 images.")
+        expected = compare_with_ann(result, own_activations(result))["rmse_hz"]
         assert values(table_of(section, "Rates against"), "rmse (Hz)") == expected.tolist()
-        # What needs no activations is still of all images.
         rows = table_of(measured.answers(sampled), "Classes that").rows
         assert rows[0][0].text == "spiking network, all 6 images"
         assert rows[0][1].value == np.mean(result.predictions == LABELS)
+
+
+@pytest.mark.parametrize("table_of_all", [compare_with_ann, error_account, error_origins])
+def test_a_result_in_parts_has_the_table_of_the_whole(result, table_of_all):
+    parts = tuple(choose_images(result, images) for images in ([0, 1], [2, 3, 4], [5]))
+    pieces = replace(result, spike_counts={}, pieces=parts)
+    whole, by_part = table_of_all(result, own_activations(result)), table_of_all(pieces, own_activations)
+    pd.testing.assert_frame_equal(by_part, whole, rtol=1e-9, atol=1e-12)
 
 
 class TestWhatIsMissing:
@@ -311,7 +319,7 @@ class TestWhatIsMissing:
     def test_an_account_that_does_not_add_up_says_so(self, gathered, result):
         # As if something else than spikes had taken charge from the membrane.
         potentials = {name: array - 0.25 * (name == "mixed") for name, array in result.potentials.items()}
-        section = explained.error(with_sample(gathered, potentials=potentials))
+        section = explained.error(with_result(gathered, potentials=potentials))
         assert "(rms, in mixed) unexplained: the counts, potentials and charges" in prose(section)
         assert [block.kind for block in section.blocks] == ["text", "text", "table"]
 

@@ -31,7 +31,7 @@ def test_rates_are_compared_with_keras(converted, mlp_model):
     powers = np.exp(run.sample.activations["logits"])
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), softmax, rtol=1e-5)
     row = table_of(measured.answers(run), "Classes that").rows[2]
-    assert row[0].text == "trained network (Keras), 5 images"
+    assert row[0].text == "trained network (Keras), all 5 images"
     assert row[-1].value == np.mean(run.result.predictions == softmax.argmax(axis=1))
     assert texts(table_of(provenance.provenance(run), "SHA-256"), 0)[0] == "model file, model.keras"
 

@@ -11,7 +11,7 @@ from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.reader import read_model
 from brian_snn.frontends.table import reference_activations
 from brian_snn.network.forward import forward
-from tests.models import images_for, layers, sequential, trained_like
+from tests.models import images_for, layers, outputs_of, sequential, trained_like
 
 IMAGE, SERIES = (6, 4, 3), (9, 2)
 
@@ -117,7 +117,7 @@ def agrees(model, n_images=4):
         scale = np.abs(expected[population.name]).max()
         error = np.abs(found[population.name] - expected[population.name]).max()
         assert error <= 1e-6 * scale, population.name
-    predicted = model.predict(images, verbose=0)
+    predicted = outputs_of(model, images)
     np.testing.assert_allclose(found[network.output.name], predicted, rtol=0, atol=1e-5 * np.abs(predicted).max())
     return network
 

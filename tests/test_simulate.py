@@ -105,7 +105,7 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
     monkeypatch.setattr(standalone, "run_inputs", run_inputs)
     with threadpool_limits(limits=2, user_api="blas"):
         before = blas_threads()
-        simulate(network, images, steps=3, workers=2, shard_size=1)
+        simulate(network, images, steps=3, reset="zero", workers=2, shard_size=1)
         assert blas_threads() == before
     assert seen == [{1}] * len(images)
 
@@ -113,7 +113,7 @@ def test_compiled_processes_share_the_cores_with_one_blas_thread(network, images
 @pytest.mark.slow
 def test_streams_that_are_read_by_turns_leave_the_blas_threads_as_they_were(network, images):
     with threadpool_limits(limits=2, user_api="blas"):
-        first, second = (stream(network, images, Settings(3), shard_size=1) for _ in range(2))
+        first, second = (stream(network, images, Settings(3, "zero"), shard_size=1) for _ in range(2))
         next(first), next(second)
         assert blas_threads() == {1}
         first.close()
@@ -145,7 +145,7 @@ def test_no_process_takes_two_of_the_last_shards_while_another_has_none(network,
     monkeypatch.setattr(standalone.threading, "Thread", ThreadAheadOfTheNext)
     monkeypatch.setattr(standalone.CompiledProcess, "submit", submit_and_note)
     monkeypatch.setattr(standalone.CompiledProcess, "collect", collect_once_all_are_taken)
-    simulate(network, images[:2], steps=3, workers=2, shard_size=1)
+    simulate(network, images[:2], steps=3, reset="zero", workers=2, shard_size=1)
     assert len(set(taken)) == 2
 
 

@@ -19,20 +19,12 @@ from tests.simulation_cases import LAYOUT, tiny
 SOMEBODY = 54321
 
 
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    """Return the folder of a build."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BRIAN_SNN_CACHE", str(tmp_path_factory.mktemp("intact")))
-        return get_build(LAYOUT).folder
-
-
 @pytest.fixture
-def made(monkeypatch, intact):
+def made(monkeypatch, tiny_build):
     """Return the list of builds that are made, which are copies of that one."""
 
     def make(_, partial, *__):
-        shutil.copytree(intact, partial, dirs_exist_ok=True)
+        shutil.copytree(tiny_build, partial, dirs_exist_ok=True)
         made.append(partial)
 
     made = []
@@ -49,11 +41,11 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def filled(cache, intact):
+def filled(cache, tiny_build):
     """Return the cache folder with the build in it."""
     cache.mkdir(0o755, parents=True)
     cache.chmod(0o755)
-    shutil.copytree(intact, cache / intact.name)
+    shutil.copytree(tiny_build, cache / tiny_build.name)
     return cache
 
 
@@ -139,11 +131,11 @@ def test_a_cache_that_is_a_link_is_that_to_which_it_leads(filled, monkeypatch, t
 
 
 @pytest.mark.slow
-def test_a_cache_of_root_serves_those_who_can_only_read_it(filled, made, intact, monkeypatch):
+def test_a_cache_of_root_serves_those_who_can_only_read_it(filled, made, tiny_build, monkeypatch):
     give_to(0, monkeypatch, filled, *filled.rglob("*"))
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
     # Nobody can open a folder for writing, not even root.
-    (filled / f"{intact.name}.lock").mkdir()
+    (filled / f"{tiny_build.name}.lock").mkdir()
     assert not get_build(LAYOUT).is_new and made == []
 
 
@@ -153,8 +145,8 @@ PARTS = (".", "main", "manifest.json", "static_arrays", "static_arrays/*")
 @pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("how", ["given away", "open"])
-def test_a_build_that_others_could_have_made_is_made_again(filled, intact, made, monkeypatch, part, how):
-    folder = filled / intact.name
+def test_a_build_that_others_could_have_made_is_made_again(filled, tiny_build, made, monkeypatch, part, how):
+    folder = filled / tiny_build.name
     (folder / "static_arrays" / "x").touch()
     # The first of the files of connectivity that there are.
     path = next(folder.glob(part)) if "*" in part else folder / part
@@ -167,19 +159,19 @@ def test_a_build_that_others_could_have_made_is_made_again(filled, intact, made,
         assert not get_build(LAYOUT).is_new
         patch.delenv(TRUST)
         # Nobody can open a folder for writing, not even root.
-        (filled / f"{intact.name}.lock").unlink()
-        (filled / f"{intact.name}.lock").mkdir()
+        (filled / f"{tiny_build.name}.lock").unlink()
+        (filled / f"{tiny_build.name}.lock").mkdir()
         with pytest.raises(OutputError, match=f"the build there is not run, as {path} "):
             get_build(LAYOUT)
-        (filled / f"{intact.name}.lock").rmdir()
+        (filled / f"{tiny_build.name}.lock").rmdir()
         assert get_build(LAYOUT).is_new
     assert len(made) == 1 and not get_build(LAYOUT).is_new
 
 
 @pytest.mark.slow
-def test_a_build_that_cannot_be_deleted_is_moved_aside(filled, intact, made, monkeypatch):
+def test_a_build_that_cannot_be_deleted_is_moved_aside(filled, tiny_build, made, monkeypatch):
     """As one in a folder of somebody else's cannot."""
-    os.truncate(filled / intact.name / "main", 10)
+    os.truncate(filled / tiny_build.name / "main", 10)
     monkeypatch.setattr(build_cache.shutil, "rmtree", lambda *_, **__: None)
     assert get_build(LAYOUT).is_new
     assert not get_build(LAYOUT).is_new and len(made) == 1

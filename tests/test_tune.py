@@ -163,6 +163,9 @@ def test_a_target_that_nothing_meets_is_said_with_the_best_that_was_found(folder
     assert "the target is at most 0.00 %" in shown
     front = pd.read_csv(tmp_path / "out" / "front.csv")
     assert (front["missed"] > 0).all()
+    assert main([*command(folder, tmp_path / "out", "--within", "0"), "--steps", "1", "--force", "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    assert not record["met"] and record == json.loads((tmp_path / "out" / "tuning.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from brian_snn.cli.main import main
 from brian_snn.errors import ModelError
 from brian_snn.network.forward import forward
 from tests import models
-from tests.models import HAND_PICKED, images_for, trained_like
+from tests.models import HAND_PICKED, images_for, outputs_of, trained_like
 
 NAMES = {
     ("odd_pooling", "conv_a"): ["conv_a"],
@@ -57,7 +57,7 @@ def test_only_what_the_layer_needs_is_converted(case, until):
 )
 def test_the_output_is_that_of_a_model_that_ends_at_its_relu(case, until, relu):
     model, images, network = converted(case, until)
-    expected = keras.Model(model.inputs, model.get_layer(relu).output).predict(images, verbose=0)
+    expected = outputs_of(keras.Model(model.inputs, model.get_layer(relu).output), images)
     found = forward(network, images)[network.output.name] * network.output.scale
     # Keras computes in float32.
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
@@ -174,7 +174,7 @@ def test_one_of_several_outputs_is_a_readout(until, output, names):
     network = convert(model, images, until=until)
     assert [population.name for population in network.populations] == names
     assert network.output.kind == "readout"
-    expected = model.predict(images, verbose=0)[output]
+    expected = outputs_of(model, images)[output]
     found = forward(network, images)[until] * network.output.scale
     found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True) if until == "classes" else found
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
@@ -196,5 +196,5 @@ def test_what_two_populations_stand_for_is_read_out(until, activation):
     assert network.output.kind == "readout"
     assert {population.name for population in network.populations} >= {"linear", "linear_below"}
     found = forward(network, images)[network.output.name] * network.output.scale
-    expected = keras.Model(model.inputs, model.get_layer(until).output).predict(images, verbose=0)
+    expected = outputs_of(keras.Model(model.inputs, model.get_layer(until).output), images)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())

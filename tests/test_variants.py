@@ -1,11 +1,14 @@
 """The neuron variants, each against the plain loop: every spike, potential and charge is equal."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, ms, mV, second
 
 from brian_snn import Settings, load_result, simulate, verify
 from brian_snn.errors import SettingError
+from brian_snn.network.delays import delays
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.simulation.topology import topology
@@ -198,6 +201,26 @@ class TestDelay:
         options = {"delay": steps * ms, "projection": projection, "record_potentials": ("out",)}
         trace = run_constant([0.5], 60, **options).potential_traces["out"][0, :, 0]
         assert np.array_equal(trace, 0.25 * (np.maximum(np.arange(1, 61) - steps, 0) // 2))
+
+    @pytest.mark.parametrize("projection", ["synapses", "shared"])
+    def test_a_spike_arrives_after_the_delay_of_its_own_neuron(self, projection):
+        options = {"delay": 20 * ms, "delay_mismatch": 0.8, "seed": 3, "projection": projection}
+        result = run_constant(np.full(40, 0.5), 60, record_potentials=("out",), **options)
+        population = result.network["layer"]
+        own = VariantLoop(result.network, np.zeros((1, 1)), result.settings).late["layer"]
+        assert own == delays(population, result.settings).tolist() and {0, 50} < set(own)
+        arrived = np.maximum(np.arange(1, 61)[:, None] - own, 0) // 2
+        assert np.array_equal(result.potential_traces["out"][0, :, 0], 0.25 * arrived.sum(axis=1))
+        assert np.array_equal(result.arrived_counts("layer")[0], arrived[-1])
+        assert verify(result, replay="all")["holds"].all()
+
+    def test_verify_finds_counts_of_another_delay(self, network, images):
+        result = simulate(network, images, steps=STEPS, backend="runtime", **VARIANTS["delays"])
+        early = dict(result.early_counts)
+        first, last = min(step for name, step in early if name == "mixed"), STEPS - 1
+        early["mixed", first], early["mixed", last] = early["mixed", last], early["mixed", first]
+        report = verify(replace(result, early_counts=early))
+        assert report[~report["holds"]][["population", "equation"]].to_numpy().tolist() == [["out", "synapses"]]
 
     def test_a_delay_longer_than_the_run_brings_nothing(self, network, images):
         result = simulate(network, images, steps=8, backend="runtime", delay=9 * ms)

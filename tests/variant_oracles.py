@@ -42,6 +42,7 @@ class VariantLoop(Loop):
         self.adapting = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.negative_counts = {name: np.zeros_like(v) for name, v in self.v.items()}
         self.offsets = {p.name: self.offset(p) for p in network.populations}
+        self.late = {p.name: self.delay(p) for p in network.populations}
         self.pixels = to_grid(images.reshape(len(images), -1))
         self.keys = [image_key(settings.seed, 0, image) for image in range(len(images))]
         self.rest = {name: np.zeros_like(v) for name, v in self.v.items()}
@@ -69,11 +70,12 @@ class VariantLoop(Loop):
 
     def delayed(self, past):
         """Return what was written down a delay ago, zeros before the first step."""
-        steps_ago = round(float(self.settings.delay) / float(self.settings.dt)) + 1
-        return {
-            name: entries[-steps_ago] if len(entries) >= steps_ago else np.zeros_like(self.v[name])
-            for name, entries in past.items()
-        }
+        arrived = {name: np.zeros_like(v) for name, v in self.v.items()}
+        for name, entries in past.items():
+            for neuron, steps_ago in enumerate(self.late[name]):
+                if steps_ago < len(entries):
+                    arrived[name][:, neuron] = entries[-1 - steps_ago][:, neuron]
+        return arrived
 
     def heard(self):
         """Return the spikes of each population that reach its targets now."""
@@ -98,6 +100,12 @@ class VariantLoop(Loop):
             return np.zeros(population.size)
         relative = self.settings.threshold_mismatch * self.gaussians("threshold", population)
         return to_grid(self.threshold * np.maximum(relative, 1 / 16 - 1))
+
+    def delay(self, population):
+        """Return how many steps the spikes of every neuron take to their targets, at most 50."""
+        steps, spread = float(self.settings.delay) / float(self.settings.dt), self.settings.delay_mismatch
+        drawn = self.gaussians("delay", population) if spread else np.zeros(population.size)
+        return [min(max(round(round(steps) * (1 + spread * number)), 0), 50) for number in drawn]
 
     def decay(self, tau):
         """Return the part that is lost in a step."""
@@ -148,6 +156,7 @@ class VariantLoop(Loop):
         """Advance one population whose sources have made the step, its synapses first."""
         if population.kind == "max_pool":
             super().advance(population, step)
+            self.negative_counts[population.name] += self.spikes[population.name] < 0
             return
         name = population.name
         arrives = self.arriving(population) if step > self.start(population) else np.zeros(1)
@@ -209,11 +218,15 @@ class VariantLoop(Loop):
 
     def size(self, name):
         """Count the whole thresholds in each potential, up to the largest burst; take a spike back below -V_thr."""
+        own = self.threshold + self.offsets[name]
         if self.settings.burst > 1:
-            multiples = np.arange(1, self.settings.burst + 1) * self.threshold
-            self.spikes[name] = np.sum(self.v[name][..., None] >= multiples, axis=-1).astype(float)
+            # Each of them takes its own threshold, and meets the one that was raised by those of steps before.
+            left, rises = self.v[name].copy(), (self.settings.adaptation == "threshold") * self.adapting[name]
+            for _ in range(self.settings.burst - 1):
+                left -= own
+                self.spikes[name] += (self.spikes[name] > 0) & (left >= own + rises)
         if self.settings.polarity == "signed":
-            back = (self.v[name] + self.threshold <= 0) & (self.counts[name] >= 1)
+            back = (self.v[name] + own <= 0) & (self.counts[name] >= 1)
             self.spikes[name] = np.where(back, -1.0, self.spikes[name])
             self.negative_counts[name] = self.negative_counts[name] + back
 

@@ -49,7 +49,7 @@ from brian_snn.settings import Settings
 # The derivation covers every value of these, and of all other settings their default only.
 _COVERED = (
     *("steps", "reset", "threshold", "v_init", "clamp", "dt", "projection", "max_pool", "backend", "float_type"),
-    *("tau_m", "refractory", "delay", "accumulator_bits", "overflow"),
+    *("tau_m", "refractory", "delay", "delay_mismatch", "accumulator_bits", "overflow"),
 )
 # Without Poisson input, softmax and what else is not covered, these say nothing.
 _IDLE = ("seed", "output_rate", "synapse", "adaptation", "tau_adaptation", "leak_mismatch")

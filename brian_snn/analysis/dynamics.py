@@ -28,6 +28,7 @@ from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import INPUT, Population
 from brian_snn.network.synapses import n_synapses
 from brian_snn.neurons.record import Spikes
+from brian_snn.progress import Progress
 from brian_snn.results.result import Result
 from brian_snn.settings import Settings
 
@@ -127,7 +128,11 @@ def constant_residual(
 
 
 def replay_images(
-    result: Result, parameters: Parameters, steppers: Mapping[str, Stepper], replay: Replay
+    result: Result,
+    parameters: Parameters,
+    steppers: Mapping[str, Stepper],
+    replay: Replay,
+    progress: Progress | None = None,
 ) -> dict[str, Outcome]:
     """Replay the chosen images, and for populations that were recorded all of them.
 
@@ -140,6 +145,8 @@ def replay_images(
         Of every population.
     replay : "auto", "all" or int
         How many images; 0 for none.
+    progress : callable, optional
+        Called with (done, total) images.
 
     Returns
     -------
@@ -152,7 +159,8 @@ def replay_images(
         return outcomes
     everything = set(outcomes)
     recorded = _with_sources(result.network, {*result.spike_trains, *result.potential_traces})
-    first = 0
+    first = done = 0
+    total = len(result.images) if recorded else len(chosen)
     for part in result.parts():
         numbers = np.arange(len(part.images))
         is_chosen = np.isin(numbers + first, chosen)
@@ -160,6 +168,9 @@ def replay_images(
         for group, names in ((numbers[is_chosen], everything), (numbers[~is_chosen], recorded)):
             for batch in _batches(result, group, names):
                 _Replay(part, parameters, steppers, outcomes).replay(batch, names)
+                done += len(batch)
+                if progress:
+                    progress(done, total)
     return outcomes
 
 

@@ -10,7 +10,7 @@ mean(error^2). Shares add up to 1; a negative one belongs to a term that makes u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ import pandas as pd
 
 from brian_snn.analysis.batching import image_batches
 from brian_snn.analysis.error_terms import TERMS, Split, splitter
-from brian_snn.analysis.measured import Activations, Measured
+from brian_snn.analysis.measured import Activations, ActivationsOf, Measured, measured_parts
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
@@ -58,15 +58,16 @@ def error_terms(result: Result, activations: Activations, name: str) -> dict[str
     return {term: np.concatenate([p[term] for p in parts]).reshape(-1, *population.shape) for term in parts[0]}
 
 
-def error_account(result: Result, activations: Activations) -> pd.DataFrame:
+def error_account(result: Result, activations: Activations | ActivationsOf) -> pd.DataFrame:
     """Split the error of every layer into its terms.
 
     Parameters
     ----------
     result : Result
         A simulation.
-    activations : dict of (n_images, *shape) array
-        Activations of the ANN for every population, as for `error_terms`.
+    activations : dict of (n_images, *shape) array, or callable
+        Activations of the ANN for every population, as for `error_terms`; or what returns those of a part of the
+        result, which is then read part by part.
 
     Returns
     -------
@@ -82,13 +83,13 @@ def error_account(result: Result, activations: Activations) -> pd.DataFrame:
         As in `error_terms`.
     """
     sums: dict[tuple[str, str, str], _Sums] = {}
-    for population, split in _splits(Measured(result, activations)):
+    for population, split in _splits(measured_parts(result, activations)):
         for (term, source), values in _rows(split).items():
             sums.setdefault((population.name, term, source), _Sums()).add(values, split)
     return _table(result, sums)
 
 
-def error_origins(result: Result, activations: Activations, by: str = "term") -> pd.DataFrame:
+def error_origins(result: Result, activations: Activations | ActivationsOf, by: str = "term") -> pd.DataFrame:
     """Follow the error of every layer back to where it arose.
 
     What arrives at a neuron is W applied to its sources' errors, and those are made of terms as well; so each error is,
@@ -119,7 +120,7 @@ def error_origins(result: Result, activations: Activations, by: str = "term") ->
         raise SettingError(f"by is {by!r}; it must be one of term, population.")
     sums: dict[tuple[str, str, str], _Sums] = {}
     followed: dict[str, dict[str, FloatArray]] = {}
-    for population, split in _splits(Measured(result, activations)):
+    for population, split in _splits(measured_parts(result, activations)):
         followed[population.name] = _followed(split, population.name, followed, by)
         for origin, values in followed[population.name].items():
             sums.setdefault((population.name, origin, ""), _Sums()).add(values, split)
@@ -153,13 +154,14 @@ def _read_later(network: Network, name: str, current: Population) -> bool:
 # --- one pass over all images and layers ----------------------------------------------------------------------------
 
 
-def _splits(measured: Measured) -> Iterator[tuple[Population, Split]]:
+def _splits(parts: Iterable[Measured]) -> Iterator[tuple[Population, Split]]:
     """Yield every population with the split of its error, layer by layer, for one batch of images after the other."""
-    network = measured.result.network
-    splitters = [splitter(measured, population) for population in network.populations]
-    for batch in image_batches(network, len(measured.result.images)):
-        for population, split in zip(network.populations, splitters, strict=True):
-            yield population, split(batch)
+    for measured in parts:
+        network = measured.result.network
+        splitters = [splitter(measured, population) for population in network.populations]
+        for batch in image_batches(network, len(measured.result.images)):
+            for population, split in zip(network.populations, splitters, strict=True):
+                yield population, split(batch)
 
 
 def _named(split: Split) -> dict[str, FloatArray]:

@@ -16,6 +16,7 @@ target. What is wanted, N V_thr - A, is a sum of differences between neighbours 
 =============  =====================================================================================================
 grid           Phi(Y) - Phi(A): weights, biases, currents and V_thr on the grid, and the model's float32, at this layer
 saturation     Phi(A) - A: a target above r_max (lambda below the largest activation), or a negative one that must spike
+levels         Y / Theta less its nearest level, of an activation that was trained with L of them
 arrives        sum_s W_s (r_s - a_s) T': the rate errors of the sources, r_s = N_s(own window) / T'_s; one per source
 window         sum_s W_s (N_s(this window) - r_s T'): what the sources do while they run and this neuron is clamped
 clipped        (Phi(q) - q) - (Phi(Y) - Y): the part of what arrives that the ReLU, or one spike a step, cuts off
@@ -71,13 +72,14 @@ from brian_snn.analysis.measured import Carrier, Measured
 from brian_snn.analysis.pool_windows import PoolWindows
 from brian_snn.arrays import FloatArray
 from brian_snn.frontends.table import Map, projection_map
+from brian_snn.network.forward import nearest_level
 from brian_snn.network.records import INPUT, Population
 from brian_snn.neurons.record import Draws
 from brian_snn.neurons.table import BOOKS, SAMPLED
 
 #: The terms that arise in a population itself. What arrives from its sources is one more term for each of them.
 TERMS = (
-    *("residual", "transient", *(book.term for book in BOOKS), "saturation", "clipped", "window", "grid"),
+    *("residual", "transient", *(book.term for book in BOOKS), "saturation", "levels", "clipped", "window", "grid"),
     *("selection", "pooling", *(draws.term for draws in SAMPLED)),
 )
 
@@ -221,6 +223,10 @@ def _membrane_terms(
     residual = np.clip(left, -max(parameters.v_init, 0.0), max(parameters.threshold - parameters.v_init, 0.0))
     booked = {book.term: -(measured.flat(book.name, name, batch) - excess[book.term]) / full for book in books}
     # Measured charges lie on the grid: their differences are exact, and so is a term that must vanish.
+    wanted, rounded = np.clip(drive, 0.0, most) / full, {}
+    if (levels := measured.result.network[name].levels) is not None:
+        rounded = {"levels": wanted - nearest_level(np.minimum(wanted, 1.0), levels)}
+        wanted = wanted - rounded["levels"]
     return {
         "residual": -residual / full,
         "transient": (residual - left) / full,
@@ -228,7 +234,8 @@ def _membrane_terms(
         **{book.term: booked.get(book.term, -np.zeros(target.shape)) for book in BOOKS if book.takes_excess},
         "saturation": np.clip(target, 0.0, burst) - target,
         "clipped": (drive - np.clip(drive, 0.0, most) - below - above) / full,
-        "grid": np.clip(drive, 0.0, most) / full - np.clip(target, 0.0, burst),
+        **rounded,
+        "grid": wanted - np.clip(target, 0.0, burst),
         **booked,
     }
 

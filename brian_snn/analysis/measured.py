@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from brian_snn.neurons.table import neuron_of
 from brian_snn.results.result import Result
 
 Activations = Mapping[str, NDArray[np.generic]]
+
+#: Those of a part of a result, for a result that is larger than memory.
+ActivationsOf = Callable[[Result], Activations]
 
 
 #: From (n, size of the source) to (n, size of the target); n is a multiple of the number of images.
@@ -33,6 +36,11 @@ class Measured:
         unknown = set(activations) - {p.name for p in result.network.populations}
         if unknown:
             raise DataError(f"activations of {sorted(unknown)} were given; the network has no such populations.")
+
+    @property
+    def given(self) -> list[str]:
+        """The populations whose activations are there, in the order of the network."""
+        return [p.name for p in self.result.network.populations if p.name in self._activations]
 
     def target(self, name: str, batch: slice) -> FloatArray:
         """Return a, activation over lambda."""
@@ -94,3 +102,12 @@ class Measured:
             currents = input_currents(self.parameters, images.reshape(-1, *self.result.network.input_shape))[name]
             return currents.reshape(len(images), -1, self.result.network[name].size).mean(axis=1)
         return self.parameters.network[name].bias.reshape(1, -1)
+
+
+def measured_parts(result: Result, activations: Activations | ActivationsOf) -> Iterator[Measured]:
+    """Yield a result with its activations, or its parts one by one with those that a function returns for each."""
+    if not callable(activations):
+        yield Measured(result, activations)
+        return
+    for part in result.parts():
+        yield Measured(part, activations(part))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from brian_snn.analysis.batching import batches
 from brian_snn.analysis.inputs import Inputs
 from brian_snn.arrays import FloatArray
+from brian_snn.network.delays import delays
 from brian_snn.network.network import Network
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
@@ -186,16 +187,24 @@ class Stepper:
 
     def _heard(self, sources: Mapping[str, Spikes]) -> Iterator[dict[str, Spikes]]:
         """Yield the spikes that reach the population, some steps at a time: those sent a delay before."""
-        n_images = next(iter(sources.values())).shape[1]
-        delay = self._settings.delay_steps
+        n_images, network = next(iter(sources.values())).shape[1], self._parameters.network
         for batch in batches(self._settings.steps, n_images * self.inputs.largest_size, _BATCH_NUMBERS):
             steps = range(self._settings.steps)[batch]
-            sent = slice(max(0, steps.start - delay), max(0, steps.stop - delay))
-            silent = len(steps) - (sent.stop - sent.start)
-            heard = {name: sources[name][sent] for name in self.inputs.sources}
-            if silent:
-                heard = {n: np.concatenate([np.zeros((silent, *s.shape[1:]), bool), s]) for n, s in heard.items()}
-            yield heard
+            yield {
+                name: _arrived(sources[name], delays(network[name], self._settings), steps)
+                for name in self.inputs.sources
+            }
+
+
+def _arrived(sent: Spikes, late: NDArray[np.int8], steps: range) -> Spikes:
+    """Return the spikes that arrive in some steps, of neurons whose spikes are so many steps under way."""
+    if not late.any():
+        return sent[steps.start : steps.stop]
+    arrived = np.zeros((len(steps), *sent.shape[1:]), sent.dtype)
+    for delay in np.unique(late).tolist():
+        first, last = max(0, steps.start - delay), max(0, steps.stop - delay)
+        arrived[len(steps) - (last - first) :, :, late == delay] = sent[first:last, :, late == delay]
+    return arrived
 
 
 def _rows(spikes: Spikes) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,21 @@ def activity_rows(result: Result) -> list[Row]:
             for count, name in COUNT_NAMES.items()
         ),
     ]
+
+
+def result_numbers(result: Result, labels: NDArray[np.integer] | None) -> dict[str, Any]:
+    """Return the numbers of `accuracy_rows` and `activity_rows`, and how long each stage took; None for no accuracy."""
+    n_images, names = len(result.images), [population.name for population in result.network.populations]
+    numbers: dict[str, Any] = {"images": n_images, "steps": result.settings.steps}
+    predictions = result.predictions
+    right = None if labels is None or predictions is None else accuracy(labels, predictions)
+    numbers["accuracy"] = None if right is None else right.share
+    spikes = sum(int(part.sent_counts(name).sum()) for part in result.parts() for name in names)
+    numbers["spikes_per_image"] = spikes / n_images
+    numbers["saturated_share"] = saturated_share(result)
+    for count, column in COUNT_COLUMNS.items():
+        numbers[f"{column}_per_image"] = snn_operations(result, count).mean()
+    return numbers | {"timings_s": result.timings_s}
 
 
 def accuracy_over_time(result: Result, labels: NDArray[np.integer]) -> FloatArray:

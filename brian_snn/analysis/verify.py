@@ -31,15 +31,13 @@ from brian_snn.analysis.equations import charge_balance, residual_s9, residual_s
 from brian_snn.analysis.inputs import Inputs
 from brian_snn.analysis.known_counts import count_batches
 from brian_snn.analysis.stepping import Stepper
-from brian_snn.analysis.transients import pearson
 from brian_snn.arrays import FloatArray
 from brian_snn.errors import DataError
 from brian_snn.network.parameters import Parameters, scaled_parameters
 from brian_snn.network.records import Population
-from brian_snn.network.roles import crosses_threshold
-from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.record import Draws, Neuron
 from brian_snn.neurons.table import neuron_of
+from brian_snn.progress import Progress, bar
 from brian_snn.results.result import Result
 
 #: Said of the charge balance of a neuron that does not sum what arrives.
@@ -64,7 +62,7 @@ class _Row:
     note: str = ""
 
 
-def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
+def verify(result: Result, replay: Replay = "auto", progress: Progress | bool | None = None) -> pd.DataFrame:
     """Check every population of a simulation and report what its equations leave over.
 
     The books, for all images:
@@ -94,6 +92,9 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
     replay : "auto", "all" or int
         How many images to replay, evenly spread; ``auto``: as many as take about as long as the rest, at least one
         (`brian_snn.analysis.dynamics.BUDGET`); 0: none, and nothing is said of the dynamics but for constant input.
+    progress : callable or bool, optional
+        Called with (done, total): images that are replayed, then populations. True, False and the default are those of
+        `brian_snn.Execution`.
 
     Returns
     -------
@@ -121,18 +122,29 @@ def verify(result: Result, replay: Replay = "auto") -> pd.DataFrame:
         )
         for p in result.network.populations
     }
-    outcomes = replay_images(result, parameters, steppers, replay)
+    with bar(progress, "replay", "images") as shown:
+        outcomes = replay_images(result, parameters, steppers, replay, shown)
     rows: list[_Row] = []
-    for population in result.network.populations:
-        stepper, outcome = steppers[population.name], outcomes[population.name]
-        if stepper.neuron.hears == "largest":
-            rows.append(_max_pool_row(result, parameters, population, stepper))
-        elif stepper.neuron.hears == "charge":
-            rows += _membrane_rows(result, parameters, population, stepper)
-        if stepper.neuron.draws is not None:
-            rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
-        rows.append(_spikes_row(result, parameters, population, stepper, outcome))
+    with bar(progress, "verify", "layers") as shown:
+        for done, population in enumerate(result.network.populations, start=1):
+            rows += _rows(result, parameters, population, steppers[population.name], outcomes[population.name])
+            if shown:
+                shown(done, len(steppers))
     return pd.DataFrame(rows)
+
+
+def _rows(
+    result: Result, parameters: Parameters, population: Population, stepper: Stepper, outcome: Outcome
+) -> list[_Row]:
+    """Return all rows of a population."""
+    rows: list[_Row] = []
+    if stepper.neuron.hears == "largest":
+        rows.append(_max_pool_row(result, parameters, population, stepper))
+    elif stepper.neuron.hears == "charge":
+        rows += _membrane_rows(result, parameters, population, stepper)
+    if stepper.neuron.draws is not None:
+        rows.append(_random_row(result, parameters, population, stepper, stepper.neuron.draws))
+    return [*rows, _spikes_row(result, parameters, population, stepper, outcome)]
 
 
 def _require_shapes(result: Result) -> None:
@@ -140,7 +152,7 @@ def _require_shapes(result: Result) -> None:
     for part, population in itertools.product(result.parts(), result.network.populations):
         name, n_images = population.name, len(part.images)
         neuron = neuron_of(result.network, population, result.settings)
-        signed = ["negative_counts"] * (NEGATIVE in neuron.model.outputs)
+        signed = ["negative_counts"] * neuron.model.signed
         always = ("spike_counts", "potentials", "charge", *(book.name for book in neuron.books), *signed)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(always, (n_images, *population.shape))
         shapes["potential_traces"] = (n_images, result.settings.steps, *population.shape)
@@ -311,37 +323,3 @@ def _checked(result: Result, parameters: Parameters, row: _Row, residual: float,
         max_residual_hz=residual / (parameters.threshold * duration_s) if duration_s else np.nan,
         holds=residual == 0,
     )
-
-
-# --- the ANN --------------------------------------------------------------------------------------------------------
-
-
-def _comparison(result: Result, population: Population, activation: FloatArray) -> dict[str, str | int | float]:
-    """Return one row of `compare_with_ann`."""
-    expected = (len(result.images), *population.shape)
-    if activation.shape != expected:
-        raise DataError(
-            f"population {population.name!r}: activations have shape {activation.shape}; {expected} was expected."
-        )
-    target = (activation / population.scale / float(result.settings.dt)).ravel()
-    rate = _rates_hz(result, population).ravel()
-    error = rate - target
-    return {
-        "population": population.name,
-        "neurons": rate.size,
-        "pearson_r": pearson(rate, target),
-        "rmse_hz": float(np.sqrt(np.mean(error**2))),
-        "mean_error_hz": float(np.mean(error)),
-        "max_error_hz": float(np.max(np.abs(error))),
-    }
-
-
-def _rates_hz(result: Result, population: Population) -> FloatArray:
-    """Return the rates over a population's window in Hz; of an output that does not spike, its mean input as a rate."""
-    if not crosses_threshold(population, result.settings):
-        parameters = scaled_parameters(result.network, result.settings).of(population.name)
-        charge = result.potentials[population.name] - parameters.v_init
-        return charge / (
-            parameters.threshold * max(1, result.window_steps(population.name)) * float(result.settings.dt)
-        )
-    return np.asarray(result.rates(population.name))

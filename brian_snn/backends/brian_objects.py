@@ -18,6 +18,9 @@ from brian_snn.backends.shared_kernel import RuntimeKernel, SharedProjection
 from brian_snn.simulation.schedule import network_schedule, population_slots
 from brian_snn.simulation.topology import Layer, Link, Topology
 
+#: An event of all neurons in every step, on which synapses act that read their source whether it spikes or not.
+READ = "read"
+
 
 @dataclass(frozen=True, eq=False)
 class BrianObjects:
@@ -80,12 +83,13 @@ def _group(topology: Topology, position: int, clock: Clock, more: str) -> Neuron
     layer: Layer = topology.layers[position]
     slots = population_slots(position, topology.schedule)
     model = layer.model
+    is_read = any(topology.layers[link.target].model.reads_all for link in topology.links if link.source == position)
     group = NeuronGroup(
         rendered(layer.size),
         model.equations,
         threshold=model.threshold or None,
         reset=model.reset or None,
-        events={"arrival": model.arrival} if model.arrival else {},
+        events=({"arrival": model.arrival} if model.arrival else {}) | ({READ: "n_spikes >= 0"} if is_read else {}),
         clock=clock,
         dtype=dict.fromkeys(model.charges, np.dtype(layer.float_type).type) if layer.has_membrane else None,
         namespace=dict(FUNCTIONS),
@@ -94,6 +98,8 @@ def _group(topology: Topology, position: int, clock: Clock, more: str) -> Neuron
     if model.threshold:
         group.thresholder["spike"].when = slots.threshold
         group.resetter["spike"].when = slots.reset
+    if is_read:
+        group.set_event_schedule(READ, when=slots.reset, order=1)
     if model.arrival:
         group.run_on_event("arrival", "n_arrived += 1", when=slots.reset, order=2)
         group.set_event_schedule("arrival", when=slots.reset, order=1)
@@ -121,6 +127,13 @@ def _carrier(
     return _synapses(topology, link, groups, clock, more)
 
 
+def _event(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...]) -> str:
+    """Return the event of its source on which a link acts."""
+    if topology.layers[link.target].model.reads_all:
+        return READ
+    return "arrival" if "arrival" in groups[link.source].events else "spike"
+
+
 def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock, more: str) -> Synapses:
     """Make the explicit synapses of one link."""
     model = topology.layers[link.target].model
@@ -128,8 +141,8 @@ def _synapses(topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], c
         groups[link.source],
         groups[link.target],
         "w : 1 (constant)" if model.has_weights else "",
-        on_pre=model.on_spike_from if link.part == "all" else f"{link.part}_post += w",
-        on_event="arrival" if "arrival" in groups[link.source].events else "spike",
+        on_pre=model.on_spike_from.replace("excitation", link.part) if model.splits else model.on_spike_from,
+        on_event=_event(topology, link, groups),
         clock=clock,
         dtype={"w": np.dtype(topology.layers[link.target].float_type).type},
         namespace=rendered({"first_source": link.first_source, "n_neurons": link.n_neurons}),
@@ -144,12 +157,12 @@ def _shared(
     topology: Topology, link: Link, groups: tuple[NeuronGroup, ...], clock: Clock, more: str
 ) -> SharedProjection | RuntimeKernel:
     """Make the shared kernel of one link, in the form that the active device runs."""
-    source, target = groups[link.source], groups[link.target]
+    source, target, event = groups[link.source], groups[link.target], _event(topology, link, groups)
     when = population_slots(link.target, topology.schedule).receive
     if isinstance(get_device(), RuntimeDevice):
-        return RuntimeKernel(link, source, target, topology.schedule, clock, when, more)
+        return RuntimeKernel(link, source, target, event, topology.schedule, clock, when, more)
     has_weights = topology.layers[link.target].model.has_weights
-    return SharedProjection(link, source, target, has_weights, topology.schedule, clock, when)
+    return SharedProjection(link, source, target, event, has_weights, topology.schedule, clock, when)
 
 
 def _competition(

@@ -19,6 +19,7 @@ from brian_snn.network.output import answer_to
 from brian_snn.network.parameters import exact_limit
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.roles import float_type, has_spikes, window_start
+from brian_snn.randomness import Stream
 from brian_snn.simulation.job import Job
 
 #: The folder, as the program calls it.
@@ -47,6 +48,8 @@ def write_model(folder: Path, job: Job) -> None:
         _shape(network.input_shape),
         (len(network.populations),),
         *(_population(folder, k, population, job) for k, population in enumerate(network.populations)),
+        (sum(neuron.stream is not None for neuron in job.neurons),),
+        *(_stream(k, neuron.stream) for k, neuron in enumerate(job.neurons) if neuron.stream is not None),
         (len(heads),),
         *(_output(folder, positions[name], kind, job) for name, kind in heads),
         (len(maps),),
@@ -73,7 +76,14 @@ def _population(folder: Path, position: int, population: Population, job: Job) -
     if sees_image:
         write_array(folder / f"bias_{position}.bin", job.constants.bias[position])
     start, drive = job.constants.v_init[position], float(job.drives[population.name])
-    return (*_shape(population.shape), start, drive, limit, int(bits), sees_image)
+    reversal = job.reversals.get(population.name, 0.0)
+    return (*_shape(population.shape), start, drive, reversal, limit, int(bits), sees_image)
+
+
+def _stream(position: int, stream: Stream) -> Iterable[float]:
+    """Return what the random numbers of a population are drawn from, but for the number of the image."""
+    before, behind = stream.words()
+    return (position, len(before), *before, len(behind), *behind)
 
 
 def _output(folder: Path, position: int, activation: str, job: Job) -> Iterable[float]:

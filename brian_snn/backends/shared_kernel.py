@@ -42,6 +42,8 @@ class SharedProjection(Group, CodeRunner):
         What reaches what.
     source, target : NeuronGroup
         Populations at its ends.
+    event : str
+        Of the source: ``spike``, or another of which its neurons tell their targets.
     has_weights : bool
         False for max pooling.
     schedule : str
@@ -56,6 +58,7 @@ class SharedProjection(Group, CodeRunner):
         link: Link,
         source: NeuronGroup,
         target: NeuronGroup,
+        event: str,
         has_weights: bool,
         schedule: Schedule,
         clock: Clock,
@@ -86,20 +89,26 @@ class SharedProjection(Group, CodeRunner):
             ),
             codeobj_class=TemplateCodeObject,
         )
+        self._declare(source, event, len(target), references, arrays)
+
+    def _declare(
+        self,
+        source: NeuronGroup,
+        event: str,
+        n_targets: int,
+        references: dict[str, tuple[NeuronGroup, str]],
+        arrays: dict[str, tuple[int, Any]],
+    ) -> None:
+        """Declare the variables that the template names."""
         self.variables = Variables(self)
         # Brian2 asks every group for its size.
-        self.variables.add_constant("N", value=len(target))
-        self.variables.add_reference("_spikespace", source, _event_space(source))
+        self.variables.add_constant("N", value=n_targets)
+        self.variables.add_reference("_spikespace", source, f"_{event}space")
         for name, (group, variable) in references.items():
             self.variables.add_reference(name, group, variable)
         for name, (size, dtype) in arrays.items():
             self.variables.add_array(name, size=size, dtype=dtype)
         self._enable_group_attributes()
-
-
-def _event_space(source: NeuronGroup) -> str:
-    """Return the variable that lists which of its neurons reach their targets in this step."""
-    return "_arrivalspace" if "arrival" in source.events else "_spikespace"
 
 
 def _counter(source: NeuronGroup) -> str:
@@ -155,6 +164,7 @@ class RuntimeKernel(BrianObject):
         link: Link,
         source: NeuronGroup,
         target: NeuronGroup,
+        event: str,
         schedule: Schedule,
         clock: Clock,
         when: str,
@@ -163,12 +173,12 @@ class RuntimeKernel(BrianObject):
         super().__init__(clock=clock, when=when, name=f"{link.name}{more}")
         self.weights: FloatArray | None = None
         self._link = link
-        self._source, self._target, self._schedule = source, target, schedule
+        self._source, self._target, self._event, self._schedule = source, target, event, schedule
         self._first_source, self._n_neurons = link.first_source, link.n_neurons
 
     def run(self) -> None:
         """Add what this step's spikes bring to the targets' input."""
-        events = self._source.variables[_event_space(self._source)].get_value()
+        events = self._source.variables[f"_{self._event}space"].get_value()
         spiking = events[: events[-1]]
         if not len(spiking):
             return

@@ -13,7 +13,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple, get_args
 
 import pandas as pd
@@ -57,19 +56,6 @@ class Way(NamedTuple):
         return f"{self.projection}, {self.float_type}, workers {self.workers}, threads {self.threads}"
 
 
-class Call(NamedTuple):
-    """One simulation of all images.
-
-    Its time, in s, in which processes start, take their weights, simulate, and their records are read; that of the
-    compiler, None for a build found in the cache; synaptic events of all images; a hash of all spike counts.
-    """
-
-    run_s: float
-    compile_s: float | None
-    events: int
-    counts_sha256: str
-
-
 def run(arguments: Namespace) -> int:
     """Measure, show and write the table, and return 1 if spike counts differ."""
     console, settings = new_console(), settings_from(arguments)
@@ -85,11 +71,13 @@ def run(arguments: Namespace) -> int:
     network = make_job(network, settings, Recording()).network
     ways = _ways(console, network, images, settings, *crews)
     calls = _measure(console, network, images, settings, ways, rounds)
-    first = calls[ways[0]][0]
-    frame = pd.DataFrame([_row(way, calls[way], first, len(images)) for way in ways])
-    facts = _facts(name, network, len(images), first) | {
-        "settings": " ".join(settings_options(settings)), "steps": settings.steps, "rounds": rounds
-    }  # fmt: skip
+    frame = _table(calls, len(images))
+    facts = _facts(name, network, len(images)) | {
+        "events_per_image": calls["events"][0] / len(images),
+        "settings": " ".join(settings_options(settings)),
+        "steps": settings.steps,
+        "rounds": rounds,
+    }
     console.print("", _said(facts), "", table(_shown(frame), ("projection", "type")), "", _verdict(frame), sep="\n")
     if arguments.output is not None:
         with staged_file(arguments.output) as path:
@@ -102,7 +90,7 @@ def _workload(console: Console, arguments: Namespace) -> tuple[str, Network, Flo
     """Load the network and its images, by default those of the demo."""
     if arguments.network is None:
         model_path, data, calibration = load_demo()
-        with Stages(console) as stages, stages.stage("convert the network of the demo"):
+        with Stages() as stages, stages.stage("convert the network of the demo"):
             name, network = model_path.name, convert(model_path, calibration.images)
     elif arguments.data is None:
         raise SettingError(f"{arguments.network}: there are no images to show to it; name some with --data.")
@@ -143,42 +131,42 @@ def _ways(
 
 def _measure(
     console: Console, network: Network, images: FloatArray, settings: Settings, ways: Sequence[Way], rounds: int
-) -> dict[Way, list[Call]]:
-    """Return the calls of every way: the one that does not count, then one for each round."""
+) -> pd.DataFrame:
+    """Return a row for each call: first the one of every way that does not count, then those of the rounds."""
 
-    def call(way: Way, **progress: Any) -> Call:
+    def call(way: Way, lap: int, **progress: Any) -> dict[str, Any]:
         result = simulate(network, images, settings, **way._asdict(), **progress)
-        counts = b"".join(each.tobytes() for each in result.spike_counts.values())
-        seconds, events = result.timings_s, int(result.synaptic_events.sum())
-        return Call(seconds["run"], seconds.get("compile"), events, hashlib.sha256(counts).hexdigest())
+        counts = hashlib.sha256(b"".join(each.tobytes() for each in result.spike_counts.values())).hexdigest()
+        # In s: processes start, take their weights, simulate, and their records are read; None: found in the cache.
+        seconds = {"run_s": result.timings_s["run"], "compile_s": result.timings_s.get("compile")}
+        events = int(result.synaptic_events.sum())
+        return way._asdict() | seconds | {"round": lap, "events": events, "counts": counts}
 
-    calls: dict[Way, list[Call]] = {}
-    with Stages(console) as stages:
+    calls = []
+    with Stages() as stages:
         for way in ways:
             bars = stages.simulation(str(way), len(images))
-            calls[way] = [call(way, **bars.callbacks)]
-            bars.finish({"run": calls[way][0].run_s, "compile": calls[way][0].compile_s or 0.0})
-    seconds = rounds * sum(first.run_s for (first,) in calls.values())
+            calls.append(call(way, 0, **bars.callbacks))
+            bars.finish({"run": calls[-1]["run_s"], "compile": calls[-1]["compile_s"] or 0.0})
+    seconds = rounds * sum(first["run_s"] for first in calls)
     # The thread that draws a progress bar would take its share of the cores that are measured.
     console.print(f"measuring {rounds} round(s) in silence, for some {seconds:.1f} s")
-    for _, way in itertools.product(range(rounds), ways):
-        calls[way].append(call(way))
-    return calls
+    return pd.DataFrame([*calls, *(call(way, lap) for lap in range(1, rounds + 1) for way in ways)])
 
 
-def _row(way: Way, calls: Sequence[Call], reference: Call, n_images: int) -> dict[str, Any]:
-    """Return the row of a way, of whose calls the first one is not timed."""
-    times_ms = [call.run_s / n_images * 1e3 for call in calls[1:]]
-    ms, events = median(times_ms), calls[0].events / n_images
-    return way._asdict() | {
-        "compile_s": calls[0].compile_s,
-        "ms_per_image": ms,
-        "ms_min": min(times_ms),
-        "ms_max": max(times_ms),
-        "images_per_s": 1e3 / ms,
-        "ns_per_event": ms * 1e6 / events if events else None,
-        "same_counts": all(call.counts_sha256 == reference.counts_sha256 for call in calls),
-    }
+def _table(calls: pd.DataFrame, n_images: int) -> pd.DataFrame:
+    """Return a row for every way, of whose calls the first one is not timed."""
+    ways = list(Way._fields)
+    first = calls[calls["round"] == 0].set_index(ways)
+    ms = (calls["run_s"] / n_images * 1e3).where(calls["round"] > 0).groupby([calls[way] for way in ways], sort=False)
+    events = first["events"] / n_images
+    frame = pd.DataFrame({"compile_s": first["compile_s"], "ms_per_image": ms.median()})
+    frame["ms_min"], frame["ms_max"] = ms.min(), ms.max()
+    frame["images_per_s"] = 1e3 / frame["ms_per_image"]
+    frame["ns_per_event"] = frame["ms_per_image"] * 1e6 / events.where(events > 0)
+    same = calls["counts"] == calls["counts"][0]
+    frame["same_counts"] = same.groupby([calls[way] for way in ways], sort=False).all()
+    return frame.reset_index()
 
 
 def _synapses(network: Network) -> int:
@@ -186,7 +174,7 @@ def _synapses(network: Network) -> int:
     return sum(n_synapses(network, p) for p in network.projections if p.source != INPUT)
 
 
-def _facts(name: str, network: Network, n_images: int, call: Call) -> dict[str, Any]:
+def _facts(name: str, network: Network, n_images: int) -> dict[str, Any]:
     """Return what was measured and where; the same for all rows."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
@@ -196,7 +184,6 @@ def _facts(name: str, network: Network, n_images: int, call: Call) -> dict[str, 
         "neurons": sum(population.size for population in network.populations),
         "synapses": _synapses(network),
         "images": n_images,
-        "events_per_image": call.events / n_images,
         "processor": names[0] if names else platform.machine(),
         "cores": usable_processors(),
     }

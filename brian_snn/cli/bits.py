@@ -29,11 +29,12 @@ def run(arguments: Namespace) -> int:
     """Show the bits of every population, for all images in the range of the calibration images."""
     import brian_snn
     from brian_snn.analysis.accumulators import accumulator_bits
-    from brian_snn.cli.console import heading, new_console, table
+    from brian_snn.cli.console import frame_rows, heading, new_console, show_json, table
 
     network = brian_snn.load_network(arguments.network)
     proved = accumulator_bits(network, settings_from(arguments))
     new_console().print(heading("Bits of V", BITS_NOTE), table(bits_rows(proved), ("population",)), sep="\n")
+    show_json({"bits": frame_rows(proved)})
     return 0
 
 

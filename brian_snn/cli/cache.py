@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Show the compiled networks in the cache, or delete them."""
     from brian_snn.backends.build_cache import cache_folder, clear_builds, list_builds
-    from brian_snn.cli.console import megabytes, new_console, table
+    from brian_snn.cli.console import megabytes, new_console, show_json, table
 
     console, folder = new_console(), cache_folder()
     if arguments.action == "clear":
@@ -26,12 +27,14 @@ def run(arguments: Namespace) -> int:
         console.print(f"deleted {len(deleted)} builds, {megabytes(size)}, in {folder}")
         for build in busy:
             console.print(f"kept {build.folder.name}: it is being made or used right now")
+        show_json({"folder": folder, "deleted": [asdict(build) for build in deleted]})
         return 0
     builds = list_builds()
     if builds:
         rows = [_row(build, megabytes(build.size_bytes)) for build in builds]
         console.print(table(rows, ("build", "last used", "Brian2")))
     console.print(f"{len(builds)} builds, {megabytes(sum(build.size_bytes for build in builds))}, in {folder}")
+    show_json({"folder": folder, "builds": [asdict(build) for build in builds]})
     return 0
 
 

@@ -42,7 +42,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Judge a run, show the verdict and what it rests on, and return 1 if it differs."""
     import brian_snn
-    from brian_snn.cli.console import heading, new_console, table
+    from brian_snn.cli.console import frame_rows, heading, new_console, show_json, table
     from brian_snn.datasets import load_images
     from brian_snn.escaping import csv_safe
     from brian_snn.files import check_target, whole_file
@@ -67,6 +67,7 @@ def run(arguments: Namespace) -> int:
         with whole_file(arguments.output) as file:
             file.write(csv_safe(found.table).to_csv(index=False).encode())
         console.print(f"wrote {arguments.output}")
+    show_json({"same": found.same, "verdict": found.verdict, "alike": found.alike, "table": frame_rows(found.table)})
     return 0 if found.same else FAILED
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -46,9 +50,72 @@ class _PlainConsole(Console):
                 yield Segment("\n".join(map(shown, segment.text.split("\n"))), segment.style)
 
 
-def new_console() -> Console:
-    """Return a console on the current standard output; rich's own width for pipes would cut the tables."""
-    return _PlainConsole(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+@dataclass(frozen=True)
+class Shown:
+    """What a command shows: tables and lines on the standard output, progress on the standard error.
+
+    With `json` the standard output has one line, the results, and nothing else; with `quiet` there is nothing at all.
+    """
+
+    quiet: bool = False
+    json: bool = False
+
+
+_ALL = Shown()
+_SHOWN: ContextVar[Shown] = ContextVar("shown", default=_ALL)
+
+
+@contextmanager
+def showing(shown: Shown) -> Iterator[None]:
+    """Show no more than that within the block."""
+    token = _SHOWN.set(shown)
+    try:
+        yield
+    finally:
+        _SHOWN.reset(token)
+
+
+def new_console(asked: bool = False) -> Console:
+    """Return a console on the current standard output; rich's own width for pipes would cut the tables.
+
+    It says nothing with ``--quiet`` or ``--json``, unless what it shows is what was `asked` for.
+    """
+    mode = _SHOWN.get()
+    return _console(sys.stdout, quiet=(mode.quiet or mode.json) and not asked)
+
+
+def progress_console() -> Console:
+    """Return a console on the current standard error, for what a command is at; it says nothing with ``--quiet``."""
+    return _console(sys.stderr, quiet=_SHOWN.get().quiet)
+
+
+def _console(file: IO[str], quiet: bool) -> Console:
+    width = None if file.isatty() else _PIPE_WIDTH
+    return _PlainConsole(file=file, highlight=False, markup=False, emoji=False, width=width, quiet=quiet)
+
+
+def show_json(results: Mapping[str, Any]) -> None:
+    """Write results as one line of JSON, where that was asked for; what is no number there is null."""
+    if _SHOWN.get().json:
+        sys.stdout.write(json.dumps(_plain(results), allow_nan=False, ensure_ascii=True) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def frame_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row of a table as a mapping each, for `show_json`."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def heading(title: str, note: str = "") -> Text:
@@ -148,11 +215,13 @@ class Simulation:
     """The two bars of a simulation: its compilation, counted in files, and its run, counted in images.
 
     `anything_ran` is False as long as no image was simulated; for good, if all of them had been in an earlier call.
+    `compiled` is True as soon as a file was; a program that comes from the cache has no bar for that.
     """
 
     def __init__(self, progress: Progress, name: str, n_images: int) -> None:
-        self._progress, self._name, self.anything_ran = progress, shown(name), False
-        self._compile = progress.add_task(f"compile, {self._name}", total=None)
+        self._progress, self._name = progress, shown(name)
+        self.anything_ran = self.compiled = False
+        self._compile = progress.add_task(f"prepare, {self._name}", total=None)
         self._run = progress.add_task(f"run, {self._name}", total=n_images, start=False, paced=True)
 
     @property
@@ -162,7 +231,8 @@ class Simulation:
 
     def built(self, n_done: int, n_total: int) -> None:
         """Show how many files are compiled."""
-        self._progress.update(self._compile, completed=n_done, total=n_total)
+        self.compiled = True
+        self._progress.update(self._compile, description=f"compile, {self._name}", completed=n_done, total=n_total)
 
     def ran(self, n_done: int, n_total: int) -> None:
         """Show how many images are done."""
@@ -171,10 +241,10 @@ class Simulation:
         self._progress.start_task(self._run)
         self._progress.update(self._run, completed=n_done, total=n_total)
 
-    def finish(self, timings_s: Mapping[str, float]) -> None:
-        """Fill both bars and show the measured times; a build found in the cache takes next to none."""
-        compiled = timings_s.get("compile", timings_s.get("find_build", 0.0))
-        _finish(self._progress, self._compile, compiled)
+    def finish(self, timings_s: Mapping[str, float], one_line: bool = False) -> None:
+        """Fill both bars and show the measured times; in one line without that of the compilation."""
+        self._progress.update(self._compile, visible=self.compiled and not one_line)
+        _finish(self._progress, self._compile, timings_s.get("compile", 0.0))
         _finish(self._progress, self._run, timings_s.get("run", 0.0))
 
     def finish_complete(self) -> None:
@@ -185,12 +255,12 @@ class Simulation:
 
 
 class Stages:
-    """Progress bars, one line per stage, each with its time."""
+    """Progress bars on the standard error, one line per stage, each with its time."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         name = TextColumn("{task.description:<32}", markup=False)
         columns = (name, BarColumn(30), MofNCompleteColumn(), _Seconds(), _Pace())
-        self._progress = Progress(*columns, console=console)
+        self._progress = Progress(*columns, console=console or progress_console())
 
     def __enter__(self) -> Stages:
         """Begin to show the stages."""

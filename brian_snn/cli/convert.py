@@ -24,7 +24,7 @@ def run(arguments: Namespace) -> int:
     """Convert a model file, show the populations and write the network."""
     import brian_snn
     from brian_snn.analysis.summary import population_rows, projection_note
-    from brian_snn.cli.console import new_console, table
+    from brian_snn.cli.console import new_console, show_json, table
     from brian_snn.files import check_target, staged_file
 
     console = new_console()
@@ -34,5 +34,7 @@ def run(arguments: Namespace) -> int:
     console.print(table(population_rows(network), ("layer", "kind")), projection_note(network), sep="\n")
     with staged_file(arguments.output) as path:
         network.save(path)
+    layers = [{"name": p.name, "kind": p.kind, "shape": p.shape, "neurons": p.size} for p in network.populations]
+    show_json({"output": arguments.output, "populations": layers, "grid": network.grid})
     console.print(f"\nconverted in {time.perf_counter() - start:.1f} s, wrote {arguments.output}")
     return 0

@@ -38,7 +38,6 @@ from brian_snn.plotting.digits import plot_images
 from brian_snn.plotting.gallery import checkpoint_times_ms, correlation_figure, raster_figure, rate_law_figure
 from brian_snn.plotting.style import RESET_LABELS, save_figure
 from brian_snn.results.result import Result
-from brian_snn.results.store import LABELS, write_rows
 from brian_snn.running.simulate import simulate
 from brian_snn.setting_options import settings_from
 from brian_snn.settings import Reset, Settings
@@ -77,12 +76,12 @@ def run(arguments: Namespace) -> int:
     check_target(arguments.output, "folder", arguments.force, replace_own=True)
     network, digits, activations = _convert(console, arguments.images)
     results, raster = _simulate(console, network, digits, settings, arguments.workers)
-    with Stages(console) as stages, stages.stage("verify every neuron"):
+    with Stages() as stages, stages.stage("verify every neuron"):
         reports = {reset: verify(result) for reset, result in results.items()}
         comparisons = {reset: compare_with_ann(result, activations) for reset, result in results.items()}
     demo = DemoRun(network, digits, activations, results, reports, comparisons, raster)
     _show(console, demo)
-    with Stages(console) as stages, stages.stage("draw and write"), staged_folder(arguments.output) as folder:
+    with Stages() as stages, stages.stage("draw and write"), staged_folder(arguments.output) as folder:
         _write(demo, folder)
     console.print(f"\nwrote {arguments.output}:")
     console.print("\n".join(f"  {name}" for name in files_in(arguments.output)))
@@ -93,7 +92,7 @@ def _convert(console: Console, n_images: int | None) -> tuple[Network, Dataset, 
     """Load the model and the digits, convert, and ask the trained network for its activations; show the populations."""
     model_path, test, calibration = load_demo()
     digits = first_images(test, n_images)
-    with Stages(console) as stages:
+    with Stages() as stages:
         with stages.stage("load the trained network"):
             model = load_model(model_path)
         with stages.stage("convert"):
@@ -111,13 +110,14 @@ def _simulate(
     """Simulate all digits with both resets, and the first one again in process with its spike trains."""
     checkpoints = np.unique(np.linspace(1, settings.steps, _N_CHECKPOINTS[settings.backend]).round().astype(int))
     results: dict[str, Result] = {}
-    with Stages(console) as stages:
+    with Stages() as stages:
         for reset in RESETS:
             bars = stages.simulation(RESET_LABELS[reset], len(digits.images))
             results[reset] = simulate(
                 *(network, digits.images, settings),
                 reset=reset,
                 checkpoints=checkpoints,
+                labels=digits.labels,
                 workers=workers,
                 **bars.callbacks,
             )
@@ -195,8 +195,6 @@ def _write(demo: DemoRun, folder: Path) -> None:
         _draw(demo, folder)
     for save in saves:
         save.result()
-    for reset in demo.results:
-        write_rows(folder / f"result_{reset}" / LABELS, demo.labels)
 
 
 def _write_tables(demo: DemoRun, folder: Path) -> None:

@@ -28,7 +28,7 @@ def run(arguments: Namespace) -> int:
     network = brian_snn.load_network(arguments.network)
     fill_from_network(arguments, network.simulation)
     text = brian_snn.describe(network, settings_from(arguments))
-    console = new_console()
+    console = new_console(asked=arguments.output is None)
     if arguments.output is None:
         # Lines of tables are as long as they are.
         console.print(text, end="", soft_wrap=True)

@@ -72,13 +72,22 @@ FIGURES = (
         "error of the rates against depth, and what Brian2's own order of updates loses",
         f"random networks; {_DEMO}",
     ),
-    FigureEntry("accuracy", "error of classification against steps and against operations", options=_COMPILED),
+    FigureEntry(
+        "accuracy",
+        "error against steps and operations, by percentile, V(0) and reset",
+        options=_COMPILED,
+    ),
     FigureEntry("activity", "distributions of activations, with lambda, and of firing rates", options=_COMPILED),
     FigureEntry("clamp_transients", "what the voltage clamp buys, over clamp, steps and depth"),
     FigureEntry(
         "error_account",
         "where the error of every layer comes from",
         options=("steps", "reset", "backend", "images"),
+    ),
+    FigureEntry(
+        "methods",
+        "ways to convert for few steps: errors, clipping, quantisation, unevenness",
+        options=_COMPILED,
     ),
     FigureEntry("variants", "what leaks, refractory periods, delays, noise and other outputs cost", options=_COMPILED),
     FigureEntry("bits", "what weights and potentials of few bits cost", options=_COMPILED),
@@ -182,7 +191,7 @@ def draw(entry: FigureEntry, params: dict[str, Any], execution: Execution, outpu
 
     console, study = new_console(), entry.study
     check_target(output, "folder", force, replace_own=True)
-    with Stages(console) as stages:
+    with Stages() as stages:
         measured = study.measure(params, execution, stages)
         with stages.stage("write"), staged_folder(output) as folder:
             _write(study, measured, params, folder)

@@ -45,8 +45,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Simulate a saved network on a data file and show what came out."""
     import brian_snn
-    from brian_snn.analysis.summary import accuracy_rows, activity_rows
-    from brian_snn.cli.console import Stages, new_console, table
+    from brian_snn.analysis.summary import accuracy_rows, activity_rows, result_numbers
+    from brian_snn.cli.console import Stages, new_console, show_json, table
     from brian_snn.datasets import first_images, load_images
     from brian_snn.events import has_steps
     from brian_snn.frontends.table import is_model_file
@@ -75,7 +75,7 @@ def run(arguments: Namespace) -> int:
     options = {name: getattr(arguments, name) for name in names}
     options |= vars(record_from(Recording, arguments))
     options |= {"output": folder, "replace": arguments.force, "labels": data.labels, "executor": executor}
-    with Stages(console) as stages, _resumable(folder, arguments.force):
+    with Stages() as stages, _resumable(folder, arguments.force):
         bars = stages.simulation(f"reset: {settings.reset}", len(data.images))
         result = brian_snn.simulate(network, data.images, settings, **options, **bars.callbacks)
         if bars.anything_ran:
@@ -83,6 +83,9 @@ def run(arguments: Namespace) -> int:
         else:
             bars.finish_complete()
     console.print(table([*accuracy_rows(result, data.labels), *activity_rows(result)], ("",)))
+    if bars.compiled and (kept := [*arguments.record_spikes, *arguments.record_potentials]):
+        console.print(f"compiled for what is recorded ({', '.join(kept)}): other recordings are another program")
+    show_json(result_numbers(result, data.labels) | {"output": folder, "simulated": bars.anything_ran})
     console.print(f"wrote {folder}" if bars.anything_ran else f"{folder} was complete: nothing was simulated")
     return 0
 

@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
 from brian_snn.analysis.classification import accuracy, predictions_of
 from brian_snn.analysis.operations import COUNT_COLUMNS, COUNT_NAMES, ann_operations, snn_operations
 from brian_snn.analysis.verify import verify
 from brian_snn.answers import Answer
 from brian_snn.checks import whole_number
-from brian_snn.cli.console import Stages, new_console, table
+from brian_snn.cli.console import Stages, frame_rows, new_console, show_json, table
 from brian_snn.cli.options import FAILED
 from brian_snn.conversion.convert import convert
 from brian_snn.conversion_settings import Conversion
@@ -41,9 +40,9 @@ from brian_snn.files import staged_file
 from brian_snn.files import sweep as sweep_folder
 from brian_snn.frontends.table import load_model, scores_of
 from brian_snn.inputs import Inputs
-from brian_snn.knobs import from_plain, is_time
+from brian_snn.knobs import from_plain
 from brian_snn.network.output import answer_of
-from brian_snn.reading import check_tree, parsed_json, read_text
+from brian_snn.reading import check_tree, parsed_json, read_text, sha256_of
 from brian_snn.results.folder import discard
 from brian_snn.results.result import Result
 from brian_snn.running.executors import connect
@@ -56,7 +55,8 @@ _CONVERSION = ("percentile", "normalisation", "grid", "average_pooling")
 _WEIGHTS = ("weight_bits", "weight_scales", "finer_biases")
 _MAY_VARY = ("model", *_CONVERSION, *_WEIGHTS, *(field.name for field in fields(Settings)))
 _FILES = ("model", "calibration", "data")
-_AT_THE_TOP = ("calibration", "data", "images", "verify", "any_range", *_MAY_VARY)
+_FLAGS = {"verify": True, "any_range": False}
+_AT_THE_TOP = ("calibration", "data", "images", *_FLAGS, *_MAY_VARY)
 _MOST_POINTS = 10_000
 
 _ROWS, _RUNNING, _CSV, _PARQUET = "points", "running", "sweep.csv", "sweep.parquet"
@@ -67,20 +67,8 @@ _OWN = {_ROWS, _RUNNING, _CSV, _PARQUET}
 class Sweep:
     """A grid of simulations.
 
-    Parameters
-    ----------
-    folder : Path
-        What the paths of models are relative to.
-    calibration, data : Path
-        Images that set lambda, and images to simulate, with labels where the network names classes.
-    images : int or None
-        Simulate the first so many images only.
-    verify, any_range : bool
-        Whether every point is verified; whether images of any range are taken.
-    points : tuple of dict
-        ``model`` and the options of conversion and simulation, complete.
-    varies : tuple of str
-        Names of what is not the same in all points.
+    Models are relative to `folder`. Each point is a model and all options of conversion and simulation; `varies` names
+    what is not the same in all of them.
     """
 
     folder: Path
@@ -119,19 +107,20 @@ def read_sweep(path: Path) -> Sweep:
 def _check_entries(given: dict[str, Any], grid: dict[str, Any]) -> None:
     """Raise unless all entries are known, in one place, and enough."""
     for entries, allowed, where in ((given, _AT_THE_TOP, "the top"), (grid, _MAY_VARY, "[grid]")):
-        for name in entries:
-            if name not in allowed:
-                raise SettingError(f"{name!r} is unknown at {where}; it may hold {', '.join(allowed)}.")
+        if unknown := [name for name in entries if name not in allowed]:
+            raise SettingError(f"{unknown[0]!r} is unknown at {where}; it may hold {', '.join(allowed)}.")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise SettingError(f"{name} in [grid] is {values!r}; a list of values was expected.")
         if name in given:
             raise SettingError(f"{name} stands at the top and in [grid]; one of them is enough.")
-    for name in _FILES:
-        if name not in given and name not in grid:
-            raise SettingError(f"{name} is missing; name a file.")
+    if missing := [name for name in _FILES if name not in given | grid]:
+        raise SettingError(f"{missing[0]} is missing; name a file.")
     if (n_points := math.prod(map(len, grid.values()))) > _MOST_POINTS:
         raise SettingError(f"[grid] has {n_points:,} points; {_MOST_POINTS:,} at most, so make several sweeps.")
+    for name in _FLAGS:
+        if not isinstance(given.get(name, False), bool):
+            raise SettingError(f"{name} is {given[name]!r}; it must be true or false.")
 
 
 def _sweep(given: dict[str, Any], grid: dict[str, list[Any]], folder: Path) -> Sweep:
@@ -143,15 +132,12 @@ def _sweep(given: dict[str, Any], grid: dict[str, list[Any]], folder: Path) -> S
         points.append(_point(given | varied, folder))
         if (before := seen.setdefault(tuple(points[-1].values()), varied)) is not varied:
             raise SettingError(f"[grid] gives {before} twice; once is enough.")
-    for name, flag in (("verify", True), ("any_range", False)):
-        if not isinstance(given.setdefault(name, flag), bool):
-            raise SettingError(f"{name} is {given[name]!r}; it must be true or false.")
     images = whole_number("images", given["images"], 1) if "images" in given else None
     calibration, data = (_existing(name, given[name], folder) for name in ("calibration", "data"))
-    times = {knob.name for knob in fields(Settings) if is_time(knob)}
     # The column of a time is in seconds and says so.
-    varies = tuple(f"{name}_s" if name in times else name for name in grid)
-    return Sweep(folder, calibration, data, images, given["verify"], given["any_range"], tuple(points), varies)
+    varies = tuple(name if name in points[0] else f"{name}_s" for name in grid)
+    flags = {name: given.get(name, default) for name, default in _FLAGS.items()}
+    return Sweep(folder, calibration, data, images, points=tuple(points), varies=varies, **flags)
 
 
 def _point(entries: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -179,7 +165,7 @@ def run(arguments: Namespace) -> int:
     options |= {"any_range": sweep.any_range or arguments.any_range}
     _make_folder(folder)
     try:
-        frame = pd.DataFrame(_rows(console, sweep, folder, options))
+        frame = pd.DataFrame(_rows(sweep, folder, options))
     except KeyboardInterrupt:
         n_done = len(list((folder / _ROWS).iterdir()))
         raise Interrupted(f"interrupted; {folder} keeps {n_done} point(s), and the same command goes on.") from None
@@ -187,8 +173,9 @@ def run(arguments: Namespace) -> int:
     for name, write in written.items():
         with staged_file(folder / name) as staged:
             write(staged, index=False)
-    console.print(table([_shown(row, frame, sweep) for _, row in frame.iterrows()], sweep.varies))
+    console.print(table(_shown(frame, sweep), sweep.varies))
     console.print(f"wrote {' and '.join(str(folder / name) for name in written)}")
+    show_json({"output": folder, "points": frame_rows(frame)})
     return 0 if not sweep.verify or bool(frame["verified"].all()) else FAILED
 
 
@@ -205,7 +192,7 @@ def _make_folder(folder: Path) -> None:
         sweep_folder(part)
 
 
-def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(sweep: Sweep, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the row of every point; those that the folder has not are simulated and kept there."""
     models, rows = _Models(sweep), []
     for number, point in enumerate(sweep.points, 1):
@@ -213,9 +200,9 @@ def _rows(console: Console, sweep: Sweep, folder: Path, options: dict[str, Any])
         path = folder / _ROWS / f"{digest}.json"
         row = _kept_row(path)
         if row is None:
-            what = ", ".join(f"{name} {_short(point[name])}" for name in sweep.varies)
+            what = ", ".join(_told(name, point[name]) for name in sweep.varies)
             running = folder / _RUNNING / digest
-            with Stages(console) as stages:
+            with Stages() as stages:
                 row = _simulated(stages, f"{number}/{len(sweep.points)} {what}", models, point, running, options)
             with staged_file(path) as staged:
                 staged.write_text(json.dumps(row, indent=1), "utf-8")
@@ -252,9 +239,9 @@ class _Models:
             raise DataError(f"{self.sweep.data}: it has no labels; a sweep needs them for the accuracy.")
         return data
 
-    def _accuracy(self, name: str, shape: tuple[int, ...], inputs: Inputs, answer: Answer) -> float | None:
+    def _accuracy(self, name: str, *shown: Any) -> float | None:
         """Return the accuracy of a trained model, None if its output means numbers."""
-        data = self.data(shape, inputs, answer)
+        data, answer = self.data(*shown), shown[-1]
         if data.labels is None:
             return None
         scores = scores_of(self.model(name), data.images)
@@ -268,15 +255,14 @@ def _simulated(
     """Simulate a point of the grid in a folder of its own, which is gone afterwards, and return its row."""
     how = {option: point[option] for option in (*_CONVERSION, *_WEIGHTS) if option in point}
     network = models.network(point["model"], **how)
-    answer = answer_of(network)
-    shown = (network.input_shape, network.inputs)
-    data = models.data(*shown, answer)
+    shown = (network.input_shape, network.inputs, answer_of(network))
+    data = models.data(*shown)
     settings = Settings.from_numbers({number: point[number] for number in Settings().numbers()})
     bars = stages.simulation(name, len(data.images))
     start = time.perf_counter()
     result = simulate(network, data.images, settings, output=running, **options, **bars.callbacks)
-    bars.finish(result.timings_s)
-    row = point | {"ann_accuracy": models.accuracy(point["model"], *shown, answer)}
+    bars.finish(result.timings_s, one_line=True)
+    row = point | {"ann_accuracy": models.accuracy(point["model"], *shown)}
     row |= _measured(result, data, models.sweep.verify)
     row["seconds"] = round(time.perf_counter() - start, 3)
     discard(running)
@@ -307,8 +293,7 @@ def _digest(sweep: Sweep, point: dict[str, Any]) -> str:
     for path in (sweep.folder / point["model"], sweep.calibration, sweep.data):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+                digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()[:16]
 
 
@@ -317,13 +302,18 @@ def _short(value: Any) -> str:
     return Path(value).name if isinstance(value, str) else f"{value:g}"
 
 
-def _shown(row: pd.Series, frame: pd.DataFrame, sweep: Sweep) -> dict[str, str]:
-    """Return a row of the table on the screen."""
-    shown = {name: _short(row[name]) for name in sweep.varies}
+def _told(name: str, value: Any) -> str:
+    """Return what a point has of its own, for the line of its progress; times in ms, as they are typed."""
+    return f"{name.removesuffix('_s')} {1e3 * value:g} ms" if name.endswith("_s") else f"{name} {_short(value)}"
+
+
+def _shown(frame: pd.DataFrame, sweep: Sweep) -> list[dict[str, str]]:
+    """Return the rows of the table on the screen."""
+    columns = {name: frame[name].map(_short) for name in sweep.varies}
     for heading, column in (("accuracy", "accuracy"), ("trained network", "ann_accuracy")):
         if not frame[column].isna().all():
-            shown[heading] = "-" if pd.isna(row[column]) else f"{100 * row[column]:.2f} %"
-    shown[f"{COUNT_NAMES['synapses']} per image"] = f"{row['operations_per_image']:,.0f}"
+            columns[heading] = frame[column].map(lambda share: "-" if pd.isna(share) else f"{100 * share:.2f} %")
+    columns[f"{COUNT_NAMES['synapses']} per image"] = frame["operations_per_image"].map("{:,.0f}".format)
     if sweep.verify:
-        shown["largest residual"] = f"{row['max_residual_charge']:g}"
-    return shown
+        columns["largest residual"] = frame["max_residual_charge"].map("{:g}".format)
+    return pd.DataFrame(columns).to_dict("records")

@@ -35,22 +35,35 @@ def run(arguments: Namespace) -> int:
     from brian_snn.analysis.accumulators import measured_bits
     from brian_snn.analysis.dynamics import parse_replay
     from brian_snn.analysis.verdict import holds
-    from brian_snn.cli.console import RESIDUAL_NOTE, heading, new_console, table, verdict, verification_rows
+    from brian_snn.cli.console import (
+        RESIDUAL_NOTE,
+        frame_rows,
+        heading,
+        new_console,
+        show_json,
+        table,
+        verdict,
+        verification_rows,
+    )
 
     console = new_console()
     result = brian_snn.load_result(arguments.result)
     report = brian_snn.verify(result, parse_replay(arguments.replay))
+    numbers = {"holds": holds(report), "report": frame_rows(report)}
     title = heading("Largest residual charge", RESIDUAL_NOTE)
     console.print(title, table(verification_rows(report), ("population",)), verdict(report), sep="\n")
     if arguments.bits:
-        rows = bits_rows(measured_bits(result))
+        numbers["bits"] = frame_rows(measured := measured_bits(result))
+        rows = bits_rows(measured)
         console.print(heading("Bits of V", BITS_NOTE), table(rows, ("population", "measured at")), sep="\n")
     if arguments.bounds is None:
+        show_json(numbers)
         return 0 if holds(report) else FAILED
     proved = _proved_bounds(result, arguments.bounds)
     rows = [{"population": row["population"]} | _short(row) for _, row in proved.iterrows()]
     title = heading("Certified bounds on |r / r_max - a|", "proved without the simulation; silent, undecided: shares")
     console.print(title, table(rows, ("population",)), sep="\n")
+    show_json(numbers | {"bounds": frame_rows(proved)})
     return 0 if holds(report) and proved["holds"].all() else FAILED
 
 

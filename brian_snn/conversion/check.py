@@ -15,13 +15,18 @@ from brian_snn.frontends.table import front_end_of, in_batches
 from brian_snn.limits import starting
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
+from brian_snn.progress import Progress
 
 #: Images that are compared at a time: so many that what each side makes of them takes about this much memory.
 _BATCH_BYTES, _MOST_IMAGES = 2**28, 32
 
 
 def check_against_reference(
-    model: Any, network: Network, images: NDArray[np.generic], tolerance: float = 1e-5
+    model: Any,
+    network: Network,
+    images: NDArray[np.generic],
+    tolerance: float = 1e-5,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Compare every population of the network with what its framework computes for it, in float64.
 
@@ -39,6 +44,8 @@ def check_against_reference(
     tolerance : float
         Largest difference allowed, relative to the largest activation of the population on images of the same kind:
         those given, or a pair of random ones.
+    progress : callable, optional
+        Called with (done, total) batches of images.
 
     Returns
     -------
@@ -59,7 +66,7 @@ def check_against_reference(
     references = front_end.references(model, network, [batch for _, batch in compared], "float64")
     # Neither keeps all processors busy by itself.
     with ThreadPoolExecutor(1) as beside:
-        for kind, batch in compared:
+        for done, (kind, batch) in enumerate(compared, start=1):
             with starting("a thread"):
                 computed = beside.submit(forward, network, batch)
             reference, own = next(references), computed.result()
@@ -76,6 +83,8 @@ def check_against_reference(
                 # Unlike the built-in, this maximum keeps a NaN.
                 differences[name][kind] = np.maximum(differences[name][kind], _largest(values))
                 largest[name][kind] = np.maximum(largest[name][kind], size)
+            if progress:
+                progress(done, len(compared))
     relative = {name: differences[name] / np.where(largest[name] == 0, 1.0, largest[name]) for name in largest}
     for name, of_kinds in relative.items():
         if not np.all(of_kinds <= tolerance):

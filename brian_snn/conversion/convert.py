@@ -41,6 +41,7 @@ from brian_snn.escaping import shown
 from brian_snn.frontends.table import FrontEnd, Shapes, convertible, front_end_of, load_model
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
+from brian_snn.progress import Progress, bar
 from brian_snn.reading import sha256_of
 from brian_snn.version import __version__
 
@@ -59,6 +60,7 @@ def convert(
     weight_bits: int | None = None,
     weight_scales: str = "layer",
     finer_biases: int = 0,
+    progress: Progress | bool | None = None,
 ) -> Network:
     """Convert a trained model to a network of spiking neurons.
 
@@ -102,6 +104,9 @@ def convert(
         ``layer`` or ``channel``: what shares that power of two, a projection or an output channel of it.
     finer_biases : int
         Bits by which biases are finer than such weights.
+    progress : callable or bool, optional
+        Called with (done, total): layers that are scaled, then batches of images that are compared with the model.
+        True, False and the default are those of `brian_snn.Execution`.
 
     Returns
     -------
@@ -120,7 +125,8 @@ def convert(
     """
     how = (percentile, normalisation, grid, grid_steps, weight_grid, until, outputs, average_pooling)
     conversion = Conversion(*how, weight_bits, weight_scales, finer_biases)  # type: ignore[arg-type]
-    prepared = calibrated(model, calibration_images, conversion, [(conversion.percentile, conversion.normalisation)])
+    ways = [(conversion.percentile, conversion.normalisation)]
+    prepared = calibrated(model, calibration_images, conversion, ways, progress)
     return prepared.network(conversion.percentile, conversion.normalisation)
 
 
@@ -153,6 +159,7 @@ def calibrated(
     calibration_images: ArrayLike | str | Path,
     conversion: Conversion,
     ways: Sequence[tuple[float, str]],
+    progress: Progress | bool | None = None,
 ) -> Calibrated:
     """Fold a model and measure its scales for several pairs of a percentile and a normalisation.
 
@@ -176,8 +183,10 @@ def calibrated(
         images = check_images(together, folded.input_shape, "calibration images")
     # Many of its products are small: several threads of a BLAS would spend most of the time waiting for each other.
     with one_blas_thread():
-        calibration = calibrate(folded, images, ways)
-        check_against_reference(model, calibration.normalised(*ways[0]), images)
+        with bar(progress, "scale", "layers") as shown:
+            calibration = calibrate(folded, images, ways, shown)
+        with bar(progress, "compare with the model", "batches") as shown:
+            check_against_reference(model, calibration.normalised(*ways[0]), images, progress=shown)
     return Calibrated(calibration, conversion, _provenance(graph.name, front_end, path, conversion))
 
 

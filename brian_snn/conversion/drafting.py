@@ -34,6 +34,7 @@ class Draft:
     made_by: int
     leak: float = 0.0
     threshold: float = 1.0
+    levels: int | None = None
 
 
 @dataclass(eq=False)
@@ -80,19 +81,20 @@ def population_terms(value: Value) -> tuple[LinearTerm, ...]:
     return tuple(term for term in terms if term.geometry.n_in > 0)
 
 
-def rectify(folding: Folding, position: int, value: Value, ceiling: float | None) -> Value:
+def rectify(folding: Folding, position: int, value: Value, ceiling: float | None, levels: int | None = None) -> Value:
     """Return ReLU(value), as it is if it cannot be negative, else as a new spiking population.
 
     A ceiling, as of ReLU6, becomes the population's; an existing population gets it where only this ReLU reads it.
+    One that takes some levels only is a population of its own.
     """
     node = folding.graph.nodes[position]
-    if value.is_nonnegative:
+    if value.is_nonnegative and levels is None:
         upper = folding.upper(value)
         if ceiling is None or (upper is not None and upper <= ceiling):
             return value
         if value.is_whole_population:
             draft = folding.drafts[value.views[0].sender]
-            if draft.kind == "spiking" and _is_only_reader(folding, draft, position):
+            if draft.kind == "spiking" and draft.levels is None and _is_only_reader(folding, draft, position):
                 draft.ceiling = draft.upper = ceiling
                 return value
     draft = Draft(
@@ -105,6 +107,7 @@ def rectify(folding: Folding, position: int, value: Value, ceiling: float | None
         ceiling,
         value.reference,
         position,
+        levels=levels,
     )
     return folding.add(draft)
 
@@ -212,7 +215,10 @@ def _network(graph: LayerGraph, drafts: list[Draft], ends_in: dict[str, Any]) ->
         depth[draft.name] = below + (draft.kind != "max_pool")
         bias = np.zeros(draft.shape) if draft.bias is None else np.ascontiguousarray(draft.bias, dtype=np.float64)
         made = (draft.name, draft.kind, draft.shape, bias, depth[draft.name], 1.0, draft.ceiling, draft.reference)
-        populations.append(Population(*made, leak=draft.leak, threshold=draft.threshold))
+        # What rounds to the nearest level starts half a spike ahead.
+        v_init = None if draft.levels is None else 0.5
+        own = {"leak": draft.leak, "threshold": draft.threshold, "v_init": v_init, "levels": draft.levels}
+        populations.append(Population(*made, **own))  # type: ignore[arg-type]
         projections += [_projection(term, draft) for term in draft.terms]
     return Network(tuple(populations), tuple(projections), graph.input_shape, inputs=graph.inputs, **ends_in)
 

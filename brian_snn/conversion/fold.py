@@ -120,7 +120,8 @@ def _commute(activation: LayerNode, later: LayerNode) -> bool:
 
 
 def _fold_relu(folding: Folding, position: int) -> Value:
-    return rectify(folding, position, folding.inputs(position)[0], folding.graph.nodes[position].parameters["ceiling"])
+    parameters = folding.graph.nodes[position].parameters
+    return rectify(folding, position, folding.inputs(position)[0], parameters["ceiling"], parameters.get("levels"))
 
 
 def _fold_neurons(folding: Folding, position: int) -> Value:

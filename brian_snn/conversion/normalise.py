@@ -26,12 +26,17 @@ from brian_snn.network.network import Network
 from brian_snn.network.parameters import largest_drive
 from brian_snn.network.records import INPUT, Population, Projection
 from brian_snn.network.synapses import synapses
+from brian_snn.progress import Progress
 
 Scale = float | FloatArray
 
 
 def normalise(
-    network: Network, images: NDArray[np.generic], percentile: float = 99.9, normalisation: str = "layer"
+    network: Network,
+    images: NDArray[np.generic],
+    percentile: float = 99.9,
+    normalisation: str = "layer",
+    progress: Progress | None = None,
 ) -> Network:
     """Scale every population by a percentile of its positive activations.
 
@@ -46,6 +51,8 @@ def normalise(
     normalisation : str
         ``layer``: one scale per population; ``channel``: one per channel (the last axis), where a channel that is never
         active gets that of the layer. A population that is never active has a scale of 1.
+    progress : callable, optional
+        Called with (done, total) populations.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def normalise(
     ModelError
         If a max pooling window or a kernel meets neurons of different scales, or weights overflow when they are scaled.
     """
-    return calibrate(network, images, [(percentile, normalisation)]).normalised(percentile, normalisation)
+    return calibrate(network, images, [(percentile, normalisation)], progress).normalised(percentile, normalisation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +107,12 @@ class Calibration:
         return normalised
 
 
-def calibrate(network: Network, images: NDArray[np.generic], ways: Sequence[tuple[float, str]]) -> Calibration:
+def calibrate(
+    network: Network,
+    images: NDArray[np.generic],
+    ways: Sequence[tuple[float, str]],
+    progress: Progress | None = None,
+) -> Calibration:
     """Measure the scales of every population for several percentiles and normalisations, in one pass over the images.
 
     Parameters and errors are those of `normalise`; `ways` are pairs of a percentile and a normalisation.
@@ -113,7 +125,7 @@ def calibrate(network: Network, images: NDArray[np.generic], ways: Sequence[tupl
     if not len(pixels):
         raise DataError("there are no calibration images; at least one is needed to scale the layers.")
     scales: dict[tuple[float, str], dict[str, Scale]] = {(float(p), normalisation): {} for p, normalisation in ways}
-    for population, activations in iterate_forward(network, pixels):
+    for done, (population, activations) in enumerate(iterate_forward(network, pixels), 1):
         if not np.isfinite(activations).all():
             raise DataError(
                 f"calibration images, with pixels of up to {np.abs(pixels).max():.3g}: the activations of population "
@@ -123,6 +135,8 @@ def calibrate(network: Network, images: NDArray[np.generic], ways: Sequence[tupl
             for (percentile, normalisation), of_populations in scales.items():
                 scale = _scale(population, activations, percentile, normalisation == "channel")
                 of_populations[population.name] = scale
+        if progress:
+            progress(done, len(network.populations))
     return Calibration(network, scales, (float(pixels.min()), float(pixels.max())))
 
 
@@ -159,7 +173,10 @@ def _percentile_of_positive(activations: FloatArray, percentile: float) -> float
 
 
 def _scale(population: Population, activations: FloatArray, percentile: float, per_channel: bool) -> Scale:
-    """Return lambda, limited by the ceiling: saturation is then the ceiling."""
+    """Return lambda, limited by the ceiling: saturation is then the ceiling; where there are levels it is trained."""
+    if population.levels is not None:
+        assert population.ceiling is not None, "levels end at a ceiling"
+        return population.ceiling
     of_layer = _percentile_of_positive(activations.ravel(), percentile) or 1.0
     limit = math.inf if population.ceiling is None else population.ceiling
     if not per_channel:

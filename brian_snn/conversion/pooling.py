@@ -204,7 +204,7 @@ def can_be_rectified_first(folding: Folding, position: int, value: Value) -> boo
         return True
     norm = _norm_after(folding, position)
     readers = _readers(folding, position if norm is None else norm)
-    return bool(readers) and all(reader.operation == "relu" for reader in readers)
+    return bool(readers) and all(r.operation == "relu" and r.parameters.get("levels") is None for r in readers)
 
 
 def rectified_first(folding: Folding, position: int, value: Value) -> tuple[Value, tuple[LayerPath, ...]]:

@@ -10,7 +10,7 @@ conv2d          kernel, bias, strides, padding ("same", "valid", or places befor
                 count nothing), dilation, groups
 depthwise       kernel, bias, strides, padding, dilation
 affine          gain, shift: arrays that broadcast to the input's shape
-relu            ceiling (None if there is none)
+relu            ceiling (None if there is none), levels (where it takes so many positive values only, up to the ceiling)
 neurons         kind ("spiking" or "readout"), leak (1 - beta), threshold: those of a spiking network, whatever
                 reaches them
 leaky           slope below zero: a number, or an array that broadcasts to the input's shape

@@ -78,7 +78,7 @@ def _population_record(population: Population, k: int, arrays: Arrays) -> dict[s
     arrays[f"scale_{k}"] = np.asarray(population.scale, dtype=np.float64)
     fields: tuple[str, ...] = ("name", "kind", "shape", "depth", "ceiling", "reference")
     # Only where they are its own: the files and hashes of all others stay what they were.
-    own = {"leak": 0.0, "threshold": 1.0, "v_init": None, "clamp": None}
+    own = {"leak": 0.0, "threshold": 1.0, "v_init": None, "clamp": None, "levels": None}
     fields += tuple(field for field, usual in own.items() if getattr(population, field) != usual)
     return {field: getattr(population, field) for field in fields}
 

@@ -146,6 +146,7 @@ def _population(record: dict[str, Any], k: int, archive: Archive) -> Population:
         record.get("threshold", 1.0),
         record.get("v_init"),
         record.get("clamp"),
+        record.get("levels"),
     )
 
 

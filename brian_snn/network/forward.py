@@ -30,7 +30,8 @@ _LARGEST_REST = 2.0**-12
 def forward(network: Network, images: NDArray[np.generic]) -> dict[str, FloatArray]:
     """Return the activation of every population, in float64.
 
-    ReLU for a spiking population, cut at its ceiling; the maximum for max pooling; the plain sum for the readout.
+    ReLU for a spiking population, cut at its ceiling, or the nearest of its levels; the maximum for max pooling; the
+    plain sum for the readout.
 
     Parameters
     ----------
@@ -119,7 +120,15 @@ def _activate(population: Population, totals: FloatArray) -> FloatArray:
     if population.kind == "readout":
         return totals
     ceiling = None if population.ceiling is None else population.ceiling / np.asarray(population.scale)
-    return np.clip(totals, 0.0, ceiling, out=totals)
+    np.clip(totals, 0.0, ceiling, out=totals)
+    if population.levels is None or ceiling is None:
+        return totals
+    return ceiling * nearest_level(totals / ceiling, population.levels)
+
+
+def nearest_level(values: FloatArray, levels: int) -> FloatArray:
+    """Return numbers from 0 to 1 rounded to multiples of 1 / levels, halves upwards."""
+    return np.floor(values * levels + 0.5) / levels
 
 
 def input_currents(

@@ -155,6 +155,8 @@ class Population:
         V(0) in the same units, of neurons that have one of their own; None for that of the settings.
     clamp : int or None
         Steps for which they are held at V(0); None for what the settings say of their depth.
+    levels : int or None
+        L, where the ANN's activation takes the values 0, 1 / L ... 1 of its ceiling only; None for any up to that.
 
     Raises
     ------
@@ -174,6 +176,7 @@ class Population:
     threshold: float = 1.0
     v_init: float | None = None
     clamp: int | None = None
+    levels: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values; lists and other kinds of numbers become tuples, int, float and arrays of float64."""
@@ -204,6 +207,10 @@ class Population:
                 raise ModelError(f"{where}: its v_init is {self.v_init!r}; a finite number of a membrane was expected")
         if self.clamp is not None:
             _set(self, clamp=whole(self.clamp, 0, f"{where}: its clamp"))
+        if self.levels is not None:
+            _set(self, levels=whole(self.levels, 1, f"{where}: its levels"))
+            if self.ceiling is None:
+                raise ModelError(f"{where}: it has {self.levels} levels and no ceiling, which is the highest of them")
         if not isinstance(self.reference, tuple) or not all(isinstance(path, LayerPath) for path in self.reference):
             raise ModelError(f"{where}: its reference is {shown(self.reference)}; a tuple of LayerPath was expected")
         for path in self.reference:

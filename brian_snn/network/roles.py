@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brian_snn.network.delays import different_delays
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Population
 from brian_snn.settings import FloatType, Settings
@@ -28,20 +29,16 @@ def window_start(population: Population, settings: Settings) -> int:
     return min(settings.steps, held)
 
 
-def heard_steps(target: Population, settings: Settings) -> tuple[int, int]:
-    """Return the last step whose spikes a target does not hear yet, and the last whose spikes it hears."""
-    return window_start(target, settings) - settings.delay_steps, settings.steps - settings.delay_steps
-
-
 def early_counts_needed(network: Network, settings: Settings) -> set[tuple[str, int]]:
     """Return (source, step) wherever the spikes up to `step` are not heard by a target, or none after it are.
 
     A target listens from the start of its window; with a delay it hears nothing of what is sent at the end.
     """
     return {
-        (projection.source, step)
+        (projection.source, step - delay)
         for projection in network.projections
         if projection.source != INPUT
-        for step in heard_steps(network[projection.target], settings)
-        if window_start(network[projection.source], settings) < step < settings.steps
+        for delay in different_delays(network[projection.source], settings)
+        for step in (window_start(network[projection.target], settings), settings.steps)
+        if window_start(network[projection.source], settings) < step - delay < settings.steps
     }

@@ -31,6 +31,11 @@ from brian_snn.settings import Settings
 OVERFLOWED = Book("overflowed", True, "overflow", "more accumulator_bits")
 
 _ENDS = ("v_lowest", "v_highest", "v_span")
+_EQUATIONS = """overflowed : 1  # charge that passed the ends of V
+v_lowest : 1 (shared, constant)  # V_min | least potential, -2**(b-1) units for b bits
+v_highest : 1 (shared, constant)  # V_max | largest potential, 2**(b-1) - 1 units
+v_span : 1 (shared, constant)  # V_span | what an overflow takes, 2**b units
+"""
 _TAKE = {
     "saturate": "over = v - clip(v, v_lowest, v_highest)",
     # A division by a power of two is exact.
@@ -48,7 +53,7 @@ def with_width(neuron: Neuron, network: Network, population: Population, setting
     limits, model = limits_of(network, population, settings, neuron.rounds), neuron.model
     narrow = replace(
         model,
-        equations=model.equations + "overflowed : 1\n" + "".join(f"{end} : 1 (shared, constant)\n" for end in _ENDS),
+        equations=model.equations + _EQUATIONS,
         integrate=f"{model.integrate}\n{_TAKE[settings.overflow]}\nv -= over\noverflowed += over",
         outputs=(*model.outputs, "overflowed"),
         charges=(*model.charges, "overflowed", *_ENDS),

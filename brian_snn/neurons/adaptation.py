@@ -21,10 +21,12 @@ from brian_snn.settings import Settings
 
 ADAPTED = Book("adapted", True, "adaptation", "a smaller adaptation_step")
 
-_CONSTANTS = """adaptation_rate : 1 (shared, constant)
-adaptation_grid : 1 (shared, constant)
-adaptation_step : 1 (shared, constant)
+_EQUATIONS = """adaptation : 1  # A_i | adaptation
+adaptation_rate : 1 (shared, constant)  # r_A / g | part of A_i that decays in a step, over the grid
+adaptation_grid : 1 (shared, constant)  # g | the grid
+adaptation_step : 1 (shared, constant)  # a | what a spike adds to A_i
 """
+_ADAPTED = "adapted : 1  # charge that an adaptation current took\n"
 _DECAY = "adaptation -= nearest_product(adaptation, adaptation_rate) * adaptation_grid * active"
 _TAKES = "\nv -= adaptation * awake\nadapted += adaptation * awake"
 
@@ -37,10 +39,10 @@ def adaptation(population: Population, settings: Settings, grid: float) -> Part 
     step, rate = _step(population, settings, grid), _rate(settings)
     return Part(
         state=_Current if takes else _Threshold,
-        equations="adaptation : 1\n" + "adapted : 1\n" * takes + _CONSTANTS,
+        equations=_EQUATIONS + _ADAPTED * takes,
         changes=_DECAY + _TAKES * takes,
         barrier="" if takes else "adaptation",
-        spike="adaptation += adaptation_step",
+        gains={"adaptation": "adaptation_step"},
         books=(ADAPTED,) if takes else (),
         charges=("adaptation", "adaptation_step", *["adapted"] * takes),
         zeroed=("adaptation", *["adapted"] * takes),
@@ -53,8 +55,8 @@ def adaptation(population: Population, settings: Settings, grid: float) -> Part 
         term=" - A_i(t)" * takes,
         barrier_symbol="A_i(t)",
         no_law=_no_law(takes, settings),
-        # Of a spike in every step, with what the rounding of the decay leaves.
-        charge_a_step=(step / rate + grid / rate) * takes,
+        # Of all the spikes that there may be in every step, with what the rounding of the decay leaves.
+        charge_a_step=(settings.burst * step / rate + grid / rate) * takes,
     )
 
 
@@ -90,7 +92,7 @@ class _Adaptation(PartState):
 
     def spiked(self, spikes: Spikes) -> None:
         """Add to A."""
-        self._a[spikes] += self._step
+        self._a += self._step * spikes
 
 
 class _Threshold(_Adaptation):

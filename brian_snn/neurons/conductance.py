@@ -30,12 +30,12 @@ SHUNTED = Book("shunted", False, "conductance", "reversal potentials that lie fu
 #: Stands for a reversal potential at infinity, where there is none: no potential comes near.
 _FAR = 2.0**60
 
-_EQUATIONS = """shunted : 1
-excitatory_rate : 1 (shared, constant)
-inhibitory_rate : 1 (shared, constant)
-excitatory_reversal : 1 (shared, constant)
-inhibitory_reversal : 1 (shared, constant)
-conductance_grid : 1 (shared, constant)
+_EQUATIONS = """shunted : 1  # charge that spikes would have brought at rest, less what they brought
+excitatory_rate : 1 (shared, constant)  # 1 / (g E_e) | driving force of excitation
+inhibitory_rate : 1 (shared, constant)  # -1 / (g E_i) | driving force of inhibition
+excitatory_reversal : 1 (shared, constant)  # E_e | reversal potential of excitation
+inhibitory_reversal : 1 (shared, constant)  # E_i | reversal potential of inhibition
+conductance_grid : 1 (shared, constant)  # g | the grid
 """
 _FILTERS = f"""up = excitation * active
 down = inhibition * active

@@ -6,6 +6,9 @@ After the charge of a step the neuron sends s(t):
     s = -1                            if u <= -V_thr and N(t-1) > 0, with ``polarity="signed"``
     V = u - V_thr s,    N(t) = N(t-1) + s(t)
 
+With a threshold that adaptation has raised by A the thresholds in u - A count, and all spikes of a step meet the same
+A. A neuron's own threshold takes the place of V_thr.
+
 and its targets receive w s. So N is net, never below 0, and N V_thr = q - (V(T) - V(0)) holds as it does for one spike
 a step; with k = 1 and positive spikes this is Eq. (4b), and the neuron without sizes is used.
 
@@ -21,37 +24,45 @@ half of the distance of two neighbouring numbers there, as long as u / g has no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from brian_snn.arrays import FloatArray
-from brian_snn.errors import SettingError
-from brian_snn.network.network import Network
-from brian_snn.neurons.record import Neuron, NeuronModel, Spikes
+from brian_snn.neurons.part import Part
+from brian_snn.neurons.record import NEGATIVE, Neuron, NeuronModel, Spikes
 from brian_snn.settings import Settings
 
-#: Counts the negative spikes.
-NEGATIVE = "n_negative"
+#: The size of a spike, and how many were negative.
+SENT = "sent : integer  # Theta_i | size of the last spike of the neuron\n"
+BELOW = f"{NEGATIVE} : integer  # negative spikes since the start of the image\n"
+_BURST = "burst : integer (shared, constant)  # k | the largest size\n"
+_ONES = "sent = 1 : integer  # Theta_i | size of a spike\n"
 
-# Of neurons that spike: a negative one is at -V_thr or below, where the floor is at most -1.
-_SIZE = "sent = int(clip(floor(v / v_thr), -1, burst))"
-_SIGNED = "(v >= v_thr or (v <= -v_thr and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
+
+def price_of(parts: Sequence[Part]) -> str:
+    """Return what a spike takes from V."""
+    return "v_thr" + "".join(f" + {part.price}" for part in parts if part.price)
 
 
-def with_sizes(model: NeuronModel, settings: Settings) -> NeuronModel:
-    """Return the model of an integrate-and-fire neuron, without parts that mind its spikes, whose spikes have sizes.
+def with_sizes(model: NeuronModel, settings: Settings, parts: Sequence[Part]) -> NeuronModel:
+    """Return the model of an integrate-and-fire neuron whose spikes have sizes.
 
     A size is worked out by the reset, for those that spike alone, and stays until the next one.
     """
-    signed = settings.polarity == "signed"
+    signed, price = settings.polarity == "signed", price_of(parts)
+    price = f"({price})" if "+" in price else price
+    raised = "".join(f" - {part.barrier}" for part in parts if part.barrier and not part.price)
+    # Of neurons that spike: a negative one is at minus its threshold or below, where the floor is at most -1.
+    size = f"sent = int(clip(floor((v{raised}) / {price}), -1, burst))"
+    back = f"(v >= {price} or (v <= -{price} and n_spikes > 0)) and t_in_timesteps >= clamp_steps"
+    gains = "".join(f"\n{name} += {by} * sent" for part in parts for name, by in part.gains.items())
     return replace(
         model,
-        equations=model.equations
-        + "sent : integer\nburst : integer (shared, constant)\n"
-        + f"{NEGATIVE} : integer\n" * signed,
-        threshold=_SIGNED if signed else model.threshold,
-        reset=f"{_SIZE}\nv -= v_thr * sent\nn_spikes += sent" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        equations=model.equations + SENT + _BURST + BELOW * signed,
+        threshold=back if signed else model.threshold,
+        reset=f"{size}\nv -= {price} * sent\nn_spikes += sent{gains}" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
         outputs=(*model.outputs, *[NEGATIVE] * signed),
         zeroed=(*model.zeroed, "sent", *[NEGATIVE] * signed),
         constants=(*model.constants, "burst"),
@@ -61,16 +72,20 @@ def with_sizes(model: NeuronModel, settings: Settings) -> NeuronModel:
 
 def with_ones(neuron: Neuron) -> Neuron:
     """Return a neuron whose spikes have no size as one among those that have: of size 1."""
-    return replace(neuron, model=replace(neuron.model, equations=neuron.model.equations + "sent = 1 : integer\n"))
+    return replace(neuron, model=replace(neuron.model, equations=neuron.model.equations + _ONES))
 
 
-def size_formula(settings: Settings) -> tuple[str, ...]:
+def size_formula(settings: Settings, parts: Sequence[Part]) -> tuple[str, ...]:
     """Return the size of a spike as a paper writes it."""
-    burst = r"\min(k, \lfloor u_i(t) / V_{\mathrm{thr}} \rfloor)" if settings.burst > 1 else "1"
-    size = rf"\Theta_i(t) &= {burst} \text{{ if }} u_i(t) \ge V_{{\mathrm{{thr}}}} \text{{, else }} 0"
+    raised = "".join(f" - {part.barrier_symbol}" for part in parts if part.barrier and not part.price)
+    own = "".join(f" + {part.barrier_symbol}" for part in parts if part.price)
+    u, threshold = (f"(u_i(t){raised})" if raised else "u_i(t)"), rf"V_{{\mathrm{{thr}}}}{own}"
+    price = f"({threshold})" if own else threshold
+    burst = rf"\min(k, \lfloor {u} / {price} \rfloor)" if settings.burst > 1 else "1"
+    size = rf"\Theta_i(t) &= {burst} \text{{ if }} u_i(t){raised} \ge {threshold} \text{{, else }} 0"
     if settings.polarity == "positive":
         return (size,)
-    back = r"\Theta_i(t) &= -1 \text{ if } u_i(t) \le -V_{\mathrm{thr}} \text{ and } N_i(t-1) \gt 0"
+    back = rf"\Theta_i(t) &= -1 \text{{ if }} u_i(t) \le -{price} \text{{ and }} N_i(t-1) \gt 0"
     return (size, back, r"N_i(t) &= N_i(t-1) + \Theta_i(t)")
 
 
@@ -78,20 +93,6 @@ def size_title(settings: Settings) -> str:
     """Return what a paper adds to the name of the neuron."""
     words = [f"bursts of up to {settings.burst} spikes"] * (settings.burst > 1)
     return " and ".join([*words, *["negative spikes"] * (settings.polarity == "signed")])
-
-
-def require_growing_counts(network: Network, settings: Settings) -> None:
-    """Raise SettingError where max pooling meets counts that may fall.
-
-    The largest count may fall when any of the inputs that share it takes a spike back, which a unit could tell only by
-    reading all of them again.
-    """
-    pools = [population.name for population in network.populations if population.kind == "max_pool"]
-    if pools and settings.polarity == "signed":
-        raise SettingError(
-            f"polarity is 'signed', but {pools[0]!r} is max pooling, whose inputs' counts must not fall; convert a "
-            "model with average pooling, or take polarity='positive' (burst may be above 1)."
-        )
 
 
 class Sizes:
@@ -107,10 +108,10 @@ class Sizes:
         self._burst, self._signed = settings.burst, settings.polarity == "signed"
         self._counts = np.zeros(shape, np.int64)
 
-    def note(self, u: FloatArray, threshold: float, spikes: Spikes) -> None:
-        """Write the sizes of a step into `spikes`."""
-        sizes = np.clip(np.floor(u / threshold), 0, self._burst)
+    def note(self, u: FloatArray, barrier: FloatArray | float, price: FloatArray | float, spikes: Spikes) -> None:
+        """Write the sizes of a step into `spikes`, of neurons that spike at a barrier at what a spike takes."""
+        sizes = np.clip(np.floor((u - (barrier - price)) / price), 0, self._burst)
         if self._signed:
-            sizes -= (u <= -threshold) & (self._counts > 0)
+            sizes -= (u <= -price) & (self._counts > 0)
         spikes[:] = sizes
         self._counts += spikes

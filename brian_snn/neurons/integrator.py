@@ -24,8 +24,9 @@ from brian_snn.network.parameters import own_v_init
 from brian_snn.network.records import Population
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.adaptation import adaptation
+from brian_snn.neurons.axon import lateness
 from brian_snn.neurons.conductance import SHUNTED, conductance, splits
-from brian_snn.neurons.graded import Sizes, size_formula, size_title, with_sizes
+from brian_snn.neurons.graded import Sizes, price_of, size_formula, size_title, with_sizes
 from brian_snn.neurons.leak import leak
 from brian_snn.neurons.mismatch import threshold_mismatch
 from brian_snn.neurons.noise import membrane_noise
@@ -37,27 +38,33 @@ from brian_snn.settings import Settings
 SURPLUS = Book("surplus", True, "surplus", "reset by subtraction has none", takes_excess=True, may_be_absent=True)
 MISSED = Book("missed", False, "refractory", "a shorter refractory period")
 
+#: What a neuron that fires may have besides synapses and a leak, in the order in which it acts; each is made of the
+#: population, the settings and the grid, None where they do not ask for it.
+PARTS: list[Callable[[Population, Settings, float], Part | None]] = [adaptation, membrane_noise, threshold_mismatch]
+
 # `active` is 0 while the clamp holds the population. Steps are counted from 0 at the start of each image.
 _ACTIVE = "int(t_in_timesteps >= clamp_steps)"
 _RESTED = "int(t_in_timesteps >= ready_at)"
 
 _MEMBRANE = """
-v : 1
-current : 1
-v_thr : 1 (shared, constant)
-v_start : 1 (shared, constant)
-clamp_steps : integer (shared)
+v : 1  # V_i | potential
+current : 1  # I_i | bias, or what the image brings in a step
+v_thr : 1 (shared, constant)  # V_thr | threshold, the same for a population
+v_start : 1 (shared, constant)  # V(0) | potential at the start of an image
+clamp_steps : integer (shared)  # c | steps for which a population is held at V(0)
 """
-_DRIVE = "drive : 1\n"
-_APART = "excitation : 1\ninhibition : 1\n"
-_CHARGE = "charge : 1\n"
-COUNT = "n_spikes : integer\n"
-_SURPLUS = "surplus : 1\n"
+_DRIVE = "drive : 1  # sum_j w_ij Theta_j | charge that spikes have brought in this step\n"
+_APART = """excitation : 1  # D_i | charge that spikes have brought to synapses of positive weight
+inhibition : 1  # J_i | size of that of negative weight
+"""
+_CHARGE = "charge : 1  # q | charge taken in since the start of the image\n"
+COUNT = "n_spikes : integer  # N_i | spikes since the start of the image\n"
+_SURPLUS = "surplus : 1  # e | charge above the threshold that resets to zero threw away\n"
 _REFRACTORY = """
-ready_at : integer
-refractory_steps : integer (shared, constant)
+ready_at : integer  # step from which on the neuron is no longer refractory
+refractory_steps : integer (shared, constant)  # n_ref | steps for which it rests after a spike
 """
-_MISSED = "missed : 1\n"
+_MISSED = "missed : 1  # charge that arrived while the neuron was refractory\n"
 
 _CHARGES = ("v", "current", "charge", "drive", "excitation", "inhibition", "v_thr", "v_start", "surplus", "missed")
 _ZEROED = ("n_spikes", "charge", "surplus", "missed", "drive", "excitation", "inhibition", "ready_at")
@@ -117,7 +124,7 @@ def _parts(
     found += [conductance(population, settings, grid) if forced else None]
     found += [leak(population, settings, grid, fires)]
     if fires:
-        found += [part(population, settings, grid) for part in (adaptation, membrane_noise, threshold_mismatch)]
+        found += [part(population, settings, grid) for part in PARTS]
     return tuple(part for part in found if part is not None)
 
 
@@ -153,13 +160,13 @@ def _title(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) 
 def _formula(settings: Settings, parts: Sequence[Part], rests: bool, fires: bool) -> tuple[str, ...]:
     """Return Eq. (4) with what the settings add to it; in Brian2's own order spikes arrive after the comparison."""
     before, misses = settings.schedule == "same_step", rests and settings.refractory_input == "lost"
-    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{' - d' * (settings.delay_steps > 0)})"
+    arrives = rf"\sum_j w_{{ij}} \Theta_j(t{lateness(settings)})"
     lines = [line.replace(ARRIVES, arrives) for part in parts for line in part.formula]
     arrives = next((part.given for part in parts if part.given), arrives)
     z, late = (f" + {arrives}", "") if before else ("", f" + {arrives}")
     lines.append(rf"u_i(t) &= V_i(t-1){''.join(part.term for part in parts)} + I_i{z}")
     if fires and settings.graded:
-        lines += size_formula(settings)
+        lines += size_formula(settings, parts)
     elif fires:
         barrier = "".join(f" + {part.barrier_symbol}" for part in parts if part.barrier)
         awake = r" \text{ and no spike in the } n_{\mathrm{ref}} \text{ steps before}" * rests
@@ -221,15 +228,15 @@ def _model(
             *["refractory_steps"] * rests,
         ),
     )
-    return with_sizes(model, settings) if fires and settings.graded else model
+    return with_sizes(model, settings, parts) if fires and settings.graded else model
 
 
 def _resets(settings: Settings, parts: Sequence[Part], rests: bool) -> list[str]:
     """Return the statements on a spike."""
-    price = "v_thr" + "".join(f" + {part.price}" for part in parts if part.price)
+    price = price_of(parts)
     resets = [f"surplus += v - ({price})", "v = 0"] if settings.reset == "zero" else [f"v -= {price}"]
     resets += ["n_spikes += 1", *["ready_at = t_in_timesteps + 1 + refractory_steps"] * rests]
-    return resets + [part.spike for part in parts if part.spike]
+    return resets + [f"{name} += {by}" for part in parts for name, by in part.gains.items()]
 
 
 def _receiving(settings: Settings, collects: bool, sums: bool, apart: bool) -> str:
@@ -316,15 +323,22 @@ class IntegratorState:
         """Bring V into its width, and mark who has reached the threshold, or note how often."""
         if self.limit is not None:
             self.limit(self.v)
-        if self._fires and self._sizes is not None:
-            self._sizes.note(self.v, self._threshold, spikes)
-        elif self._fires:
-            barrier = sum((part.barrier for part in self._parts), start=self._threshold)
+        if not self._fires:
+            return
+        barrier = sum((part.barrier for part in self._parts), start=self._threshold)
+        if self._sizes is None:
             np.greater_equal(self.v, barrier, out=spikes)
+        else:
+            self._sizes.note(self.v, barrier, self._price, spikes)
 
     def _reset(self, spikes: Spikes) -> None:
         """Take from V what a spike costs: (4b) or (4a)."""
         if self._settings.reset == "zero":
             self.v[spikes] = 0.0
         elif self._fires:
-            self.v -= sum((part.price for part in self._parts), start=self._threshold) * spikes
+            self.v -= self._price * spikes
+
+    @property
+    def _price(self) -> FloatArray | float:
+        """What a spike takes."""
+        return sum((part.price for part in self._parts), start=self._threshold)

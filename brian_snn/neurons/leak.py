@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.network.records import Population
-from brian_snn.neurons.mismatch import drawn
 from brian_snn.neurons.part import Part, PartState, lost_in_a_step
 from brian_snn.neurons.record import Book, Scene
+from brian_snn.randomness import drawn_once
 from brian_snn.settings import Settings
 
 LEAKED = Book("leaked", True, "leak", "a longer time constant tau_m")
 
-_EQUATIONS = "leaked : 1\nleak_rate : 1 ({kind}constant)\ngrid : 1 (shared, constant)\n"
+_EQUATIONS = """leaked : 1  # charge that the leak took
+leak_rate : 1 ({kind}constant)  # (1 - beta) / g | part of V that leaks away in a step, over the grid
+grid : 1 (shared, constant)  # g | grid of which all charges are multiples
+"""
 
 
 def leak(population: Population, settings: Settings, grid: float, fires: bool) -> Part | None:
@@ -54,7 +57,8 @@ def _in_a_step(population: Population, settings: Settings, fires: bool) -> float
 
 def _rates(population: Population, settings: Settings, part: float) -> FloatArray:
     """Return 1 - beta of every neuron; none gains, and none loses more than all."""
-    return np.clip(part * (1 + settings.leak_mismatch * drawn(settings, population, "leak")), 0.0, 1.0)
+    drawn = drawn_once(settings.seed, f"leak of {population.name}", population.size)
+    return np.clip(part * (1 + settings.leak_mismatch * drawn), 0.0, 1.0)
 
 
 class _Leak(PartState):

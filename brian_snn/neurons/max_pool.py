@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from brian_snn.arrays import FloatArray
+from brian_snn.neurons.axon import lateness
+from brian_snn.neurons.graded import BELOW, SENT
 from brian_snn.neurons.integrator import COUNT
-from brian_snn.neurons.record import Neuron, NeuronModel, Scene, Spikes
+from brian_snn.neurons.record import NEGATIVE, Neuron, NeuronModel, Scene, Spikes
 from brian_snn.settings import Settings
+
+_COUNTED = "lead : integer  # largest spike count that an input has reached\n"
+_LARGEST = "largest : integer  # largest spike count of the inputs\n"
+_RANKED = """lead : 1  # Lambda_i | largest rank that an input has reached
+passed : 1  # that rank at the last spike
+"""
 
 
 def exact_max_pool(settings: Settings) -> Neuron:
@@ -17,12 +25,12 @@ def exact_max_pool(settings: Settings) -> Neuron:
     matter: each only tells whether its count has passed the unit's own.
     """
     if settings.graded:
-        return _burst_max_pool(settings)
+        return _graded_max_pool(settings)
     lags = settings.schedule == "brian2"
     # Under Brian2's own order a source's count has not been raised yet when its spike is delivered.
     seen = f"{_count(settings)}_pre + 1" if lags else f"{_count(settings)}_pre"
     model = NeuronModel(
-        equations=COUNT + "hit : integer\n",
+        equations=COUNT + "hit : integer  # h_i | inputs whose spike count has passed the unit's own\n",
         on_spike_from=f"hit_post += int({seen} > n_spikes_post)",
         has_weights=False,
         integrate="",
@@ -36,25 +44,30 @@ def exact_max_pool(settings: Settings) -> Neuron:
     return Neuron(model, "largest", _Pool, law="max_pool", no_law=no_law, title=title, formula=_exact_formula(settings))
 
 
-def _burst_max_pool(settings: Settings) -> Neuron:
-    """Return the exact unit of inputs that send bursts, which sends as many spikes as the largest count has grown by.
+def _graded_max_pool(settings: Settings) -> Neuron:
+    """Return the exact unit of spikes that have sizes, which sends what the largest count has grown by, or -1.
 
-    ``lead`` is the largest count so far, and the order in which inputs are visited does not matter.
+    ``lead`` is the largest count so far, and the order in which inputs are visited does not matter. Where counts may
+    fall, that of any input may be the new maximum: all are read in every step, and ``largest`` is that of the step. It
+    falls by one at most, as they do.
     """
+    signed = settings.polarity == "signed"
+    largest = "largest" if signed else "lead"
     model = NeuronModel(
-        equations=COUNT + "lead : integer\nsent : integer\n",
+        equations=COUNT + SENT + _COUNTED + (_LARGEST + BELOW) * signed,
         on_spike_from="lead_post += (n_spikes_pre - lead_post) * int(n_spikes_pre > lead_post)",
+        reads_all=signed,
         has_weights=False,
-        integrate="",
-        threshold="lead > n_spikes",
-        reset="sent = lead - n_spikes\nn_spikes = lead",
-        outputs=("n_spikes",),
-        zeroed=("n_spikes", "lead", "sent"),
+        integrate="largest = lead\nlead = 0" * signed,
+        threshold=f"{largest} != n_spikes",
+        reset=f"sent = {largest} - n_spikes\nn_spikes = {largest}" + f"\n{NEGATIVE} += int(sent < 0)" * signed,
+        outputs=("n_spikes", *[NEGATIVE] * signed),
+        zeroed=("n_spikes", "lead", "sent", *["largest", NEGATIVE] * signed),
         graded=True,
     )
     title = "max-pooling unit, which sends as many spikes as the largest spike count of its inputs grows by"
     formula = _exact_formula(settings)
-    return Neuron(model, "largest", _BurstPool, law="max_pool", title=title, formula=formula)
+    return Neuron(model, "largest", _GradedPool, law="max_pool", title=title, formula=formula)
 
 
 def gated_max_pool(settings: Settings) -> Neuron:
@@ -68,7 +81,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
     largest rank grows exactly when the leader spikes, and the order in which inputs are visited does not matter.
     """
     model = NeuronModel(
-        equations=COUNT + "lead : 1\npassed : 1\n",
+        equations=COUNT + _RANKED,
         on_spike_from=f"rank = 1.0 * {_count(settings)}_pre * n_neurons - (first_source + i)\n"
         "lead_post += (rank - lead_post) * int(rank > lead_post)",
         has_weights=False,
@@ -81,7 +94,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
     no_law = "its gate passes the spikes of all inputs that lead in turn: its count may exceed the largest of theirs"
     title = "max-pooling gate, which passes the spikes of the input that has spiked most"
     formula = (
-        rf"R_j(t) &= n N_j(t{_delay(settings)}) - j \text{{ for inputs that have spiked}}",
+        rf"R_j(t) &= n N_j(t{lateness(settings)}) - j \text{{ for inputs that have spiked}}",
         r"\Lambda_i(t) &= \max(0, \max_j R_j(t))",
         r"\Theta_i(t) &= 1 \text{ if } \Lambda_i(t) \gt \Lambda_i(t-1) \text{, else } 0",
     )
@@ -91,7 +104,7 @@ def gated_max_pool(settings: Settings) -> Neuron:
 def _exact_formula(settings: Settings) -> tuple[str, ...]:
     """Return the step of an exact unit; in Brian2's own order it answers a step later, and a reset wipes out a hit."""
     if settings.schedule == "same_step":
-        largest = rf"N_i(t) &= \max_j N_j(t{_delay(settings)})"
+        largest = rf"N_i(t) &= \max_j N_j(t{lateness(settings)})"
         return (largest, r"\Theta_i(t) &= N_i(t) - N_i(t-1)")
     return (
         r"\Theta_i(t) &= h_i(t-1)",
@@ -99,11 +112,6 @@ def _exact_formula(settings: Settings) -> tuple[str, ...]:
         r"h_i(t) &= 1 \text{ if } \Theta_i(t) = 0 \text{ and } N_j(t) \gt N_i(t) \text{ for an input } j \text{ with } "
         r"\Theta_j(t) = 1 \text{, else } 0",
     )
-
-
-def _delay(settings: Settings) -> str:
-    """Return how much earlier the spikes were sent that a unit hears."""
-    return " - d" * (settings.delay_steps > 0)
 
 
 def _count(settings: Settings) -> str:
@@ -140,14 +148,14 @@ class _Pool:
             self._reached = np.maximum(self._reached, arrives)
 
 
-class _BurstPool:
-    """Units in NumPy that send what the largest count of their inputs has grown by."""
+class _GradedPool:
+    """Units in NumPy that send what the largest count of their inputs has grown by, or fallen."""
 
     def __init__(self, scene: Scene) -> None:
         self.v = np.zeros(scene.current.shape)
         self._reached: FloatArray | float = 0.0
 
     def step(self, step: int, arrives: FloatArray | float, spikes: Spikes) -> None:
-        """Note how much larger the largest that arrives is than it was; counts do not fall."""
+        """Note how much larger the largest that arrives is than it was."""
         spikes[:] = arrives - self._reached
         self._reached = arrives

@@ -18,20 +18,17 @@ from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
 from brian_snn.neurons.record import Book, Scene
-from brian_snn.randomness import Purpose, normal, numbered, stream_keys
+from brian_snn.randomness import drawn_once
 from brian_snn.settings import Settings
 
 MISMATCHED = Book("mismatched", True, "mismatch", "a smaller threshold_mismatch")
 
+_EQUATIONS = """mismatched : 1  # charge that spikes took more than V_thr each
+offset : 1 (constant)  # d_i | how far the threshold of a neuron is from V_thr, drawn from the seed
+"""
+
 #: No threshold is lower than this part of V_thr, however wide they spread.
 _LOWEST = 2.0**-4
-
-
-def drawn(settings: Settings, population: Population, what: str) -> FloatArray:
-    """Return a number of the standard normal distribution for every neuron of a population, (size,)."""
-    number = numbered(f"{what} of {population.name}")
-    (key,) = stream_keys(settings.seed, Purpose.MISMATCH, range(number, number + 1))
-    return normal(key, population.size)
 
 
 def threshold_mismatch(population: Population, settings: Settings, grid: float) -> Part | None:
@@ -40,10 +37,10 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
         return None
     return Part(
         state=_Thresholds,
-        equations="mismatched : 1\noffset : 1 (constant)\n",
+        equations=_EQUATIONS,
         barrier="offset",
         price="offset",
-        spike="mismatched += offset",
+        gains={"mismatched": "offset"},
         books=(MISMATCHED,),
         charges=("mismatched", "offset"),
         zeroed=("mismatched",),
@@ -57,7 +54,8 @@ def threshold_mismatch(population: Population, settings: Settings, grid: float) 
 def _offsets(population: Population, settings: Settings, grid: float) -> FloatArray:
     """Return d of every neuron, on the grid."""
     threshold = own_threshold(settings.threshold, population, grid)
-    relative = settings.threshold_mismatch * drawn(settings, population, "threshold")
+    drawn = drawn_once(settings.seed, f"threshold of {population.name}", population.size)
+    relative = settings.threshold_mismatch * drawn
     return on_grid(threshold * np.maximum(relative, _LOWEST - 1), grid)
 
 

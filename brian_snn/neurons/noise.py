@@ -15,18 +15,16 @@ from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import own_threshold
 from brian_snn.network.records import Population
 from brian_snn.neurons.part import Part, PartState
-from brian_snn.neurons.record import Book, Scene
-from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, binomial, numbered, stream_keys
+from brian_snn.neurons.record import STREAM, Book, Scene
+from brian_snn.randomness import BITS_DEVIATION, MOST_BITS, Purpose, Stream, binomial, numbered
 from brian_snn.settings import Settings
 
 NOISE = Book("noise", True, "noise", "less noise, or more steps: it falls as the square root of 1/T")
 
-_EQUATIONS = """noise : 1
-noise_rate : 1 (shared, constant)
-noise_grid : 1 (shared, constant)
-stream : 1 (shared)
-first_step : integer (shared)
-"""
+_EQUATIONS = f"""noise : 1  # charge that noise took, negative where it brought some
+noise_rate : 1 (shared, constant)  # sigma V_thr / (4 g) | charge of a random bit, over the grid
+noise_grid : 1 (shared, constant)  # g | the grid
+{STREAM}"""
 _CHANGES = """bits = binomial(stream, 1.0 * N * (t_in_timesteps - first_step) + i)
 noisy = nearest_product(bits, noise_rate) * noise_grid * awake
 v += noisy
@@ -50,7 +48,7 @@ def membrane_noise(population: Population, settings: Settings, grid: float) -> P
         formula=(r"\xi_i(t) &= g \, \mathrm{rint}(\sigma V_{\mathrm{thr}} B_i(t) / (4 g))",),
         term=r" + \xi_i(t)",
         no_law="its membrane is noisy; the charge balance has a term for that, the rate law has none",
-        stream=lambda images: _keys(settings, population, images),
+        stream=_stream(settings, population),
         charge_a_step=MOST_BITS * size + grid,
     )
 
@@ -60,9 +58,9 @@ def _size(population: Population, settings: Settings, grid: float) -> float:
     return settings.noise * own_threshold(settings.threshold, population, grid) / BITS_DEVIATION
 
 
-def _keys(settings: Settings, population: Population, images: range) -> FloatArray:
-    """Return the key of each image's stream, (n_images, 1); no two populations have the same, but for a rare chance."""
-    return stream_keys(settings.seed, Purpose.NOISE, images, numbered(population.name))[:, None]
+def _stream(settings: Settings, population: Population) -> Stream:
+    """Return the stream of a population; no two have the same, but for a rare chance."""
+    return Stream(settings.seed, Purpose.NOISE, (numbered(population.name),))
 
 
 class _Noise(PartState):
@@ -71,7 +69,8 @@ class _Noise(PartState):
     def __init__(self, scene: Scene) -> None:
         self._grid = scene.parameters.network.grid
         self._rate = _size(scene.population, scene.settings, self._grid) / self._grid
-        keys = [_keys(scene.settings, scene.population, range(n, n + 1)) for n in scene.numbers]
+        stream = _stream(scene.settings, scene.population)
+        keys = [stream.keys(range(n, n + 1)) for n in scene.numbers]
         self._keys, self._size = np.concatenate(keys), scene.current.shape[1]
 
     def change(self, step: int, v: FloatArray, awake: NDArray[np.bool_] | float) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from brian_snn.arrays import FloatArray
 from brian_snn.neurons.record import Book, Scene, Spikes
+from brian_snn.randomness import Stream
 from brian_snn.settings import Settings
 
 #: Stands in a part's formula for what arrives.
@@ -56,7 +57,7 @@ class Part:
     state : callable
         From a `Scene` to its `PartState`.
     equations : str
-        State variables.
+        State variables and what they are, as `NeuronModel.equations`.
     filters : str
         Statements that turn ``drive``, what arrived, or ``excitation`` and ``inhibition``, into ``drive``, what
         reaches the membrane; ``active`` is 0 while the clamp holds the population.
@@ -64,8 +65,8 @@ class Part:
         Statements that change ``v``; ``awake`` is 1 where a neuron is active and does not rest.
     barrier, price : str
         State variable that is added to the threshold, and to what a spike takes; empty for none.
-    spike : str
-        Statements on a spike.
+    gains : mapping of str to str
+        State variables to which a spike adds, and what; one of size s adds s times that.
     books : tuple of Book
     charges : tuple of str
         State variables and constants that are charges.
@@ -77,8 +78,8 @@ class Part:
         Run-time constants of which every neuron has its own: from nothing to a (size,) float array.
     no_law : str
         Why the rate law of constant input says nothing any more.
-    stream : callable, optional
-        From the numbers of images to the key of each image's random numbers, (n_images, 1).
+    stream : Stream, optional
+        The random numbers of every image.
     charge_a_step : float
         The most that it brings to V, or takes from it, in a step.
     title : str
@@ -95,14 +96,14 @@ class Part:
     changes: str = ""
     barrier: str = ""
     price: str = ""
-    spike: str = ""
+    gains: Mapping[str, str] = field(default_factory=dict)
     books: tuple[Book, ...] = ()
     charges: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()
     constants: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
     no_law: str = ""
-    stream: Callable[[range], FloatArray] | None = None
+    stream: Stream | None = None
     charge_a_step: float = 0.0
     title: str = ""
     formula: tuple[str, ...] = ()

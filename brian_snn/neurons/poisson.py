@@ -16,7 +16,7 @@ from brian_snn.errors import DataError
 from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.neurons.integrator import COUNT
-from brian_snn.neurons.record import Draws, Neuron, NeuronModel, Scene, Spikes
+from brian_snn.neurons.record import STREAM, Draws, Neuron, NeuronModel, Scene, Spikes
 from brian_snn.randomness import Purpose, stream_keys, uniform
 from brian_snn.settings import Settings
 
@@ -30,7 +30,7 @@ _BATCH_DRAWS = 2**22
 def poisson_input() -> Neuron:
     """Return the neuron."""
     model = NeuronModel(
-        equations=COUNT + "current : 1\nstream : 1 (shared)\nfirst_step : integer (shared)\n",
+        equations=COUNT + "current : 1  # x_i | probability of a spike\n" + STREAM,
         on_spike_from="",
         has_weights=False,
         integrate="",

@@ -7,6 +7,7 @@ and one step of it in NumPy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import FloatArray
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.records import Population
+from brian_snn.randomness import Stream
 from brian_snn.settings import Settings
 
 #: What reaches a neuron: the charge of weighted spikes, the largest of its inputs' ranks, or nothing at all.
@@ -24,6 +26,14 @@ Hears = Literal["charge", "largest", "nothing"]
 
 #: Who spikes; of neurons whose spikes have sizes these, 0 for none.
 Spikes = NDArray[np.bool_] | NDArray[np.int8]
+
+#: State variable that counts the negative spikes of neurons that send such.
+NEGATIVE = "n_negative"
+
+#: What a neuron that draws random numbers reads them by.
+STREAM = """stream : 1 (shared)  # key of the image's random numbers
+first_step : integer (shared)  # step at which the image is shown first
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,8 @@ class NeuronModel:
     Parameters
     ----------
     equations : str
-        State variables.
+        State variables, a line each. The comment behind one says what it is, ``# symbol | meaning`` where a paper has a
+        symbol for it.
     on_spike_from : str
         What a synapse does to its target when its source spikes; weights are called ``w``, and ``first_source`` and
         ``n_neurons`` are those of `brian_snn.simulation.topology.Link`.
@@ -63,6 +74,8 @@ class NeuronModel:
         when the spike itself does.
     graded : bool
         Whether a spike has a size, which is in the state variable ``sent`` from its reset on.
+    reads_all : bool
+        Whether the synapses onto it act in every step, and not when their source spikes.
     """
 
     equations: str
@@ -79,6 +92,17 @@ class NeuronModel:
     arrival: str = ""
     splits: bool = False
     graded: bool = False
+    reads_all: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether some of its spikes may be negative, which it counts."""
+        return NEGATIVE in self.outputs
+
+    @property
+    def variables(self) -> list[tuple[str, str, str]]:
+        """Name, symbol and meaning of its state variables; the latter two may be empty."""
+        return re.findall(r"^(\w+)(?: = [^:]+)? : [^#\n]*(?:# (?:(.*) \| )?(.*))?$", self.equations, re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -204,9 +228,8 @@ class Neuron:
         Whether something that is rounded to the grid in each step is added to its V or to its threshold.
     draws : Draws, optional
         Random input.
-    stream : callable, optional
-        From the numbers of images to the key of each image's random numbers, (n_images, 1), where there are such
-        besides `draws`.
+    stream : Stream, optional
+        The random numbers of every image, where there are such besides `draws`.
     charge_a_step : float
         The most that a neuron brings to its V of itself, or takes from it, in a step; leaks aside.
     rank : callable, optional
@@ -230,7 +253,7 @@ class Neuron:
     arrays: Mapping[str, Callable[[], FloatArray]] = field(default_factory=dict)
     rounds: bool = False
     draws: Draws | None = None
-    stream: Callable[[range], FloatArray] | None = None
+    stream: Stream | None = None
     charge_a_step: float = 0.0
     rank: Callable[[FloatArray, int, int], FloatArray] | None = None
     title: str = ""

@@ -26,13 +26,15 @@ from brian_snn.neurons.record import Draws, Neuron, Scene, Spikes
 from brian_snn.randomness import Purpose, stream_keys, uniform
 from brian_snn.settings import Settings
 
+_CHOSEN = "chosen : integer  # 1 for the neuron that the softmax chooses\n"
+
 
 def softmax_readout(population: Population, settings: Settings, grid: float, receives_spikes: bool) -> Neuron:
     """Return the output neuron that integrates, and spikes when a softmax chooses it; its V is not reset."""
     integrates = integrator(population, settings, grid, False, receives_spikes)
     model = replace(
         integrates.model,
-        equations=integrates.model.equations + COUNT + "chosen : integer\n",
+        equations=integrates.model.equations + COUNT + _CHOSEN,
         threshold="chosen > 0",
         reset="n_spikes += 1\nchosen = 0",
         outputs=("n_spikes", *integrates.model.outputs),

@@ -20,7 +20,17 @@ from brian_snn.settings import Settings
 
 WAITING = Book("waiting", False, "synapse", "a shorter time constant tau_syn, or more steps")
 
-_CONSTANTS = "synapse_rate : 1 (shared, constant)\nsynapse_grid : 1 (shared, constant)\n"
+_CONSTANTS = """synapse_rate : 1 (shared, constant)  # r_s / g | part of it that a stage gives in a step, over the grid
+synapse_grid : 1 (shared, constant)  # g | the grid
+"""
+_MEANINGS = {
+    "waiting": "X_i, or X_i + Y_i before they have given | charge that spikes have brought and synapses hold",
+    "rising": "Y_i | the part of it that is in the first stage of an alpha synapse",
+    "waiting_excitation": "of what synapses hold, that of positive weight",
+    "waiting_inhibition": "of what synapses hold, that of negative weight",
+    "rising_excitation": "the part of it in the first stage of an alpha synapse",
+    "rising_inhibition": "the part of it in the first stage of an alpha synapse",
+}
 
 _GIVEN = r"s_i(t) &= g \, \mathrm{rint}(r_s X_i(t) / g)"
 _EXPONENTIAL_FORMULA = (rf"X_i(t) &= X_i(t-1) - s_i(t-1) + {ARRIVES}", _GIVEN)
@@ -50,7 +60,7 @@ def synapse(settings: Settings, grid: float, receives_spikes: bool, splits: bool
     filters = [_filter(*names) for names in zip(kinds, waiting, rising or [""] * len(kinds), strict=True)]
     return Part(
         state=lambda scene: (_Alpha if rises else _Exponential)(scene, splits),
-        equations="".join(f"{name} : 1\n" for name in stages) + _CONSTANTS,
+        equations="".join(f"{name} : 1  # {_MEANINGS[name]}\n" for name in stages) + _CONSTANTS,
         filters="\n".join([*filters, *["waiting = waiting_excitation - waiting_inhibition"] * splits]),
         books=(WAITING,),
         charges=tuple(stages),

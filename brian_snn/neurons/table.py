@@ -53,7 +53,7 @@ def neuron_of(network: Network, population: Population, settings: Settings) -> N
         return neuron
     if settings.graded and not neuron.model.graded:
         return with_ones(neuron)
-    return with_axon(neuron, settings) if settings.delay_steps else neuron
+    return with_axon(neuron, population, settings) if settings.delay_steps else neuron
 
 
 def hears_spikes(network: Network, population: Population) -> bool:

@@ -31,6 +31,8 @@ _LABELS = {"window": "spikes still under way"}
 _QUANTITIES = {
     "exponential synapse": r"$\tau_{syn}$ (ms)",
     "alpha synapse": r"$\tau_{syn}$ (ms)",
+    "excitatory reversal": r"$E_e$ from rest / $V_{thr}$",
+    "inhibitory reversal": r"$E_i$ from rest / $V_{thr}$",
     "refractory, input lost": "period (ms)",
     "refractory, input kept": "period (ms)",
     "leak": r"$\tau_m$ (ms)",
@@ -38,8 +40,11 @@ _QUANTITIES = {
     "mismatch of thresholds": r"s.d. / $V_{thr}$",
     "membrane noise": r"s.d. a step / $V_{thr}$",
     "threshold adaptation": r"rise a spike / $V_{thr}$, $\tau$ = 100 ms",
-    "adaptation current": r"current a spike ($V_{thr}$ / ms), $\tau$ = 100 ms",
+    "adaptation current": r"rise a spike ($V_{thr}$ / ms), $\tau$ = 100 ms",
     "delay": "delay (ms)",
+    "mismatch of delays": "s.d. / delay of 5 ms",
+    "bursts": "most spikes a step",
+    "signed spikes": "most positive spikes a step",
 }
 
 

@@ -81,6 +81,12 @@ def plot_error_account(account: pd.DataFrame, origins: pd.DataFrame, title: str 
     return figure
 
 
+def draw_shares(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw one panel of `plot_error_account`, of an account or of origins, with the terms that can be seen."""
+    shares = _shares(table).loc[table["population"].unique()]
+    _draw(axes, shares, [term for term in TERM_STYLES if _visible(shares, term)])
+
+
 def _shares(table: pd.DataFrame) -> pd.DataFrame:
     """Return the shares in per cent: a row per population, a column per term; of several sources their sum."""
     terms = table[~table["term"].isin(("error", "unexplained"))]

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from brian_snn.arrays import IntArray
 from brian_snn.plotting.style import BLUE, count_label, house_style, new_figure, sample
@@ -60,22 +61,30 @@ def plot_raster(
     return figure
 
 
-def _panel(
-    axes: Axes, name: str, spikes: IntArray, n_neurons: int, dt_ms: float, max_neurons: int, colour: str
-) -> None:
-    """Draw one layer, the busiest neuron on top."""
+def stacked_rows(spikes: IntArray, n_neurons: int, max_neurons: int) -> tuple[NDArray[np.intp], int, int]:
+    """Return the row of each spike, -1 where its neuron is not drawn; how many neurons are drawn, and how many spiked.
+
+    The busiest is on top. Of more than `max_neurons` that spiked a fixed random sample is drawn.
+    """
     counts = np.bincount(spikes[:, 2], minlength=n_neurons)
     active = np.flatnonzero(counts)
     shown = active[sample(active.size, max_neurons)]
     row = np.full(n_neurons, -1)
     row[shown[np.argsort(counts[shown], kind="stable")]] = np.arange(shown.size)
-    rows = row[spikes[:, 2]]
+    return row[spikes[:, 2]], shown.size, active.size
+
+
+def _panel(
+    axes: Axes, name: str, spikes: IntArray, n_neurons: int, dt_ms: float, max_neurons: int, colour: str
+) -> None:
+    """Draw one layer, the busiest neuron on top."""
+    rows, n_shown, n_active = stacked_rows(spikes, n_neurons, max_neurons)
     drawn = rows >= 0
-    height = np.clip(150 / max(1, shown.size), 1.4, 8)
+    height = np.clip(150 / max(1, n_shown), 1.4, 8)
     axes.plot(
         spikes[drawn, 1] * dt_ms, rows[drawn], linestyle="none", marker="|", markersize=height, markeredgewidth=0.7,
         color=colour, rasterized=True,
     )  # fmt: skip
-    axes.set(ylim=(-1, max(1, shown.size)), ylabel="neurons\nby rate", yticks=[])
-    firing = count_label(shown.size, active.size, "neurons that fire")
-    axes.set_title(f"{name}: {firing}, {n_neurons - active.size:,} are silent", parse_math=False)
+    axes.set(ylim=(-1, max(1, n_shown)), ylabel="neurons\nby rate", yticks=[])
+    firing = count_label(n_shown, n_active, "neurons that fire")
+    axes.set_title(f"{name}: {firing}, {n_neurons - n_active:,} are silent", parse_math=False)

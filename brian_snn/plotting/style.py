@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -22,6 +22,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -69,11 +70,11 @@ STYLE: dict[str, Any] = {
 }
 
 
-def house_style(plot: Callable[P, Figure]) -> Callable[P, Figure]:
+def house_style(plot: Callable[P, R]) -> Callable[P, R]:
     """Run a plotting function under `STYLE`, and leave the user's ``rcParams`` as they were."""
 
     @wraps(plot)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
         with matplotlib.rc_context(STYLE):
             return plot(*args, **kwargs)
 

@@ -14,7 +14,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import has_spikes
 from brian_snn.network.synapses import n_synapses
-from brian_snn.report.described_dynamics import models_section, numbered_models, order_section
+from brian_snn.report.described_dynamics import delay_words, models_section, numbered_models, order_section
 from brian_snn.report.described_network import connectivity_section, map_kind, populations_section
 from brian_snn.report.described_run import input_section, measurements_section, numerics_section, settings_section
 from brian_snn.report.markdown import codes, document, number, table, times
@@ -84,7 +84,7 @@ def _summary(job: Job) -> str:
     settings, populations = job.settings, job.network.populations
     counts = [n_synapses(job.network, p) for p in job.network.projections if p.source != INPUT]
     kinds = dict.fromkeys(map_kind(p.geometry) for p in job.network.projections if p.source != INPUT)
-    delay = f"after {settings.delay_steps} steps" if settings.delay_steps else "without delay"
+    delay = f"after {delay_words(settings)}" if settings.delay_steps else "without delay"
     size = (", times its size" if settings.graded else "") + f", {delay}"
     models = {name: model.title for name, model in numbered_models(job)[0].items()}
     depth = max(p.depth for p in populations)

@@ -12,67 +12,6 @@ from brian_snn.settings import Settings
 from brian_snn.simulation.job import Job
 from brian_snn.simulation.schedule import population_slots
 
-#: What the variables of neuron models are, with the symbol that stands for them in an equation.
-VARIABLES = {
-    "v": ("V_i", "potential"),
-    "current": ("I_i, x_i", "bias, or what the image brings in a step; of a pixel its probability of a spike"),
-    "v_thr": ("V_thr", "threshold, the same for a population"),
-    "v_start": ("V(0)", "potential at the start of an image"),
-    "clamp_steps": ("c", "steps for which a population is held at V(0)"),
-    "drive": ("sum_j w_ij Theta_j", "charge that spikes have brought in this step"),
-    "charge": ("q", "charge taken in since the start of the image"),
-    "n_spikes": ("N_i", "spikes since the start of the image"),
-    "surplus": ("e", "charge above the threshold that resets to zero threw away"),
-    "leaked": ("", "charge that the leak took"),
-    "missed": ("", "charge that arrived while the neuron was refractory"),
-    "excitation": ("D_i", "charge that spikes have brought to synapses of positive weight"),
-    "inhibition": ("J_i", "size of that of negative weight"),
-    "waiting_excitation": ("", "of what synapses hold, that of positive weight"),
-    "waiting_inhibition": ("", "of what synapses hold, that of negative weight"),
-    "rising_excitation": ("", "the part of it in the first stage of an alpha synapse"),
-    "rising_inhibition": ("", "the part of it in the first stage of an alpha synapse"),
-    "shunted": ("", "charge that spikes would have brought at rest, less what they brought"),
-    "excitatory_rate": ("1 / (g E_e)", "driving force of excitation"),
-    "inhibitory_rate": ("-1 / (g E_i)", "driving force of inhibition"),
-    "excitatory_reversal": ("E_e", "reversal potential of excitation"),
-    "inhibitory_reversal": ("E_i", "reversal potential of inhibition"),
-    "conductance_grid": ("g", "the grid"),
-    "waiting": ("X_i, or X_i + Y_i before they have given", "charge that spikes have brought and synapses hold"),
-    "rising": ("Y_i", "the part of it that is in the first stage of an alpha synapse"),
-    "synapse_rate": ("r_s / g", "part of it that a stage gives in a step, over the grid"),
-    "synapse_grid": ("g", "the grid"),
-    "adaptation": ("A_i", "adaptation"),
-    "adapted": ("", "charge that an adaptation current took"),
-    "adaptation_rate": ("r_A / g", "part of A_i that decays in a step, over the grid"),
-    "adaptation_grid": ("g", "the grid"),
-    "adaptation_step": ("a", "what a spike adds to A_i"),
-    "offset": ("d_i", "how far the threshold of a neuron is from V_thr, drawn from the seed"),
-    "mismatched": ("", "charge that spikes took more than V_thr each"),
-    "noise": ("", "charge that noise took, negative where it brought some"),
-    "noise_rate": ("sigma V_thr / (4 g)", "charge of a random bit, over the grid"),
-    "noise_grid": ("g", "the grid"),
-    "leak_rate": ("(1 - beta) / g", "part of V that leaks away in a step, over the grid"),
-    "grid": ("g", "grid of which all charges are multiples"),
-    "overflowed": ("", "charge that passed the ends of V"),
-    "v_lowest": ("V_min", "least potential, -2**(b-1) units for b bits"),
-    "v_highest": ("V_max", "largest potential, 2**(b-1) - 1 units"),
-    "v_span": ("V_span", "what an overflow takes, 2**b units"),
-    "ready_at": ("", "step from which on the neuron is no longer refractory"),
-    "refractory_steps": ("n_ref", "steps for which it rests after a spike"),
-    "hit": ("h_i", "inputs whose spike count has passed the unit's own"),
-    "lead": ("Lambda_i", "largest rank that an input has reached, or with bursts the largest count"),
-    "passed": ("", "that rank at the last spike"),
-    "sent": ("Theta_i", "size of the last spike of the neuron"),
-    "burst": ("k", "the largest size"),
-    "n_negative": ("", "negative spikes since the start of the image"),
-    "chosen": ("", "1 for the neuron that the softmax chooses"),
-    "stream": ("", "key of the image's random numbers"),
-    "first_step": ("", "step at which the image is shown first"),
-    "axon": ("", "spikes under way to the targets, a bit for each step ago"),
-    "n_arrived": ("N_i(t - d)", "spikes that have reached the targets"),
-    "arrival_bit": ("`2**d`", "bit of a spike that arrives now; d is the delay in steps"),
-}
-
 #: What else equations and statements name.
 _OTHERS = {
     r"\bnearest_product\b": "`nearest_product(x, y)` is the whole number nearest to x y",
@@ -125,9 +64,10 @@ def _model(job: Job, name: str, neuron: Neuron, populations: list[Population]) -
     model = neuron.model
     has_synapses = any(hears_spikes(job.network, population) for population in populations)
     synapse = ("w : 1 (constant)\n" if model.has_weights else "") + model.on_spike_from
+    when = "in every step" if model.reads_all else "on a spike that arrives"
     blocks = (
-        ("State variables and parameters:", model.equations),
-        ("A synapse onto it, on a spike that arrives:", synapse if has_synapses else ""),
+        ("State variables and parameters:", re.sub(" *#.*", "", model.equations)),
+        (f"A synapse onto it, {when}:", synapse if has_synapses else ""),
         ("In its slot integrate:", model.integrate),
         ("It spikes if:", model.threshold),
         ("On a spike:", model.reset),
@@ -145,9 +85,8 @@ def _model(job: Job, name: str, neuron: Neuron, populations: list[Population]) -
 
 def _symbols(neurons: list[Neuron]) -> str:
     """Return a table of the variables that the models have, and what else their statements name."""
-    found = dict.fromkeys(variable for neuron in neurons for variable in variables(neuron.model))
-    # A neuron of someone else's has variables of its own.
-    rows = [(code(name), *VARIABLES.get(name, ("", "of its neuron model"))) for name in found]
+    found = dict.fromkeys(variable for neuron in neurons for variable in neuron.model.variables)
+    rows = [(code(name), symbol, meaning or "of its neuron model") for name, symbol, meaning in found]
     texts = "\n".join(
         "\n".join((m.on_spike_from, m.integrate, m.threshold, m.reset, *neuron.formula))
         for neuron in neurons
@@ -157,11 +96,6 @@ def _symbols(neurons: list[Neuron]) -> str:
     return document(
         table(("variable", "symbol", "meaning"), rows), "; ".join(others) and f"{_upper('; '.join(others))}."
     )
-
-
-def variables(model: NeuronModel) -> list[str]:
-    """Return the names that a model's equations define."""
-    return re.findall(r"^(\w+)(?: = [^:]+)? :", model.equations, re.MULTILINE)
 
 
 def _upper(text: str) -> str:
@@ -208,6 +142,12 @@ def _slot(job: Job, position: int, model: NeuronModel, stage: str) -> str:
     return code(slot) if does[stage] else "-"
 
 
+def delay_words(settings: Settings) -> str:
+    """Return how long spikes are under way."""
+    spread = f" (of each neuron its own, standard deviation {settings.delay_mismatch:g} of that)"
+    return f"{settings.delay_steps} steps" + spread * (settings.delay_mismatch > 0)
+
+
 def _further_slots(job: Job) -> list[str]:
     """Return what happens in these slots besides what the column says."""
     texts = []
@@ -215,7 +155,7 @@ def _further_slots(job: Job) -> list[str]:
         texts.append("After its slot integrate the softmax chooses the output neuron that spikes.")
     if any(neuron.model.arrival for neuron in job.neurons):
         texts.append(
-            f"Spikes that were sent {job.settings.delay_steps} steps ago set out in the slot reset of their source, "
+            f"Spikes that were sent {delay_words(job.settings)} ago set out in the slot reset of their source, "
             "after the reset, and arrive at all targets in the same step."
         )
     return texts

@@ -40,16 +40,19 @@ _ACCOUNT_COLUMNS = ("population", "term", "source", "mean", "mean_abs", "rms", "
 def rates(run: Run) -> Section:
     """Return the section of rates against activations."""
     sample = run.sample
-    comparison = compare_with_ann(sample.result, dict(sample.activations))
+    comparison = compare_with_ann(run.result, run.activations_of)
     names = [p.name for p in run.result.network.populations if p.kind != "readout"]
     blocks: list[Block] = [
-        Text(f"{_which_images(run)} {sample.origin}"),
-        table("Rates against activations, by layer", comparison),
+        Text(sample.origin),
+        table("Rates against activations, by layer, all images", comparison),
     ]
     if names:
         shown = _spread(names, _PANELS["correlation"])
         figure = correlation_figure(sample.result, sample.activations, shown)
-        text = f"Measured rates against the rates that stand for the activations: {_layers_shown(shown, names)}."
+        text = (
+            f"Measured rates against the rates that stand for the activations: {_layers_shown(shown, names)}, "
+            f"{count_label(len(sample.numbers), len(run.result.images), 'images')}."
+        )
         blocks.append(picture(figure, text))
     return Section("rates", "Rates and activations", tuple(blocks))
 
@@ -58,12 +61,12 @@ def error(run: Run) -> Section:
     """Return the section that says where the error comes from."""
     title = "Where the error comes from"
     try:
-        account = error_account(run.sample.result, run.sample.activations)
-        origins = error_origins(run.sample.result, run.sample.activations)
+        account = error_account(run.result, run.activations_of)
+        origins = error_origins(run.result, run.activations_of)
     except BrianSnnError as reason:
         return Section("error", title, (Text(f"No account: {reason}"),))
     columns = list(_ACCOUNT_COLUMNS)
-    text = f"{_which_images(run)} The error is rate over r_max minus activation over lambda. "
+    text = f"All {len(run.result.images):,} images. The error is rate over r_max minus activation over lambda. "
     whole = table("The account, in units of r_max", account[columns], folded=True)
     if unexplained := _unexplained(account):
         return Section("error", title, (Text(text), unexplained, whole))
@@ -186,14 +189,6 @@ def _first(result: Result, n_images: int) -> Result:
     if n_images >= len(result.images) and not result.pieces:
         return result
     return choose_images(result, range(n_images))
-
-
-def _which_images(run: Run) -> str:
-    """Return how many images a comparison is about."""
-    n_sample, n_images = len(run.sample.numbers), len(run.result.images)
-    if n_sample == n_images:
-        return f"All {n_images} images."
-    return f"A sample of {n_sample} of the {n_images:,} images, evenly spread over the run, to bound memory."
 
 
 def _spread(names: list[str], limit: int) -> list[str]:

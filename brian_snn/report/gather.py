@@ -1,7 +1,7 @@
 """What the report of a run needs: the result, its labels, its verification, and the activations that it stands for.
 
-A run may be larger than memory. It is read part by part, all of its images are verified, and what compares rates with
-activations uses a sample of images, evenly spread, that fits.
+A run may be larger than memory. It is read part by part; numbers are of all of its images, and figures of neurons show
+a sample of them, evenly spread, that fits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import trained_answers
 from brian_snn.analysis.dynamics import Replay
+from brian_snn.analysis.measured import ActivationsOf
 from brian_snn.analysis.verify import verify
 from brian_snn.arrays import FloatArray, IntArray
-from brian_snn.errors import READ_ERRORS, DataError
+from brian_snn.errors import DataError
 from brian_snn.frontends.table import front_end_of, front_end_of_file, load_model, reference_activations
 from brian_snn.network.forward import forward
 from brian_snn.network.network import Network
@@ -29,7 +30,7 @@ from brian_snn.neurons.poisson import uncoded_network
 from brian_snn.results.load import load_result
 from brian_snn.results.pieces import choose_images
 from brian_snn.results.result import Result
-from brian_snn.results.store import LABELS, read_description
+from brian_snn.results.store import read_description
 
 # Neurons times images of the sample: some 100 MB of counts, potentials and charges.
 _SAMPLE_NUMBERS = 2**21
@@ -41,7 +42,7 @@ _TOLERANCE, _GRID_STEPS = 1e-3, 64
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The images whose rates are compared with activations.
+    """The images of which neurons are shown.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ class Run:
     """A run folder, and what was found out about it.
 
     ``labels`` is None where it has none, ``trained``, what the network without spikes says of all images, where the
-    output means numbers, ``model`` the file of what was converted, where one was given.
+    output means numbers, ``activations_of`` gives the activations of a part of the result, and ``model`` is the file of
+    what was converted, where one was given.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class Run:
     trained: IntArray | None
     verification: pd.DataFrame
     sample: Sample
+    activations_of: ActivationsOf
     model: Path | None = None
 
 
@@ -105,53 +108,45 @@ def gather(folder: Path, model: Path | None = None, replay: Replay = "auto") -> 
         If the model cannot be read.
     """
     result, description = load_result(folder), read_description(folder)
-    labels = _labels(folder, result)
-    sample = _sample(result, model)
+    sample, activations_of = _sample(result, model)
     trained = trained_answers(result.network, result.still_images) if answer_of(result.network).names_classes else None
-    return Run(folder, description, result, labels, trained, verify(result, replay), sample, model)
+    checked = verify(result, replay)
+    return Run(folder, description, result, result.labels, trained, checked, sample, activations_of, model)
 
 
-def _labels(folder: Path, result: Result) -> NDArray[np.int64] | None:
-    """Return the labels of a run folder, if it has any that its network's output can be compared with."""
-    path = folder / LABELS
-    if not path.is_file():
-        return None
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except READ_ERRORS as error:
-        raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-        kind = getattr(labels, "dtype", type(labels).__name__)
-        raise DataError(f"{path} holds labels of type {kind}; whole numbers were expected, one for each answer.")
-    return answer_of(result.network).labels(labels, len(result.images), str(path))
-
-
-def _sample(result: Result, model: Path | None) -> Sample:
-    """Return as many images as may be held in memory, evenly spread, with their activations."""
+def _sample(result: Result, model: Path | None) -> tuple[Sample, ActivationsOf]:
+    """Return as many images as may be held in memory, evenly spread, with their activations; and what gives those."""
     numbers_an_image = max(sum(p.size for p in result.network.populations), prod(result.images.shape[1:]))
     fits = max(1, _SAMPLE_NUMBERS // numbers_an_image)
     n_images = len(result.images)
     numbers = np.linspace(0, n_images - 1, min(fits, n_images)).round().astype(np.int32)
     chosen = choose_images(result, numbers.tolist())
-    network = result.network
-    own = {name: values * network[name].scale for name, values in forward(network, chosen.still_images[:]).items()}
+    own = _own_activations(chosen)
     if model is None:
         origin = (
             "The activations are those of the converted network itself: its own forward pass without spikes, in "
             "float64. Give the trained model with --model to compare with it."
         )
-        return Sample(chosen, numbers, own, "network without spikes", origin)
-    activations, framework = _trained_activations(model, network, chosen.still_images[:]), front_end_of_file(model).name
+        return Sample(chosen, numbers, own, "network without spikes", origin), _own_activations
+    network, framework = result.network, front_end_of_file(model).name
+    trained = _trained_activations(model, network)
+    activations = {name: np.asarray(values, np.float64) for name, values in trained(chosen).items()}
     difference = _largest_difference(model, own, activations, _TOLERANCE + _GRID_STEPS * network.grid)
     origin = (
         f"The activations are those that {framework} computes with {model.name}. They differ from those of the "
         f"converted network without spikes by at most {difference:.2g} of the largest activation of a layer."
     )
-    return Sample(chosen, numbers, activations, f"trained network ({framework})", origin, True)
+    return Sample(chosen, numbers, activations, f"trained network ({framework})", origin, True), trained
 
 
-def _trained_activations(path: Path, network: Network, images: Any) -> dict[str, FloatArray]:
-    """Return what the model computes; a pixel that is coded as spikes is its own activation."""
+def _own_activations(part: Result) -> dict[str, FloatArray]:
+    """Return the activations of the converted network without spikes, in the units of the trained one."""
+    found = forward(part.network, part.still_images[:])
+    return {name: values * part.network[name].scale for name, values in found.items()}
+
+
+def _trained_activations(path: Path, network: Network) -> ActivationsOf:
+    """Return what computes the model's activations; a pixel that is coded as spikes is its own activation."""
     model, converted = load_model(path), uncoded_network(network)
     graph = front_end_of(model).read(model)
     if graph.input_shape != network.input_shape:
@@ -162,9 +157,13 @@ def _trained_activations(path: Path, network: Network, images: Any) -> dict[str,
     missing = {path for p in converted.populations for path in p.reference} - {node.path for node in graph.nodes}
     if missing:
         raise DataError(f"{path.name} has no layer {str(min(missing))!r}; name the model that was converted.")
-    activations = reference_activations(model, converted, images)
-    coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.codes_pixels}
-    return coded | activations
+
+    def activations(part: Result) -> dict[str, FloatArray]:
+        images = part.still_images[:]
+        coded = {p.name: np.asarray(images, np.float64) for p in network.populations if p.codes_pixels}
+        return coded | reference_activations(model, converted, images)
+
+    return activations
 
 
 def _largest_difference(

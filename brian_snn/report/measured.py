@@ -25,7 +25,7 @@ from brian_snn.plotting.correlation import plot_values
 from brian_snn.plotting.error_over_time import plot_error_over_time
 from brian_snn.plotting.style import count_label
 from brian_snn.report.blocks import NOTHING, Block, Cell, Section, Table, Text, cell, pairs, percent, picture, table
-from brian_snn.report.gather import Run, Sample
+from brian_snn.report.gather import Run
 
 # A matrix of more classes cannot be read; the mistakes are listed instead.
 _MATRIX_CLASSES = 25
@@ -62,9 +62,9 @@ def answers(run: Run) -> Section:
     if run.labels is None:
         blocks.append(Text("The run folder has no labels.npy, so nothing is said of right and wrong."))
         return Section("answers", "Answers", tuple(blocks))
-    blocks.append(_confusion(run.labels, predictions))
     if run.result.output_history is not None and len(run.result.checkpoints) > 1:
         blocks += _error_over_time(run, run.labels, run.trained)
+    blocks.append(_confusion(run.labels, predictions))
     return Section("answers", "Answers", tuple(blocks))
 
 
@@ -89,21 +89,22 @@ def _error_over_time(run: Run, labels: NDArray[np.int64], trained: IntArray) -> 
 
 def _answer_rows(run: Run, predictions: IntArray, trained: IntArray) -> list[Mapping[str, object]]:
     """Return the accuracy of the spiking network and of the trained one, and how often they agree."""
-    every, numbers = np.arange(len(predictions)), run.sample.numbers
+    n_images = len(predictions)
     rows = {
-        f"spiking network, all {len(every)} images": (predictions, every),
-        f"trained network on the grid, without spikes, all {len(every)} images": (trained, every),
+        f"spiking network, all {n_images} images": predictions,
+        f"trained network on the grid, without spikes, all {n_images} images": trained,
     }
     if run.sample.is_trained:
-        logits = run.sample.activations[run.result.network.output.name]
-        rows[f"{run.sample.ann}, {len(numbers)} images"] = (answer_of(run.result.network).of(logits), numbers)
+        output = run.result.network.output.name
+        logits = np.concatenate([run.activations_of(part)[output] for part in run.result.parts()])
+        rows[f"{run.sample.ann}, all {n_images} images"] = answer_of(run.result.network).of(np.asarray(logits, float))
     result: list[Mapping[str, object]] = []
-    for name, (given, images) in rows.items():
+    for name, given in rows.items():
         row: dict[str, object] = {"network": name}
         if run.labels is not None:
-            right = accuracy(run.labels[images], given)
+            right = accuracy(run.labels, given)
             row |= {"accuracy": percent(right.share), "95 % interval": _interval(right)}
-        same = None if given is predictions else accuracy(predictions[images], given)
+        same = None if given is predictions else accuracy(predictions, given)
         agreement = Cell(NOTHING)
         if same is not None:
             agreement = Cell(f"{percent(same.share).text} ({_interval(same)})", same.share)
@@ -118,32 +119,33 @@ def _interval(share: Accuracy) -> str:
 
 def _numbers(run: Run) -> tuple[Block, ...]:
     """Return the values of the output against those of the trained network, which stand in the place of an accuracy."""
-    sample = run.sample
-    blocks = [_values_of(sample, name, head.logits) for name, head in sample.result.heads.items()]
+    parts = [run.activations_of(part) for part in run.result.parts()]
+    expected = {name: np.concatenate([np.asarray(part[name], float) for part in parts]) for name in run.result.heads}
+    blocks = [_values_of(run, name, head.logits, expected[name]) for name, head in run.result.heads.items()]
     return tuple(block for each in blocks for block in each)
 
 
-def _values_of(sample: Sample, name: str, logits: FloatArray) -> tuple[Block, ...]:
+def _values_of(run: Run, name: str, logits: FloatArray, activations: FloatArray) -> tuple[Block, ...]:
     """Return the values of one output."""
-    output = sample.result.network[name]
-    expected, values = sample.activations[name].ravel(), logits.ravel()
+    output, ann = run.result.network[name], run.sample.ann
+    expected, values = activations.ravel(), logits.ravel()
     errors = values - expected
     summary = {
-        "images": len(sample.numbers),
+        "images": len(logits),
         "values": values.size,
         "rms of the expected values": float(np.sqrt(np.mean(expected**2))),
         "rms error": float(np.sqrt(np.mean(errors**2))),
         "largest error": float(np.abs(errors).max()),
         "Pearson r": pearson(expected, values),
     }
-    several = sample.result.network.heads
+    several = run.result.network.heads
     means = "is one of several outputs" if several else "stands for numbers, not for classes"
     text = (
         f"The output {name}, of shape {output.shape}, {means}: there is no accuracy. Its logits, "
-        f"what the spiking network measured, are compared with those of the {sample.ann}."
+        f"what the spiking network measured, are compared with those of the {ann}."
     )
     figure = plot_values(expected, values, f"{output.name}: logits")
-    caption = f"Measured logits against those of the {sample.ann}; on the line they are the same."
+    caption = f"Measured logits against those of the {ann}; on the line they are the same."
     return Text(text), pairs("Measured and expected values of the output", summary), picture(figure, caption)
 
 

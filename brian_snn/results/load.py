@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brian_snn.errors import DataError, SettingError
+from brian_snn.errors import READ_ERRORS, DataError, SettingError
 from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
+from brian_snn.reading import check_plain_file
 from brian_snn.results.arrays import ARRAYS_BY_NAME, Joined, as_fields
 from brian_snn.results.result import Result
 from brian_snn.results.shards import ShardFile, StoredArrays, array_names, checking, damaged
-from brian_snn.results.store import DESCRIPTION, IMAGES, read_description, read_inputs, shard_files
+from brian_snn.results.store import DESCRIPTION, IMAGES, LABELS, read_description, read_inputs, shard_files
 from brian_snn.results.stored_arrays import Expected, HeldArrays
 from brian_snn.settings import Settings
 
@@ -29,7 +31,8 @@ def load_result(folder: str | Path) -> Result:
     Raises
     ------
     DataError
-        If the folder is not a result, is damaged, or lacks shards; the message names the file.
+        If the folder is not a result, is damaged, lacks shards, or has labels that do not fit; the message names the
+        file.
     """
     folder = Path(folder)
     description = read_description(folder)
@@ -49,11 +52,32 @@ def load_result(folder: str | Path) -> Result:
         file.check()
     first_image = description.get("first_image", 0)
     whole = _result(network, settings, images, files, first_image)
-    whole = replace(whole, timings_s=description.get("timings_s", {}))
+    labels = _labels(folder / LABELS, network, len(images))
+    whole = replace(whole, timings_s=description.get("timings_s", {}), labels=labels)
     if len(files) == 1:
         return _in_memory(whole)
-    parts = tuple(_result(network, settings, images[f.shard.start : f.shard.stop], [f], first_image) for f in files)
-    return replace(whole, pieces=parts)
+    parts = []
+    for file in files:
+        rows = slice(file.shard.start, file.shard.stop)
+        part = _result(network, settings, images[rows], [file], first_image)
+        parts.append(replace(part, labels=None if labels is None else labels[rows]))
+    return replace(whole, pieces=tuple(parts))
+
+
+def _labels(path: Path, network: Network, n_images: int) -> NDArray[np.int64] | None:
+    """Return the labels of a run folder, if it has any that its network's output can be compared with."""
+    if not path.is_file():
+        return None
+    check_plain_file(path, str(path), DataError)
+    try:
+        # Its header alone: what does not fit is not read.
+        labels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except READ_ERRORS as error:
+        raise DataError(f"{path} is damaged ({error}); simulate again, or delete it.") from error
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(f"{path} holds labels of type {kind}; whole numbers were expected, one for each answer.")
+    return answer_of(network).labels(labels, n_images, str(path))
 
 
 def _settings(path: Path, description: dict[str, Any]) -> Settings:

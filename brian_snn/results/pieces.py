@@ -28,6 +28,7 @@ def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[s
     """
     joined: dict[str, dict[Any, Joined]] = {name: {} for name in (*ARRAYS_BY_NAME, "output_history")}
     first, base = 0, cast(Result, None)
+    labels: list[NDArray[np.int64]] = []
     for part in parts:
         if len(part.images) == len(images):
             return replace(part, images=images, timings_s=timings_s)
@@ -35,6 +36,7 @@ def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[s
             for key in list(arrays):
                 joined[name].setdefault(key, Joined(name, len(images))).add(arrays.pop(key), first)
         base = part if first == 0 else base
+        labels += [] if part.labels is None else [part.labels]
         first += len(part.images)
     by_name = {name: {key: each.array for key, each in found.items()} for name, found in joined.items()}
     history = by_name.pop("output_history").get(None)
@@ -42,6 +44,7 @@ def join(parts: Iterable[Result], images: NDArray[np.generic], timings_s: dict[s
     if isinstance(base.charge, Charges):
         measured = fields["spike_counts"], fields["potentials"], fields["booked"]
         fields["charge"] = Charges(base.charge.balances, *measured, fields["charge"])
+    fields["labels"] = np.concatenate(labels) if labels else None
     return replace(base, images=images, timings_s=timings_s, output_history=history, **fields)
 
 
@@ -70,5 +73,7 @@ def choose_images(result: Result, numbers: Sequence[int]) -> Result:
         first += len(part.images)
         if rows.size:
             fields: dict[str, Any] = {n: {k: v[rows] for k, v in part.by_population(n).items()} for n in kept}
-            parts.append(replace(part, images=part.images[rows], **_NOTHING_OVER_TIME, **as_fields(fields)))
+            labels = None if part.labels is None else part.labels[rows]
+            chosen_of = {"images": part.images[rows], "labels": labels}
+            parts.append(replace(part, **chosen_of, **_NOTHING_OVER_TIME, **as_fields(fields)))
     return join(parts, np.concatenate([part.images for part in parts]), {})

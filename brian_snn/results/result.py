@@ -15,16 +15,19 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import NDArray
 
+from brian_snn.accuracy import Accuracy, accuracy
 from brian_snn.arrays import FloatArray, IntArray
 from brian_snn.errors import DataError
 from brian_snn.events import MeanFrames
+from brian_snn.network.delays import delays, different_delays
 from brian_snn.network.network import Network
 from brian_snn.network.output import activate, answer_of
 from brian_snn.network.parameters import own_threshold, own_v_init
 from brian_snn.network.records import Population
-from brian_snn.network.roles import crosses_threshold, has_spikes, heard_steps, window_start
+from brian_snn.network.roles import crosses_threshold, has_spikes, window_start
 from brian_snn.network.synapses import total_fan_out
 from brian_snn.results.arrays import ARRAYS_BY_NAME, BOOK_NAMES, ByPopulation
+from brian_snn.results.exports import Exports
 from brian_snn.results.folder import write_result
 from brian_snn.results.heads import Head, estimate_logits, head_of
 from brian_snn.results.store import Inputs
@@ -33,7 +36,7 @@ from brian_snn.summaries import as_html, as_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Exports):
     """Everything measured in one call of `brian_snn.simulate`.
 
     A population's window is the part of the run in which it was not clamped: steps ``window_start(name) + 1`` to
@@ -77,6 +80,8 @@ class Result:
         is s rows.
     potential_traces : dict of (n_images, steps, *shape) float array
         V(t) for t = 1..T, for the populations asked for.
+    labels : (n_images, ...) int array, optional
+        The true class of each image, of the shape of `predictions`.
     first_image : int
         Number of the first image in the whole simulation; the random numbers of an image depend on its number.
     timings_s : dict of str to float
@@ -100,6 +105,7 @@ class Result:
     total_counts: Mapping[str, IntArray] = field(default_factory=dict)
     spike_trains: Mapping[str, IntArray] = field(default_factory=dict)
     potential_traces: Mapping[str, FloatArray] = field(default_factory=dict)
+    labels: NDArray[np.int64] | None = None
     first_image: int = 0
     timings_s: dict[str, float] = field(default_factory=dict)
     pieces: tuple[Result, ...] = ()
@@ -141,6 +147,7 @@ class Result:
             if names
         ]
         recorded += [f"{len(self.checkpoints)} checkpoints"] if len(self.checkpoints) else []
+        recorded += [] if self.labels is None else ["labels"]
         return [f"settings: {', '.join(changed) or 'the defaults'}", f"recorded: {', '.join(recorded) or 'the end'}"]
 
     def parts(self) -> tuple[Result, ...]:
@@ -161,20 +168,29 @@ class Result:
 
     def counts_in_window(self, source: str, target: str) -> IntArray:
         """Return the spikes of `source` that arrive during the window of `target`, ``(n_images, *source shape)``."""
-        first, last = heard_steps(self.network[target], self.settings)
-        return self._counts_until(source, last) - self._counts_until(source, first)
+        return self.arrived_counts(source) - self._arrived_until(source, self.window_start(target))
 
     def arrived_counts(self, source: str) -> IntArray:
         """Return the spikes of `source` that have reached their targets by the end, ``(n_images, *source shape)``."""
-        return self._counts_until(source, self.settings.steps - self.settings.delay_steps)
+        return self._arrived_until(source, self.settings.steps)
 
     def sent_counts(self, name: str) -> IntArray:
         """Return how many spikes each neuron sent, negative ones too, ``(n_images, *shape)``; a burst is several."""
         net = self.spike_counts[name]
         return net + 2 * self.negative_counts[name] if name in self.negative_counts else net
 
+    def _arrived_until(self, source: str, step: int) -> IntArray:
+        """Return the spikes of a source that have reached its targets by the end of a step."""
+        population = self.network[source]
+        first, *others = different_delays(population, self.settings)
+        arrived = self._counts_until(source, step - first)
+        for delay in others:
+            late = (delays(population, self.settings) == delay).reshape(population.shape)
+            arrived = np.where(late, self._counts_until(source, step - delay), arrived)
+        return arrived
+
     def _counts_until(self, source: str, step: int) -> IntArray:
-        """Return the spikes of a source up to and including a step of `heard_steps`."""
+        """Return the spikes of a source up to and including a step, the last or one of `early_counts`."""
         # Before its own window a source is silent.
         if step <= self.window_start(source):
             return np.zeros_like(self.spike_counts[source])
@@ -262,6 +278,20 @@ class Result:
         return answer.of(self.logits, self.potentials[self.network.output.name]) if answer.names_classes else None
 
     @property
+    def accuracy(self) -> Accuracy:
+        """The share of right answers, with the 95 % interval of Wilson and the number of images.
+
+        Raises
+        ------
+        DataError
+            If the images have no labels, or the output means numbers, of which none is right or wrong.
+        """
+        answer_of(self.network).require_classes()
+        if self.labels is None or self.predictions is None:
+            raise DataError("the images of this result have no labels; simulate with labels=, of a class for each.")
+        return accuracy(self.labels, self.predictions)
+
+    @property
     def synaptic_events(self) -> NDArray[np.int64]:
         """Spikes times fan-out, summed over all synapses for each image, (n_images,).
 
@@ -284,7 +314,7 @@ class Result:
             "first_image": self.first_image,
             "timings_s": self.timings_s,
         }
-        inputs = Inputs(self.network, self.settings, self.images)
+        inputs = Inputs(self.network, self.settings, self.images, labels=self.labels)
         write_result(Path(folder), inputs, (part.arrays() for part in parts), notes)
 
     def arrays(self) -> dict[str, Any]:

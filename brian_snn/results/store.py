@@ -77,7 +77,7 @@ class Inputs:
     images : (n_images, *input_shape) array
     recording : Recording, optional
         What is kept besides what always is; none of a result that was made in memory.
-    labels : (n_images,) int array, optional
+    labels : (n_images, ...) int array, optional
         Classes of the images, kept with them.
     """
 
@@ -85,7 +85,7 @@ class Inputs:
     settings: Settings
     images: NDArray[np.generic]
     recording: Recording | None = None
-    labels: NDArray[np.integer] | None = None
+    labels: NDArray[np.int64] | None = None
 
 
 def write_inputs(folder: Path, inputs: Inputs) -> None:

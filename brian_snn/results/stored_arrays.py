@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from brian_snn.errors import DataError
 from brian_snn.network.network import Network
 from brian_snn.network.roles import early_counts_needed
-from brian_snn.neurons.graded import NEGATIVE
 from brian_snn.neurons.table import neuron_of
 from brian_snn.results.arrays import BOOK_NAMES
 from brian_snn.settings import Settings
@@ -56,7 +55,7 @@ def required_arrays(network: Network, settings: Settings) -> dict[str, set[Hasha
     }
     for population in network.populations:
         neuron = neuron_of(network, population, settings)
-        if NEGATIVE in neuron.model.outputs:
+        if neuron.model.signed:
             required.setdefault("negative_counts", set()).add(population.name)
         for book in neuron.books:
             if not book.may_be_absent:

@@ -20,14 +20,11 @@ from brian_snn.running.simulate import simulate
 from brian_snn.settings import Execution, Recording, Settings
 from brian_snn.simulation.job import make_job, settings_of
 
-#: What the settings of a program may be: it draws no random numbers, takes still images, and is compiled.
+#: What the settings of a program may be: its pixels and its output draw no random numbers, and it takes still images.
 _ALLOWED: dict[str, tuple[object, ...]] = {
     "input_coding": ("current",),
     "readout": ("potential", "spikes"),
     "backend": ("standalone",),
-    "noise": (0.0,),
-    "reversal_excitatory": (float("inf"),),
-    "reversal_inhibitory": (float("-inf"),),
 }
 
 
@@ -68,7 +65,7 @@ def build(
     Raises
     ------
     SettingError
-        If a setting is outside its range, or asks for random numbers or frames, which the program has not.
+        If a setting is outside its range, or the program has not got it: frames, and pixels or outputs that are drawn.
     ModelError, DataError, DimensionMismatchError
         As `brian_snn.simulate` raises them.
     OutputError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from brian_snn.settings import Progress
+from brian_snn.progress import Progress
 
 
 class CallbackError(BaseException):

@@ -13,6 +13,7 @@ from brian_snn.backends.build_cache import get_build
 from brian_snn.backends.runtime import run_runtime
 from brian_snn.backends.standalone import run_standalone
 from brian_snn.errors import SettingError
+from brian_snn.progress import Progress, bar
 from brian_snn.results.arrays import Shard
 from brian_snn.results.result import Result
 from brian_snn.running.callbacks import marked
@@ -46,7 +47,7 @@ def execute(
         If a callback raised something; for `brian_snn.running.callbacks.raised_as_they_are`.
     """
     done = len(images) - sum(map(len, shards))
-    progress = marked(execution.progress)
+    progress: Progress | None = None
 
     def on_images(n_more: int = 1) -> None:
         nonlocal done
@@ -59,13 +60,16 @@ def execute(
         return
     done_shards = BACKENDS[job.settings.backend](Work(job, images, shards, execution, on_images, laps_s))
     start = time.perf_counter()
-    if progress and done:
-        progress(done, len(images))
-    try:
-        yield from done_shards
-    finally:
-        # An interrupted run has taken its time too.
-        laps_s["run"] = time.perf_counter() - start
+    # Not before the program is compiled, which has a bar of its own.
+    with bar(execution.progress, "simulate", "images") as shown:
+        progress = marked(shown)
+        if progress and done:
+            progress(done, len(images))
+        try:
+            yield from done_shards
+        finally:
+            # An interrupted run has taken its time too.
+            laps_s["run"] = time.perf_counter() - start
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +115,10 @@ def _standalone(work: Work) -> Iterator[tuple[Shard, Result]]:
             *(execution.workers, work.on_images, execution.threads),
         )
     start = time.perf_counter()
-    build = get_build(work.job.layout, marked(execution.build_progress))
+    # Whoever shows the images by themselves is shown no bar of files.
+    show = False if callable(execution.progress) else execution.progress
+    with bar(execution.build_progress or show, "compile", "files") as shown:
+        build = get_build(work.job.layout, marked(shown))
     work.laps_s["compile" if build.is_new else "find_build"] = time.perf_counter() - start
     return run_standalone(
         build, work.job, work.images, work.shards, execution.workers, work.on_images, execution.threads

@@ -21,8 +21,10 @@ from brian_snn.errors import DataError, SettingError
 from brian_snn.events import has_steps
 from brian_snn.inputs import as_one
 from brian_snn.network.network import Network
+from brian_snn.network.output import answer_of
 from brian_snn.neurons.poisson import require_rates
 from brian_snn.pixel_range import require_calibrated_range
+from brian_snn.progress import Progress
 from brian_snn.results.arrays import Shard
 from brian_snn.results.folder import open_run
 from brian_snn.results.load import load_result
@@ -31,7 +33,7 @@ from brian_snn.results.result import Result
 from brian_snn.results.store import Inputs
 from brian_snn.running.callbacks import raised_as_they_are
 from brian_snn.running.execute import execute, n_parallel
-from brian_snn.settings import Execution, Progress, Recording, Settings
+from brian_snn.settings import Execution, Recording, Settings
 from brian_snn.simulation.job import Job, asked_settings, cut, make_job
 
 
@@ -43,10 +45,10 @@ def simulate(
     output: str | Path | None = None,
     resume: bool = True,
     replace: bool = False,
-    labels: NDArray[np.integer] | None = None,
+    labels: ArrayLike | None = None,
     any_range: bool = False,
     executor: Executor | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **options: Any,
 ) -> Result:
     """Simulate a converted network on images with integrate-and-fire neurons, Eq. (4a) or (4b).
@@ -73,7 +75,7 @@ def simulate(
     replace : bool
         Whether an earlier result in `output` is replaced, once the first shard of the new one is written.
     labels : (n_images,) int array, optional
-        Classes of the images, kept with them in `output`.
+        True classes of the images, as numbers or one-hot, which stay with the result; of the shape of its predictions.
     any_range : bool
         Whether to take images whose pixels are far from the range of the calibration images: further from it than it is
         wide, or all within less than a hundredth of it.
@@ -95,8 +97,8 @@ def simulate(
     ModelError
         If the network is on no grid.
     DataError
-        If the images do not fit the network, or hold NaN or infinite values, for Poisson input pixels outside
-        [0, 1], or pixels far from the range of the calibration images.
+        If the images or labels do not fit the network, or images hold NaN or infinite values, for Poisson input pixels
+        outside [0, 1], or pixels far from the range of the calibration images.
     DimensionMismatchError
         If dt, tau_m, refractory or delay is not a time.
     CompilerError, SimulationError, OutputError
@@ -105,14 +107,20 @@ def simulate(
     images = as_one(images, network.inputs)
     options = _with_defaults(network, images, settings, {"executor": executor, "progress": progress, **options})
     settings, recording, execution = _records(settings, options)
-    prepared = _prepare(network, images, settings, recording, any_range)
+    prepared = _prepare(network, images, settings, recording, any_range, labels)
     if output is not None:
-        return _write(prepared, execution, Path(output), resume, replace, labels)
+        return _write(prepared, execution, Path(output), resume, replace)
     return join(_in_order(prepared, execution), prepared.images, prepared.laps_s)
 
 
 def stream(
-    network: Network, images: ArrayLike, settings: Settings | None = None, *, any_range: bool = False, **options: Any
+    network: Network,
+    images: ArrayLike,
+    settings: Settings | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    any_range: bool = False,
+    **options: Any,
 ) -> Iterator[Result]:
     """Simulate images and yield a `Result` for each shard of them, in the order of the images.
 
@@ -121,7 +129,7 @@ def stream(
 
     Parameters
     ----------
-    network, images, settings, any_range, **options
+    network, images, settings, labels, any_range, **options
         As for `simulate`, which also lists what is raised.
 
     Returns
@@ -132,7 +140,7 @@ def stream(
     images = as_one(images, network.inputs)
     settings, recording, execution = _records(settings, _with_defaults(network, images, settings, options))
     # Prepared now, so that what is wrong is said here and not with the first shard.
-    prepared = _prepare(network, images, settings, recording, any_range)
+    prepared = _prepare(network, images, settings, recording, any_range, labels)
     return _in_order(prepared, execution)
 
 
@@ -188,13 +196,19 @@ class _Prepared:
 
     job: Job
     images: NDArray[np.generic]
+    labels: NDArray[np.int64] | None
     laps_s: dict[str, float]
 
 
 def _prepare(
-    network: Network, images: ArrayLike, settings: Settings, recording: Recording, any_range: bool
+    network: Network,
+    images: ArrayLike,
+    settings: Settings,
+    recording: Recording,
+    any_range: bool,
+    labels: ArrayLike | None,
 ) -> _Prepared:
-    """Check the images and prepare all that they have in common."""
+    """Check the images and their labels, and prepare all that they have in common."""
     start = time.perf_counter()
     moves = settings.input_coding == "frames"
     checked, found = check_image_array(images, (settings.steps,) * moves + network.input_shape, "images")
@@ -202,33 +216,33 @@ def _prepare(
     # A frame may be far from what the images were that it is a moment of.
     if not (any_range or moves):
         require_calibrated_range(found, network.calibration_range)
+    answer = answer_of(network)
+    if labels is not None:
+        answer.require_classes()
+        labels = answer.labels(np.asarray(labels), len(checked), "this call")
     job = make_job(network, settings, recording)
-    return _Prepared(job, checked, {"prepare": time.perf_counter() - start})
+    return _Prepared(job, checked, labels, {"prepare": time.perf_counter() - start})
 
 
 def _in_order(prepared: _Prepared, execution: Execution) -> Iterator[Result]:
     """Yield the results of the shards in the order of the images."""
     shards = cut(prepared.job, len(prepared.images), n_parallel(execution), execution.shard_size)
     waiting: dict[Shard, Result] = {}
+    labels = prepared.labels
     todo = deque(shards)
     with raised_as_they_are():
         for shard, result in execute(prepared.job, prepared.images, shards, execution, prepared.laps_s):
-            waiting[shard] = result
+            waiting[shard] = (
+                result if labels is None else dataclasses.replace(result, labels=labels[shard.start : shard.stop])
+            )
             while todo and todo[0] in waiting:
                 yield waiting.pop(todo.popleft())
 
 
-def _write(
-    prepared: _Prepared,
-    execution: Execution,
-    folder: Path,
-    resume: bool,
-    replace: bool,
-    labels: NDArray[np.integer] | None,
-) -> Result:
+def _write(prepared: _Prepared, execution: Execution, folder: Path, resume: bool, replace: bool) -> Result:
     """Write the shards that a folder lacks and return the result that reads from it."""
     job, images = prepared.job, prepared.images
-    inputs = Inputs(job.network, job.settings, images, job.recording, labels)
+    inputs = Inputs(job.network, job.settings, images, job.recording, prepared.labels)
     size = execution.shard_size or len(cut(job, len(images), n_parallel(execution))[0])
     with (
         raised_as_they_are(),

@@ -31,7 +31,6 @@ from brian_snn.network.parameters import (
 from brian_snn.network.records import INPUT
 from brian_snn.network.roles import window_start
 from brian_snn.neurons.accumulator import check_widths
-from brian_snn.neurons.graded import require_growing_counts
 from brian_snn.neurons.poisson import coded_network
 from brian_snn.neurons.record import Neuron
 from brian_snn.neurons.softmax import require_competition
@@ -84,6 +83,14 @@ class Job:
     def neurons(self) -> list[Neuron]:
         """The neuron of every population."""
         return [neuron_of(self.network, population, self.settings) for population in self.network.populations]
+
+    @property
+    def reversals(self) -> dict[str, float]:
+        """Of populations with conductances, the size of the reversal potential that lies further from rest."""
+        layers = zip(self.network.populations, self.layout.layers, strict=True)
+        ends = (self.settings.reversal_excitatory, -self.settings.reversal_inhibitory)
+        furthest = max((end for end in ends if math.isfinite(end)), default=0.0)
+        return {p.name: furthest * self.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
 
     @property
     def constants(self) -> RunConstants:
@@ -142,12 +149,11 @@ def make_job(network: Network, settings: Settings, recording: Recording) -> Job:
     Raises
     ------
     SettingError
-        If the threshold is below the grid, a population to record does not exist or has nothing to record, a spiking
-        softmax does not suit the output, or the network has max pooling where counts may fall.
+        If the threshold is below the grid, a population to record does not exist or has nothing to record, or a spiking
+        softmax does not suit the output.
     """
     network = coded_network(network, settings)
     require_competition(network, settings)
-    require_growing_counts(network, settings)
     recording = with_checkpoints(recording, network, settings)
     plan = make_plan(network, settings, recording.checkpoints or (), recording.record_counts)
     layout = topology(network, settings, recording.record_spikes, recording.record_potentials)
@@ -205,11 +211,7 @@ def run_inputs(job: Job, images: NDArray[np.generic], first: int) -> RunInputs:
     pixels = np.asarray(images, np.float64)
     still = pixels.reshape(-1, *job.network.input_shape)
     currents = input_currents(job.parameters, still)
-    layers = zip(job.network.populations, job.layout.layers, strict=True)
-    ends = (job.settings.reversal_excitatory, -job.settings.reversal_inhibitory)
-    furthest = max((end for end in ends if math.isfinite(end)), default=0.0)
-    reversals = {p.name: furthest * job.parameters.of(p.name).threshold for p, layer in layers if layer.model.splits}
-    check_range(job.parameters, job.drives, currents, job.settings, reversals)
+    check_range(job.parameters, job.drives, currents, job.settings, job.reversals)
     for population in job.network.populations:
         if population.codes_pixels:
             # As rates over r_max; the threshold is the business of those who receive the spikes.
@@ -231,7 +233,7 @@ def _random_inputs(job: Job, images: range) -> dict[int, FloatArray]:
             threshold = job.parameters.of(population.name).threshold
             found[position] = neuron.draws.noise(settings, images, population.size, threshold, grid)
         elif neuron.stream is not None:
-            found[position] = neuron.stream(images)
+            found[position] = neuron.stream.keys(images)
     return found
 
 

@@ -19,7 +19,7 @@ from brian_snn.network.network import Network
 from brian_snn.network.output import answer_of
 from brian_snn.network.parameters import Parameters
 from brian_snn.network.roles import early_counts_needed, has_spikes
-from brian_snn.neurons.graded import NEGATIVE
+from brian_snn.neurons.record import NEGATIVE
 from brian_snn.neurons.table import BOOKS
 from brian_snn.results.arrays import ByPopulation
 from brian_snn.results.charges import Charges, balances

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from brian_snn.arrays import IntArray
 from brian_snn.errors import SettingError
 from brian_snn.network.network import Network
-from brian_snn.network.records import INPUT, Geometry, Projection
+from brian_snn.network.records import INPUT, Geometry, Population, Projection
 from brian_snn.network.roles import float_type
 from brian_snn.network.synapses import uses_shared_kernels
 from brian_snn.neurons.record import NeuronModel
@@ -118,22 +118,7 @@ def topology(
         If a population to record does not exist or has nothing of that kind to record.
     """
     positions = {population.name: position for position, population in enumerate(network.populations)}
-    layers = []
-    for population in network.populations:
-        model = neuron_of(network, population, settings).model
-        sees_image = any(p.source == INPUT for p in network.into(population.name))
-        layers.append(
-            Layer(
-                size=population.size,
-                model=model,
-                has_membrane="v" in model.outputs,
-                sees_image=sees_image,
-                record_spikes=population.name in record_spikes,
-                record_potentials=population.name in record_potentials,
-                float_type=float_type(population, settings),
-                sees_frames=sees_image and settings.input_coding == "frames",
-            )
-        )
+    layers = [_layer(network, p, settings, record_spikes, record_potentials) for p in network.populations]
     _require_recordable(network, layers, record_spikes, record_potentials)
     if record_spikes and settings.polarity == "signed":
         raise SettingError(
@@ -160,6 +145,28 @@ def topology(
         for part in (("excitation", "inhibition") if layers[positions[p.target]].model.splits else ("all",))
     )
     return Topology(tuple(layers), links, settings.schedule, len(network.outputs))
+
+
+def _layer(
+    network: Network,
+    population: Population,
+    settings: Settings,
+    record_spikes: Sequence[str],
+    record_potentials: Sequence[str],
+) -> Layer:
+    """Return the layer of a population."""
+    model = neuron_of(network, population, settings).model
+    sees_image = any(p.source == INPUT for p in network.into(population.name))
+    return Layer(
+        size=population.size,
+        model=model,
+        has_membrane="v" in model.outputs,
+        sees_image=sees_image,
+        record_spikes=population.name in record_spikes,
+        record_potentials=population.name in record_potentials,
+        float_type=float_type(population, settings),
+        sees_frames=sees_image and settings.input_coding == "frames",
+    )
 
 
 def _require_recordable(

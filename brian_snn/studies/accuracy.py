@@ -1,7 +1,8 @@
-"""Error of classification against steps and against operations, for several percentiles and both resets."""
+"""Error of classification against steps and operations: percentiles, V(0) and resets, for several networks."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brian_snn.analysis.classification import choices_over_time
+from brian_snn.analysis.classification import bootstrap_interval, choices_over_time
 from brian_snn.analysis.operations import (
     COUNT_COLUMNS,
     COUNT_NAMES,
@@ -25,34 +26,32 @@ from brian_snn.plotting.trade_off import plot_trade_off
 from brian_snn.running.simulate import stream
 from brian_snn.settings import Execution, Recording, Reset, Settings
 from brian_snn.studies.study import Measured, Params, Study, Watcher
-from brian_snn.studies.subjects import Classifier, demo_subject, mnist_subject
+from brian_snn.studies.subjects import Classifier, demo_subject
 
-#: The digits of the package.
+#: The digits and the network of the package.
 SMALL: Params = {
     "percentiles": [99.0, 99.9, 100.0],
+    "v_inits": [0.0, 0.5],
     "steps": 200,
     "checkpoints": 24,
     "images": 200,
-    "digits": "package",
     "backend": "standalone",
 }
-#: The test digits of MNIST, and clothes for another network, which the experiment trains with the numbers of "fashion".
+#: Test images of MNIST and Fashion-MNIST, for five networks each that experiments/networks trained.
 FULL: Params = {
-    "percentiles": [99, 99.9, 100],
-    "steps": 300,
-    "checkpoints": 40,
-    "images": 10000,
-    "digits": "mnist",
-    "fashion": {
-        "seed": 20170711,
-        "filters": [8, 16],
-        "hidden_units": 64,
-        "epochs": 4,
-        "batch_size": 128,
-        "learning_rate": 0.002,
-        "calibration_images": 1000,
-    },
+    "percentiles": [99.0, 99.9, 100.0],
+    "v_inits": [0.0, 0.5],
+    "steps": 128,
+    "checkpoints": 24,
+    "images": 600,
+    "seeds": [1, 2, 3, 4, 5],
 }
+
+#: What distinguishes a run from the others of a network, in the columns of the tables.
+CASE = ["percentile", "v_init", "reset"]
+
+#: Above the error of the trained network, in points.
+TARGETS = (1.0, 0.1)
 
 
 def checkpoints_up_to(steps: int, number: int) -> list[int]:
@@ -95,71 +94,114 @@ def error_curve(
     return pd.DataFrame({"steps": checkpoints, "wrong": wrong, "images": n_done, **means})
 
 
-def trained_network(name: str, network: Network, scores: FloatArray, labels: NDArray[np.integer]) -> pd.DataFrame:
-    """Return one row on the network that was converted, with the columns of `error_curve` and the name of the data set.
+def trained_network(subject: Classifier, network: Network) -> pd.DataFrame:
+    """Return one row on the network that was converted, with the columns of `error_curve` but for the steps."""
+    wrong = int(np.sum(scores_of(subject.model, subject.test.images).argmax(axis=1) != subject.labels))
+    operations = {column: ann_operations(network, count) for count, column in COUNT_COLUMNS.items()}
+    return pd.DataFrame([{"wrong": wrong, "images": len(subject.labels), **operations}])
+
+
+def costs(curves: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """Return what it costs to come close to the trained networks, and what their operations buy.
 
     Parameters
     ----------
-    name : str
-        Of the data set.
-    network : Network
-        As converted; `brian_snn.analysis.operations.ann_operations` counts its operations.
-    scores : (n_images, n_classes) float array
-        What the trained network makes of the images.
-    labels : (n_images,) int array
+    curves, trained : DataFrame
+        As `measure` returns them.
+
+    Returns
+    -------
+    costs : DataFrame
+        A row for each data set and case. ``end`` is the error at the end, in points above the trained network's. For
+        each target (points above) ``reached`` says how many of the networks get there, and ``steps`` and, by either
+        count, the operations divided by the trained network's where they do first, as means over these networks.
+        ``bought`` is the error, in points above, at the last checkpoint that costs no more than the trained network.
+        All with the 95 % interval of the bootstrap over the networks, in columns that end in low and high.
     """
-    wrong = int(np.sum(scores.argmax(axis=1) != labels))
-    operations = {column: ann_operations(network, count) for count, column in COUNT_COLUMNS.items()}
-    return pd.DataFrame([{"dataset": name, "wrong": wrong, "images": len(labels), **operations}])
+    rows = []
+    for key, runs in curves.groupby(["dataset", *CASE], sort=False):
+        found = [
+            _costs_of(run.sort_values("steps"), trained[(trained["dataset"] == key[0]) & (trained["seed"] == seed)])
+            for seed, run in runs.groupby("seed", sort=False)
+        ]
+        rows.append(dict(zip(["dataset", *CASE], key, strict=True)) | _with_intervals(pd.DataFrame(found)))
+    return pd.DataFrame(rows)
+
+
+def _costs_of(run: pd.DataFrame, trained: pd.DataFrame) -> dict[str, float]:
+    """Return the numbers of one network, nan for what it does not reach."""
+    ann = trained.iloc[0]
+    above = 100 * (run["wrong"] / run["images"] - ann["wrong"] / ann["images"])
+    found = {"end": float(above.iloc[-1])}
+    for target in TARGETS:
+        # The difference of two shares of 0.1 points may be a rounding more.
+        first = run[above <= target + 1e-9].head(1)
+        for column in ("steps", *COUNT_COLUMNS.values()):
+            unit = 1 if column == "steps" else ann[column]
+            found[f"{target:g}_{column}"] = float(first[column].iloc[0] / unit) if len(first) else np.nan
+    for column in COUNT_COLUMNS.values():
+        affordable = above[run[column] <= ann[column]]
+        found[f"bought_{column}"] = float(affordable.iloc[-1]) if len(affordable) else np.nan
+    return found
+
+
+def _with_intervals(found: pd.DataFrame) -> dict[str, float]:
+    """Return means over the networks that have a number, their intervals, and how many there are."""
+    row: dict[str, float] = {"networks": len(found)}
+    for name, column in found.items():
+        values = column.dropna().to_numpy()
+        low, high = bootstrap_interval(values) if len(values) else (np.nan, np.nan)
+        if str(name).endswith("_steps"):
+            row[f"{str(name).removesuffix('_steps')}_reached"] = len(values)
+        row |= {str(name): values.mean() if len(values) else np.nan, f"{name}_low": low, f"{name}_high": high}
+    return row
 
 
 def measure(
-    params: Params, execution: Execution, watcher: Watcher, others: Iterable[tuple[str, Classifier]] = ()
+    params: Params, execution: Execution, watcher: Watcher, subjects: Iterable[tuple[str, int, Classifier]] = ()
 ) -> Measured:
-    """Measure the curves of digits, and of the other classifiers by the name of their data set."""
-    with watcher.stage("load the trained network"):
-        digits = demo_subject(params["images"]) if params["digits"] == "package" else mnist_subject(params["images"])
-    pairs = [_measure_one(name, each, params, execution, watcher) for name, each in [("MNIST", digits), *others]]
+    """Measure the curves of classifiers, each with the name of its data set and its seed; by default the package's."""
+    given = subjects or [("MNIST", 0, demo_subject(params["images"]))]
+    pairs = [_measure_one(*each, params, execution, watcher) for each in given]
     curves, trained = (pd.concat(tables, ignore_index=True) for tables in zip(*pairs, strict=True))
-    return Measured(
-        {"curves": curves, "trained": trained}, _shown(curves, trained), record={"workers": execution.workers}
-    )
+    tables = {"curves": curves, "trained": trained, "costs": costs(curves, trained)}
+    return Measured(tables, _shown(curves, trained), record={"workers": execution.workers})
 
 
 def plot(measured: Measured, params: Params) -> dict[str, Figure]:
-    """Draw error against steps and against operations."""
+    """Draw error against steps and against operations by both counts."""
     return {"accuracy": plot_trade_off(measured.tables["curves"], measured.tables["trained"])}
 
 
 def _measure_one(
-    name: str, subject: Classifier, params: Params, execution: Execution, watcher: Watcher
+    dataset: str, seed: int, subject: Classifier, params: Params, execution: Execution, watcher: Watcher
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the curves of a data set and the row of its trained network."""
-    images, steps = subject.test.images, params["steps"]
-    scores = scores_of(subject.model, images)
-    curves, trained = [], pd.DataFrame()
+    """Return the curves of a network, and its row before conversion."""
+    named, curves, trained = {"dataset": dataset, "seed": seed}, [], pd.DataFrame()
+    checkpoints = checkpoints_up_to(params["steps"], params["checkpoints"])
     for percentile in params["percentiles"]:
-        with watcher.stage(f"convert, percentile {percentile:g}"):
+        with watcher.stage(f"convert {dataset} {seed}, percentile {percentile:g}"):
             network = subject.network(percentile)
-        trained = trained_network(name, network, scores, subject.labels)
-        for reset in get_args(Reset):
-            with watcher.stage(f"simulate, reset: {reset}"):
-                settings = Settings(steps, reset, backend=params.get("backend", "standalone"))
-                checkpoints = checkpoints_up_to(steps, params["checkpoints"])
-                curve = error_curve(network, images, subject.labels, settings, execution, checkpoints)
-            curves.append(curve.assign(dataset=name, percentile=percentile, reset=reset))
-    return pd.concat(curves), trained
+        trained = trained_network(subject, network) if trained.empty else trained
+        for v_init, reset in itertools.product(params["v_inits"], get_args(Reset)):
+            case = dict(zip(CASE, (percentile, v_init, reset), strict=True))
+            settings = Settings(params["steps"], reset, v_init=v_init, backend=params.get("backend", "standalone"))
+            with watcher.stage(f"simulate, V(0) = {v_init:g}, reset: {reset}"):
+                curve = error_curve(network, subject.test.images, subject.labels, settings, execution, checkpoints)
+            curves.append(curve.assign(**named, **case))
+    return pd.concat(curves), trained.assign(**named)
 
 
 def _shown(curves: pd.DataFrame, trained: pd.DataFrame) -> dict[str, str]:
-    """Return error and operations at the end."""
-    shown = {"trained network": trained.iloc[0]}
-    for _, row in curves[curves["steps"] == curves["steps"].max()].iterrows():
-        shown[f"percentile {row['percentile']:g}, reset: {row['reset']}"] = row
+    """Return error and operations at the end, means over the networks."""
+    shown = {("trained network",): trained}
+    ends = curves[curves["steps"] == curves["steps"].max()]
+    shown |= dict(list(ends.groupby(["dataset", *CASE], sort=False)))
     return {
-        name: f"{100 * row['wrong'] / row['images']:.2f} % wrong, {row['operations']:,.0f} {COUNT_NAMES['synapses']}"
-        for name, row in shown.items()
+        ", ".join(map(str, key)): f"{100 * rows['wrong'].sum() / rows['images'].sum():.2f} % wrong, "
+        f"{rows['operations'].mean():,.0f} {COUNT_NAMES['synapses']}"
+        for key, rows in shown.items()
     }
 
 
-STUDY = Study(measure, plot, SMALL, FULL, "accuracy.json", digits={"curves": 10})
+STUDY = Study(measure, plot, SMALL, FULL, "accuracy.json", digits={"curves": 10, "costs": 5})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from brian2 import ms
 from numpy.typing import NDArray
 
 from brian_snn.analysis.classification import predictions_of, wilson_interval
@@ -23,10 +22,11 @@ from brian_snn.plotting.style import Figure
 from brian_snn.results.result import Result
 from brian_snn.running.simulate import stream
 from brian_snn.settings import Execution, Settings
+from brian_snn.studies.departures import DEPARTURES, PLAIN
 from brian_snn.studies.study import Measured, Params, Study, Watcher
 from brian_snn.studies.subjects import Classifier, demo_subject, mnist_subject
 
-#: The digits of the package. Sizes go from harmless to destructive, so those of tau_m fall.
+#: The digits of the package.
 SMALL: Params = {
     "images": 100,
     "steps": 100,
@@ -35,19 +35,7 @@ SMALL: Params = {
     "backend": "standalone",
     "longer": {"times": 5, "images": 20},
     "seeds": [1],
-    "sizes": {
-        "exponential synapse": [2, 10, 50],
-        "alpha synapse": [2, 10, 50],
-        "refractory, input lost": [1, 2, 5],
-        "refractory, input kept": [1, 5, 10],
-        "leak": [100, 30, 10],
-        "mismatch of leaks": [0.25, 1],
-        "mismatch of thresholds": [0.05, 0.2, 0.5],
-        "membrane noise": [0.05, 0.2, 1],
-        "threshold adaptation": [0.01, 0.1, 1],
-        "adaptation current": [0.0003, 0.003, 0.03],
-        "delay": [2, 5, 10],
-    },
+    "sizes": {name: departure.small for name, departure in DEPARTURES.items()},
 }
 #: Test digits of MNIST.
 FULL: Params = {
@@ -57,73 +45,14 @@ FULL: Params = {
     "digits": "mnist",
     "longer": {"times": 5, "images": 200},
     "seeds": [1, 2, 3],
-    "sizes": {
-        "exponential synapse": [2, 5, 10, 15, 20, 30, 50],
-        "alpha synapse": [2, 5, 7, 10, 20],
-        "refractory, input lost": [1, 2, 3, 5],
-        "refractory, input kept": [1, 2, 3, 5],
-        "leak": [100, 50, 30, 20, 15, 10],
-        "mismatch of leaks": [0.25, 0.5, 1, 2],
-        "mismatch of thresholds": [0.05, 0.1, 0.2, 0.3, 0.5],
-        "membrane noise": [0.05, 0.1, 0.2, 0.5, 1],
-        "threshold adaptation": [0.03, 0.1, 0.2, 0.3, 1],
-        "adaptation current": [0.0003, 0.001, 0.002, 0.003, 0.01],
-        "delay": [2, 5, 7, 10, 15, 20],
-    },
+    "sizes": {name: departure.full for name, departure in DEPARTURES.items()},
 }
 
 #: What a run is called in the tables: ``departure``, ``size``, ``unit`` and ``seed``.
 Case = dict[str, Any]
 
-#: What the neuron without any departure is called.
-PLAIN = "plain"
-
 #: The falls of accuracy whose sizes are looked for, in points of a hundred.
 FALLS = (1, 10)
-
-
-@dataclass(frozen=True)
-class Departure:
-    """A departure from the plain neuron of Eq. (4b) that has a size.
-
-    Parameters
-    ----------
-    setting : str
-        The field of `Settings` that is its size.
-    unit : str
-        Of its size: ``ms``, or that of a number.
-    drawn : bool
-        Whether it depends on the seed.
-    others : dict
-        Fields of `Settings` that are the same for all sizes.
-    beside : (str, float)
-        The departure and size that it is compared with, where that is not the plain neuron.
-    """
-
-    setting: str
-    unit: str = "ms"
-    drawn: bool = False
-    others: Mapping[str, Any] = field(default_factory=dict)
-    beside: tuple[str, float] = (PLAIN, 0.0)
-
-    def changes(self, size: float) -> dict[str, Any]:
-        """Return the fields of `Settings` that a size of it changes."""
-        return {self.setting: size * ms if self.unit == "ms" else size, **self.others}
-
-
-DEPARTURES = {
-    "exponential synapse": Departure("tau_syn"),
-    "alpha synapse": Departure("tau_syn", others={"synapse": "alpha"}),
-    "refractory, input lost": Departure("refractory"),
-    "refractory, input kept": Departure("refractory", others={"refractory_input": "kept"}),
-    "leak": Departure("tau_m"),
-    "mismatch of leaks": Departure("leak_mismatch", "of the leak", True, {"tau_m": 30 * ms}, ("leak", 30.0)),
-    "mismatch of thresholds": Departure("threshold_mismatch", "V_thr", True),
-    "membrane noise": Departure("noise", "V_thr a step", True),
-    "threshold adaptation": Departure("adaptation_step", "V_thr a spike", others={"adaptation": "threshold"}),
-    "adaptation current": Departure("adaptation_step", "V_thr a step, a spike", others={"adaptation": "current"}),
-    "delay": Departure("delay"),
-}
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.keras_units import activations, percentile_scales, spiking_units
-from tests.models import HAND_PICKED, images_for, mlp, relu6
+from tests.models import HAND_PICKED, images_for, mlp, outputs_of, relu6
 from tests.oracles import simulate_oracle
 from tests.strategies import architectures
 
@@ -38,7 +38,7 @@ def outputs(model):
     last = model.layers[-1]
     probabilities = isinstance(last, keras.layers.Softmax) or last.activation.__name__ == "softmax"
     output = np.asarray(keras.ops.softmax(logits)) if probabilities else logits
-    return output, model.predict(images, verbose=0)
+    return output, outputs_of(model, images)
 
 
 @pytest.mark.parametrize("reset", ["subtraction", "zero"])

@@ -61,10 +61,18 @@ Model::Model(const std::string& folder) {
         population.shape = text.shape();
         population.v_init = text;
         population.drive = text;
+        population.reversal = text;
         population.limit = text;
         population.bits = text;
         population.name = names.at(k).substr(names[k].find(' ') + 1);
         if (text.next<bool>()) bias[int(k)] = values_of<double>(folder + format("bias_%zu.bin", k));
+    }
+    for (size_t left = text; left > 0; left--) {
+        Stream& stream = streams[text.next<int>()];
+        for (std::vector<uint32_t>* words : {&stream.before, &stream.behind}) {
+            words->resize(text.next<size_t>());
+            for (uint32_t& word : *words) word = text;
+        }
     }
     outputs.resize(text.next<size_t>());
     for (Output& output : outputs) {
@@ -158,12 +166,50 @@ void Currents::add(const Map& map, const std::vector<double>& pixels, std::vecto
     }
 }
 
+// The state of NumPy's SeedSequence (after O'Neill's seed_seq_fe): words are hashed into a pool of four, which is hashed
+// again into the numbers that come out. As in brian_snn.randomness, 53 bits of the first are the key.
+double Currents::key_of(int position, uint64_t number) const {
+    const Stream& stream = model.streams.at(position);
+    std::vector<uint32_t> words(stream.before);
+    words.push_back(uint32_t(number));
+    if (number >> 32) words.push_back(uint32_t(number >> 32));
+    words.insert(words.end(), stream.behind.begin(), stream.behind.end());
+    const size_t size = 4;
+    uint32_t pool[size], factor = 0x43b0d7e5;
+    const auto hashed = [&factor](uint32_t word, uint32_t next) {
+        word ^= factor;
+        factor *= next;
+        word *= factor;
+        return word ^ word >> 16;
+    };
+    const auto mixed = [](uint32_t one, uint32_t other) {
+        const uint32_t word = 0xca01f9dd * one - 0x4973f715 * other;
+        return word ^ word >> 16;
+    };
+    for (size_t k = 0; k < size; k++) pool[k] = hashed(words.at(k), 0x931e8875);
+    for (size_t from = 0; from < size; from++)
+        for (size_t to = 0; to < size; to++)
+            if (from != to) pool[to] = mixed(pool[to], hashed(pool[from], 0x931e8875));
+    for (size_t k = size; k < words.size(); k++)
+        for (uint32_t& word : pool) word = mixed(word, hashed(words[k], 0x931e8875));
+    factor = 0x8b51f9dd;
+    const uint32_t low = hashed(pool[0], 0x58f38ded), high = hashed(pool[1], 0x58f38ded);
+    return double((uint64_t(high) << 32 | low) >> 11);
+}
+
+double Currents::bound_of(const Population& population, double current) const {
+    const double steps = double(model.steps), end = population.reversal;
+    const double gathered = std::fabs(population.v_init) + steps * (population.drive + current);
+    // As brian_snn.network.parameters.check_range has it.
+    return end > 0 ? gathered + 2 * steps * (end + (gathered + steps * end)) : gathered;
+}
+
 void Currents::require_range() const {
     const Population* worst = nullptr;
     double bound = 0, ratio = 0;
     for (const auto& current : currents) {
         const Population& population = model.populations[current.first];
-        const double gathered = std::fabs(population.v_init) + double(model.steps) * (population.drive + largest(current.second));
+        const double gathered = bound_of(population, largest(current.second));
         const double part = std::isfinite(gathered) ? gathered / population.limit : HUGE_VAL;
         if (worst && part <= ratio) continue;
         worst = &population;

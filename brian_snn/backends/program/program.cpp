@@ -17,12 +17,13 @@
 namespace take_away {
 
 static const char* const usage =
-    "usage: main [--any-range] [--divide-by D] [-o FOLDER] IMAGES...\n"
+    "usage: main [--any-range] [--divide-by D] [--first N] [-o FOLDER] IMAGES...\n"
     "       main --check\n"
     "\n"
     "IMAGES      .npy of one image or of several, or the bare numbers as .f64, .f32 or .u8\n"
     "--divide-by divide every pixel by D first, such as 255\n"
     "--any-range take images whose pixels are far from those that the network was calibrated on\n"
+    "--first N   the number of the first image, 0 by default: what is drawn for an image depends on its number\n"
     "-o FOLDER   a new folder for spike counts, final potentials, logits and predictions as .npy\n"
     "--check     show the test image and compare what comes out with what brian_snn says\n";
 
@@ -77,6 +78,11 @@ void Program::read_command_line(int argc, char** argv) {
             char* end = nullptr;
             divisor = std::strtod(text.c_str(), &end);
             if (*end || !(divisor > 0) || std::isinf(divisor)) throw Refusal("--divide-by is " + text + "; it must be a positive number");
+        } else if (word == "--first") {
+            const std::string text = value();
+            if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+                throw Refusal("--first is " + text + "; it must be a whole number");
+            first = std::stoull(text);
         } else if (word.empty() || word[0] == '-') throw Refusal("there is no option " + word + "; see --help");
         else paths.push_back(absolute(word));
     }
@@ -313,7 +319,7 @@ int Program::run(const Simulate& simulate) {
                 throw Refusal(format("image %lld: ", (long long)number) + refusal.what());
             }
             Measured measured;
-            if (!simulate(model.steps, currents, measured)) throw Refusal("interrupted; nothing was written", 130);
+            if (!simulate(model.steps, first + uint64_t(number), currents, measured)) throw Refusal("interrupted; nothing was written", 130);
             std::string line;
             for (const Array& array : arrays_of(model, measured, line)) {
                 if (folder) folder->write(array);

@@ -80,6 +80,7 @@ struct Population {
     Shape shape;
     double v_init;      ///< V(0)
     double drive;       ///< largest charge that spikes bring to a neuron in a step
+    double reversal;    ///< size of the reversal potential that lies further from rest; 0 without conductances
     double limit;       ///< where sums of its type end to be exact
     int bits;           ///< of the type's sums
     std::string name;   ///< as messages show it
@@ -94,6 +95,12 @@ struct Map {
     bool weight_per_target;
     std::vector<double> weights;            ///< (kernel rows, kernel columns, channels of a group, channels out)
     std::vector<int32_t> sources, targets;  ///< pixel of each input, -1 for none; neuron of each output; or empty
+};
+
+/// What the random numbers of a population are drawn from, besides the number of the image: words of 32 bits before it
+/// and behind it, as NumPy's SeedSequence takes them.
+struct Stream {
+    std::vector<uint32_t> before, behind;
 };
 
 struct Output {
@@ -117,22 +124,27 @@ struct Model {
     double heaviest_row;        ///< their sum
     Shape image;
     std::vector<Population> populations;
+    std::map<int, Stream> streams;              ///< of the populations that draw random numbers
     std::vector<Output> outputs;
     std::vector<Map> maps;
     std::map<int, std::vector<double>> bias;    ///< of the populations that see the image
 };
 
-/// The constant currents of the populations that see the image, bit for bit those of brian_snn.
+/// What an image brings: the constant currents of the populations that see it, and the random numbers of those that draw
+/// some, bit for bit those of brian_snn.
 class Currents {
 public:
     explicit Currents(const Model& model) : model(model) {}
     /// Computes W x + b on the grid; refuses an image with which a sum could end to be exact.
     void show(const std::vector<double>& pixels);
     const std::vector<double>& of(int position) const { return currents.at(position); }
+    /// Key of the random numbers of a population for the image of this number.
+    double key_of(int position, uint64_t number) const;
 
 private:
     void add(const Map& map, const std::vector<double>& pixels, std::vector<double>& totals) const;
     void require_range() const;
+    double bound_of(const Population& population, double current) const;
     const Model& model;
     std::map<int, std::vector<double>> currents;
 };
@@ -153,8 +165,8 @@ public:
     /// Of the generated code: NAME=VALUE, or NAME=FILE.
     std::vector<std::string> parameters() const { return lines_of("model/parameters.txt"); }
 
-    /// Takes the number of steps and what an image brings, puts in what was measured, and is false after Ctrl-C.
-    typedef std::function<bool(int64_t, const Currents&, Measured&)> Simulate;
+    /// Takes the number of steps, that of an image and what it brings, puts in what was measured, and is false after Ctrl-C.
+    typedef std::function<bool(int64_t, uint64_t, const Currents&, Measured&)> Simulate;
 
     /// Shows all images and returns the exit code.
     int run(const Simulate& simulate);
@@ -170,6 +182,7 @@ private:
     std::vector<int64_t> n_images;      ///< of each file
     std::string output;
     double divisor = 1;
+    uint64_t first = 0;                 ///< number of the first image
     bool any_range = false, checks = false;
 };
 

@@ -69,6 +69,14 @@ def _read_leaky(layer: Any, shapes: list[Shape], label: str) -> Operations:
     return [("leaky", {"slope": np.asarray(slope, np.float64)})]
 
 
+def _read_levels(layer: Any, shapes: list[Shape], label: str) -> Operations:
+    """Return a clipped ReLU that takes some levels only."""
+    threshold = float(numbers(layer.threshold))
+    if not threshold > 0:
+        raise ModelError(f"{label}: its threshold is {threshold:g}; a positive number was expected.")
+    return [("relu", {"ceiling": threshold, "levels": layer.levels})]
+
+
 def _over_the_last_axis(operation: str) -> Reader:
     def read(layer: Any, shapes: list[Shape], label: str) -> Operations:
         """Return a softmax or its logarithm, unless it is taken over another axis."""
@@ -88,6 +96,7 @@ ACTIVATIONS: dict[str, Reader] = {
     "LeakyReLU": _read_leaky,
     "PReLU": _read_leaky,
     "Softmax": _over_the_last_axis("softmax"),
+    "ClipFloorShift": _read_levels,
 }
 
 #: Readers of functions.

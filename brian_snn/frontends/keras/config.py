@@ -11,7 +11,7 @@ from typing import Any
 
 from brian_snn.errors import ModelError
 from brian_snn.frontends.keras.hints import foreign, unsupported
-from brian_snn.frontends.keras.layers import READERS
+from brian_snn.frontends.keras.layers import OWN_LAYERS, READERS
 
 MODELS = ("Functional", "Sequential", "Model")
 
@@ -20,10 +20,6 @@ _LAYERS = (*READERS, *MODELS, "InputLayer")
 _RECORDS = ("initializers", "regularizers", "constraints", "dtype_policies", "ops", "activations")
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "QuantizedDTypePolicy")
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "__typespec__", "function")
-
-
-#: The layer that Keras' own InceptionResNetV2 adds up its branches with, and its module.
-OWN_LAYER = ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer")
 
 
 def without_training(config: Any) -> Any:
@@ -84,7 +80,7 @@ def _checked_object(part: dict[str, Any], owner: str, is_layer: bool, what: str,
     name = config.get("name") if isinstance(config, dict) else None
     label = f"layer {name!r} ({class_name})" if is_layer else owner or f"object {class_name!r}"
     place = _place(module)
-    own = (module, class_name) == OWN_LAYER or (place == "keras" and class_name in (*MODELS, *_POLICIES))
+    own = (module, class_name) in OWN_LAYERS or (place == "keras" and class_name in (*MODELS, *_POLICIES))
     known = own or place in ("", "layers", "models", *_RECORDS)
     if class_name in _CODE or not known or ">" in registered + class_name:
         raise foreign(f"{what}: {label}", class_name, module, config if isinstance(config, str) else registered)

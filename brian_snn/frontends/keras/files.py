@@ -16,17 +16,19 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from brian_snn.errors import ModelError, OutputError, SettingError
 from brian_snn.files import temporary_folder
-from brian_snn.frontends.keras.config import OWN_LAYER, refuse_code, without_training
+from brian_snn.frontends.keras.config import refuse_code, without_training
 from brian_snn.frontends.keras.contents import WEIGHTS, Contents, copy_with, first_line, read_contents
 from brian_snn.frontends.keras.keras2.build import build
 from brian_snn.frontends.keras.keras2.functions import CLASSES
 from brian_snn.frontends.keras.keras2.plain import plain
 from brian_snn.frontends.keras.keras2.weights import set_listed_weights, set_tree_of_weights
+from brian_snn.frontends.keras.layers import OWN_LAYERS
 from brian_snn.frontends.keras.legacy import is_legacy, is_theano
 from brian_snn.reading import check_plain_file
 
@@ -166,10 +168,8 @@ def _load(keras: Any, contents: Contents, config: dict[str, Any]) -> Any:
     with temporary_folder() as folder:
         as_it_is = config == contents.config and contents.path.suffix == contents.suffix
         source = contents.path if as_it_is else copy_with(contents, config, folder)
-        # A layer of Keras' own that it does not know by name.
-        from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
-
-        own = {OWN_LAYER[1]: CustomScaleLayer}
+        # Keras does not know them by name.
+        own = {name: getattr(import_module(module), name) for module, name in OWN_LAYERS}
         return keras.models.load_model(source, custom_objects=own, compile=False, safe_mode=True)
 
 

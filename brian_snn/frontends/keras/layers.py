@@ -41,7 +41,8 @@ def read_layer(layer: Any, input_shapes: list[Shape], label: str) -> Operations:
     class_name = type(layer).__name__
     table = READERS if hasattr(layer, "weights") else FUNCTION_READERS
     # A class of the user's own may have the name of one of Keras and do something else.
-    if class_name not in table or not type(layer).__module__.startswith("keras."):
+    module = type(layer).__module__
+    if class_name not in table or not (module.startswith("keras.") or (module, class_name) in OWN_LAYERS):
         raise unsupported(label, class_name)
     if getattr(layer, "data_format", None) == "channels_first":
         raise ModelError(f"{label}: its data format is channels_first; build the model with channels_last.")
@@ -55,6 +56,13 @@ def read_layer(layer: Any, input_shapes: list[Shape], label: str) -> Operations:
                 raise ModelError(f"{label}: its {name} holds NaN or infinite numbers; load weights that are finite.")
     return operations
 
+
+#: Layers besides those of ``keras.layers``: their modules and names. Keras' own InceptionResNetV2 adds up its branches
+#: with the first.
+OWN_LAYERS = (
+    ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
+    ("brian_snn.frontends.keras.clip_floor_shift", "ClipFloorShift"),
+)
 
 IDENTITIES = (
     "Dropout",

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -273,6 +274,13 @@ class TestPlot:
             (points,) = panels[f"({letter})"].collections
             found = {tuple(point) for point in points.get_offsets().tolist()}
             assert found == set(zip(data.activations.ravel().tolist(), rates.ravel().tolist(), strict=True))
+
+    @pytest.mark.parametrize(("factor", "named"), [(0.9, True), (1.1, False)])
+    def test_saturation_is_named_where_the_largest_are_below_the_diagonal(self, data, factor, named):
+        rates = data.activations * factor
+        panel = plot_figure_s1(replace(data, rates_unclamped=rates)).axes[4]
+        assert panel.get_title(loc="left").startswith("(d)")
+        assert any("saturation" in text.get_text() for text in panel.texts) == named
 
     def test_maps_fill_row_after_row_with_a_gap_between_them(self):
         image = tile(np.arange(1.0, 4.0) * np.ones((2, 2, 3)), columns=2)

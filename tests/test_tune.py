@@ -163,6 +163,9 @@ def test_a_target_that_nothing_meets_is_said_with_the_best_that_was_found(folder
     assert "the target is at most 0.00 %" in shown
     front = pd.read_csv(tmp_path / "out" / "front.csv")
     assert (front["missed"] > 0).all()
+    assert main([*command(folder, tmp_path / "out", "--within", "0"), "--steps", "1", "--force", "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    assert not record["met"] and record == json.loads((tmp_path / "out" / "tuning.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -259,3 +262,16 @@ def test_the_example_of_the_guide_runs(tmp_path, monkeypatch):
     text = (Path(__file__).parents[1] / "docs" / "tune.md").read_text("utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(example, {})
+
+
+def test_the_figure_shows_the_front_on_both_parts_of_the_images(found):
+    (axes,) = found.figure().axes
+    lines = {line.get_label(): line.get_xydata() for line in axes.lines}
+    n, front = len(found.searched), found.front
+    # A logarithm has no place for 0.
+    shown = [[row.operations, 100 * max(row.error, 0.5 / n)] for row in front.itertuples()]
+    assert lines[f"front, {n} images of the search"].tolist() == shown
+    (bars,) = axes.containers
+    measured = 100 * np.maximum(front["held_out_error"], 0.5 / len(found.held_out))
+    assert bars[0].get_xydata().tolist() == list(map(list, zip(front["held_out_operations"], measured, strict=True)))
+    assert found.chosen["error"] == 0 and lines["chosen"].tolist() == [[found.chosen["operations"], 100 * (0.5 / n)]]

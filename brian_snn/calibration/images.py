@@ -94,7 +94,7 @@ def shift_offset_spikes(
 ) -> tuple[Network, FloatArray]:
     """Return a network and frames in which V(0) of each neuron makes up for a spike too many or too few.
 
-    Layer by layer, with those before corrected, a first run of each image shows where the potential ends: below 0 a
+    Layer by layer, those before corrected, a first run of each image shows where the potential ends: below 0 a
     neuron that spiked has done so too often, and at V_thr or above too seldom. Its V(0) is lowered or raised by V_thr
     (Hao et al., ICLR 2023, "Bridging the gap between ANNs and SNNs by calibrating offset spikes").
 
@@ -114,8 +114,7 @@ def shift_offset_spikes(
     Returns
     -------
     network, frames
-        To be given to `brian_snn.simulate` with the same options. The shift is charge in the first step, which is the
-        same to a neuron as another V(0).
+        To be given to `brian_snn.simulate` with the same options. The shift is charge in the first step.
     """
     names, first_steps = _hidden(network), whole_number("first_steps", first_steps, 1)
     corrected = with_corrections(network, names)

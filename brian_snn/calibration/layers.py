@@ -47,8 +47,8 @@ def calibrate_scales(network: Network, images: NDArray[np.generic], steps: int) 
     Returns
     -------
     network : Network
-        It computes what it did, in other units. Populations with levels keep the lambda that was trained, and averages
-        that of their sources.
+        It computes what it did, in other units. Populations with levels keep the lambda that was trained, averages
+        theirs.
     """
     steps = whole_number("steps", steps, 1)
     found: dict[str, float] = {}
@@ -66,12 +66,12 @@ def calibrate_scales(network: Network, images: NDArray[np.generic], steps: int) 
 
 def _best_scale(activations: FloatArray, steps: int) -> float:
     """Return the candidate with the least squared error."""
-    candidates = activations.max() * np.arange(1, CANDIDATES + 1) / CANDIDATES
+    candidates = [float(activations.max() * k / CANDIDATES) for k in range(1, CANDIDATES + 1)]
 
     def lost(scale: float) -> float:
         return float(np.sum((scale * nearest_level(np.minimum(activations / scale, 1.0), steps) - activations) ** 2))
 
-    return float(min(candidates, key=lost))
+    return min(candidates, key=lost)
 
 
 def calibrate_biases(network: Network, images: NDArray[np.generic], **options: Any) -> Network:

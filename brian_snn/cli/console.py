@@ -84,6 +84,11 @@ def new_console(asked: bool = False) -> Console:
     return _console(sys.stdout, quiet=(mode.quiet or mode.json) and not asked)
 
 
+def progress_console() -> Console:
+    """Return a console on the current standard error, for what a command is at; it says nothing with ``--quiet``."""
+    return _console(sys.stderr, quiet=_SHOWN.get().quiet)
+
+
 def _console(file: IO[str], quiet: bool) -> Console:
     width = None if file.isatty() else _PIPE_WIDTH
     return _PlainConsole(file=file, highlight=False, markup=False, emoji=False, width=width, quiet=quiet)
@@ -255,7 +260,7 @@ class Stages:
     def __init__(self, console: Console | None = None) -> None:
         name = TextColumn("{task.description:<32}", markup=False)
         columns = (name, BarColumn(30), MofNCompleteColumn(), _Seconds(), _Pace())
-        self._progress = Progress(*columns, console=console or _console(sys.stderr, quiet=_SHOWN.get().quiet))
+        self._progress = Progress(*columns, console=console or progress_console())
 
     def __enter__(self) -> Stages:
         """Begin to show the stages."""

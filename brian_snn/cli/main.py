@@ -106,7 +106,7 @@ COMMANDS = (
     Command("probe", "Make the conformance network, and name the rule of what ran it.", probe.add_options),
     Command("report", "Write what a run came to into one HTML page.", report.add_options, json=True),
     Command("sweep", "Simulate a grid of settings and models into one table.", add_sweep_options, json=True),
-    Command("tune", "Find settings that meet a target at the least cost.", tune.add_options),
+    Command("tune", "Find settings that meet a target at the least cost.", tune.add_options, json=True),
     Command(
         "cache", "Show or delete the compiled networks that are kept for the next run.", cache.add_options, json=True
     ),

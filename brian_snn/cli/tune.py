@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from pathlib import Path
 
 from brian_snn.cli.options import DATA_HELP, FAILED, add_output, add_threads, add_workers
 from brian_snn.conversion_settings import Conversion
-from brian_snn.escaping import shown
 from brian_snn.frontends.table import suffixes
 from brian_snn.search_settings import Search
 from brian_snn.setting_options import add_knobs, add_settings, record_from, settings_from
@@ -40,11 +38,11 @@ def add_options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Search, show the front and write what was found; return 1 if nothing meets the target."""
     import brian_snn
-    from brian_snn.cli.console import new_console, table
+    from brian_snn.cli.console import new_console, progress_console, show_json, table
     from brian_snn.datasets import first_images, load_images
     from brian_snn.files import check_target
 
-    console = new_console()
+    console, progress = new_console(), progress_console()
     check_target(arguments.output, "folder", arguments.force)
     data = first_images(load_images(arguments.data), arguments.images)
     conversion = record_from(Conversion, arguments)
@@ -55,7 +53,7 @@ def run(arguments: Namespace) -> int:
         data.labels,
         settings_from(arguments),
         kept=arguments.kept,
-        say=lambda line: sys.stderr.write(f"{shown(line)}\n"),
+        say=lambda line: progress.print(line, soft_wrap=True),
         workers=arguments.workers,
         threads=arguments.threads,
         **vars(record_from(Search, arguments)),
@@ -64,4 +62,5 @@ def run(arguments: Namespace) -> int:
     tuning.save(arguments.output, replace=arguments.force)
     console.print(table(tuning.shown_front(), ("normalisation",)), tuning.verdict(), sep="\n\n")
     console.print(f"wrote {arguments.output}")
+    show_json(tuning.record())
     return 0 if tuning.met else FAILED

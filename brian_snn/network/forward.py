@@ -123,7 +123,7 @@ def _activate(population: Population, totals: FloatArray) -> FloatArray:
     np.clip(totals, 0.0, ceiling, out=totals)
     if population.levels is None or ceiling is None:
         return totals
-    return ceiling * nearest_level(totals / ceiling, population.levels)
+    return np.asarray(ceiling * nearest_level(totals / ceiling, population.levels))
 
 
 def nearest_level(values: FloatArray, levels: int) -> FloatArray:

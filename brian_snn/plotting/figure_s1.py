@@ -18,11 +18,15 @@ from brian_snn.plotting.style import GREY, INK, house_style, new_figure
 
 _MAP_COLOURS = "magma"
 _BIAS_COLOURS = "coolwarm"
+_MAP_LABEL = "(a): activation / λ;  (c), (e): rate / $r_{max}$;  square-root scale up to percentile 99.5 of (a)"
+_BIAS_LABEL = "(d), (f): bias of the map (thresholds per step)"
 _COLUMNS = 8
 # Rates of a few thousandths are what the figure is about; the square root makes them visible.
 _GAMMA = 0.5
 # Of the activations: where the common colour scale ends, so that a few outliers do not darken all the rest.
 _BRIGHTEST_PERCENTILE = 99.5
+# Of the largest activation: from there on, points below the diagonal are called saturation.
+_BENT = 0.7
 # Inches: the page, the height of a panel, from one row to the next, and (left edge, width) of the columns.
 _WIDTH, _HEIGHT, _PANEL, _ROW = 9.85, 12.5, 2.95, 3.65
 _LEFT, _RIGHT = (0.15, 5.92), (6.75, 2.95)
@@ -84,8 +88,8 @@ def plot_figure_s1(data: FigureS1) -> Figure:
     norm = CenteredNorm(0, float(np.abs(data.bias).max()) or 1.0)
     _correlation(_panel(figure, _RIGHT, 1), "(d)  without clamp", data, data.rates_unclamped, "unclamped", norm)
     _correlation(_panel(figure, _RIGHT, 2), "(f)  with clamp", data, data.rates_clamped, "clamped", norm)
-    _colour_bar(figure, _LEFT, ScalarMappable(scale, _MAP_COLOURS), "activation / λ,   rate / $r_{max}$", "max")
-    _colour_bar(figure, _RIGHT, ScalarMappable(norm, _BIAS_COLOURS), "bias of the map (thresholds per step)", "neither")
+    _colour_bar(figure, _LEFT, ScalarMappable(scale, _MAP_COLOURS), _MAP_LABEL, "max")
+    _colour_bar(figure, _RIGHT, ScalarMappable(norm, _BIAS_COLOURS), _BIAS_LABEL, "neither")
     figure.text(_LEFT[0] / _WIDTH, 0.12 / _HEIGHT, _caption(data.summary), fontsize=8, color=INK, linespacing=1.5)
     return figure
 
@@ -140,6 +144,7 @@ def _correlation(axes: Axes, title: str, data: FigureS1, rates: FloatArray, key:
     shown = np.random.default_rng(0).permutation(target.size)
     top = float(max(target.max(), rate.max(), 1e-12)) * 1.03
     axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, zorder=1)
+    _name_saturation(axes, target, rate)
     bias = np.broadcast_to(data.bias, data.activations.shape).ravel()
     points: dict[str, Any] = {"s": 5, "linewidths": 0, "alpha": 0.7, "rasterized": True, "zorder": 2}
     axes.scatter(target[shown], rate[shown], c=bias[shown], cmap=_BIAS_COLOURS, norm=norm, **points)
@@ -152,6 +157,18 @@ def _correlation(axes: Axes, title: str, data: FigureS1, rates: FloatArray, key:
     inside: dict[str, Any] = {"transform": axes.transAxes}
     axes.text(0.97, 0.04, f"mean |map offset|\n{offset:.4f} $r_{{max}}$", ha="right", fontsize=9, **inside)
     axes.text(0.04, 0.96, f"{target.size:,} neurons", va="top", fontsize=8, color=GREY, **inside)
+
+
+def _name_saturation(axes: Axes, target: FloatArray, rate: FloatArray) -> None:
+    """Point at the bend below the diagonal at the largest activations, if there is one."""
+    bent = target >= _BENT * target.max()
+    if target.max() > 0 and np.mean(rate[bent] - target[bent]) < 0:
+        tip = (float(target[bent].mean()), float(rate[bent].mean()))
+        arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8}
+        axes.annotate(
+            "saturation: activations\nabove \u03bb, here and before,\nare cut to $r_{max}$", tip, (0.97, 0.3),
+            textcoords="axes fraction", ha="right", va="center", fontsize=8, color=INK, arrowprops=arrow,
+        )  # fmt: skip
 
 
 def _panel(figure: Figure, column: tuple[float, float], row: int) -> Axes:

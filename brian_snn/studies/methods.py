@@ -140,7 +140,8 @@ def measure(
     subjects : iterable of tuple
         Name of a data set, seed, a trained network, and one with levels, if there is one; the package's by default.
     """
-    points, trained = [], []
+    points: list[pd.DataFrame] = []
+    trained: list[dict[str, Any]] = []
     reports: dict[str, pd.DataFrame] = {}
     for dataset, seed, plain, with_levels in subjects or [("MNIST", 0, demo_subject(params["images"]), None)]:
         for levels, subject in ((False, plain), (True, with_levels)):
@@ -161,7 +162,9 @@ def _points(
     subject: Classifier, levels: bool, params: Params, execution: Execution, check: bool
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Return a row per method and T, and the reports of what was verified."""
-    rows, reports, networks = [], {}, {}
+    rows: list[dict[str, Any]] = []
+    reports: dict[str, pd.DataFrame] = {}
+    networks: dict[tuple[float, str], Network] = {}
     activations: Mapping[str, FloatArray] = {}
     for name, method in METHODS.items():
         if method.levels != levels:

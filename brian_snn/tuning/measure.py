@@ -36,8 +36,8 @@ from brian_snn.tuning.space import Point
 #: Of images, by which some of them are named.
 Numbers = NDArray[np.int64]
 
-#: Images on which the error of a point is accounted for.
-_ACCOUNTED = 2
+#: Images on which the error of a point is accounted for; of a network with so many neurons it is one.
+_ACCOUNTED, _MANY_NEURONS = 2, 2**20
 
 _SUMS = ("answers", "wrong")
 _MEANS = tuple(COUNT_COLUMNS.values())
@@ -125,7 +125,8 @@ class Subject:
             A row per term, the largest first: ``term``, ``share`` of the mean squared error, and ``knob``.
         """
         network, settings = self.network(point), point.settings(self.settings, self.settings.steps)
-        numbers = numbers[:_ACCOUNTED]
+        is_large = sum(population.size for population in network.populations) >= _MANY_NEURONS
+        numbers = numbers[: 1 if is_large else _ACCOUNTED]
 
         def measured() -> dict[str, Any]:
             images = self.images[numbers]

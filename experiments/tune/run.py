@@ -12,8 +12,12 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
+
 import brian_snn
-from brian_snn.cli.experiment import note, script
+from brian_snn.analysis.classification import trained_answers
+from brian_snn.analysis.operations import snn_operations
+from brian_snn.cli.experiment import keep, note, script
 from brian_snn.studies.subjects import data_path, mnist_subject
 
 logger = logging.getLogger("tune")
@@ -52,6 +56,24 @@ def tune_mobilenet(params: dict[str, Any], **options: Any) -> brian_snn.Tuning:
     return brian_snn.tune(model, photos[fitted], photos[shown], **params, **options)
 
 
+def on_the_other_half(found: brian_snn.Tuning, params: dict[str, Any], workers: int) -> dict[str, Any]:
+    """Show what was found the photos that calibrated it, with scales from all the others; no search has seen them."""
+    other = mobilenet_script()
+    photos, _ = other.load_photos(data_path("photos"), params)
+    model = other.load_mobilenet(data_path(params["weights"]), params["side"])
+    shown = range(len(photos))[slice(*params["calibrate_on"])]
+    fitted = [number for number in range(len(photos)) if number not in shown]
+    point = found.point
+    network = brian_snn.convert(model, photos[fitted], point.percentile, point.normalisation)
+    result = brian_snn.simulate(network, photos[shown], found.settings, workers=workers)
+    agree = int(np.sum(result.predictions == trained_answers(network, photos[shown])))
+    operations = float(snn_operations(result).mean())
+    return {"other_half": {"photos": len(shown), "agree": agree, "operations": operations}}
+
+
+#: What a record holds besides, by case.
+OTHERS = {"mobilenet": on_the_other_half}
+
 CASES = {"mnist": tune_mnist, "mobilenet": tune_mobilenet}
 
 
@@ -61,11 +83,12 @@ def main() -> None:
     for name in options.only:
         found = CASES[name](dict(options.params[name]), workers=options.workers, kept=options.kept, say=logger.info)
         logger.info("%s", found.verdict())
-        options.results.mkdir(parents=True, exist_ok=True)
-        found.front.to_csv(options.results / f"{name}_front.csv", index=False)
-        found.account.to_csv(options.results / f"{name}_account.csv", index=False)
-        found.figure().savefig(options.results / f"{name}_front.png")
-        note(options, f"{name}.json", found.record(), "brian2", "optuna")
+        tables = {"front": found.front, "tried": found.tried, "account": found.account}
+        keep(options, {f"{name}_{table}": rows for table, rows in tables.items()}, {f"{name}_tried": 6})
+        record = found.record()
+        if name in OTHERS:
+            record |= OTHERS[name](found, dict(options.params[name]), options.workers)
+        note(options, f"{name}.json", record)
 
 
 if __name__ == "__main__":

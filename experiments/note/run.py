@@ -88,6 +88,21 @@ def books() -> dict[str, Any]:
     }
 
 
+def transients() -> dict[str, Any]:
+    """Return the offsets of the layer of Figure S1, and how much of the last hidden layer is not bounded."""
+    offsets = table("clamp_transients", "offsets")
+    chosen = offsets[(offsets["reset"] == "subtraction") & (offsets["depth"] == offsets["depth"].max())]
+    wide = 1e3 * chosen.pivot_table(index="step", columns="clamp", values="mean_abs_offset")
+    wide = wide.loc[[step for step in (50, 100, 200, 300, 500) if step in wide.index]]
+    heads = ["steps", *(f"clamp {clamp}" for clamp in wide.columns)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for step, row in wide.iterrows():
+        lines.append(f"| {step} | " + " | ".join("-" if pd.isna(value) else f"{value:.1f}" for value in row) + " |")
+    first = next(iter(record("early_stopping", "early_stopping")["cases"].values()))
+    hidden = [row for row in first["bounds"] if row["undecided"] is not None][-1]
+    return {"clamp_table": "\n".join(lines), "bounds_undecided": f"{100 * hidden['undecided']:.0f} %"}
+
+
 def costs() -> dict[str, Any]:
     """Return what it costs to come within a point of the trained networks."""
     found, noted = table("accuracy", "costs"), record("accuracy", "accuracy")
@@ -126,7 +141,7 @@ def conformance() -> dict[str, Any]:
     return {"conformance": rows, "conformance_decisions": " or ".join(f"{count:,}" for count in sorted(counts))}
 
 
-SECTIONS = (schedule, laws, books, costs, conformance)
+SECTIONS = (schedule, laws, books, transients, costs, conformance)
 
 
 def numbers() -> Iterator[tuple[str, Any]]:

@@ -71,3 +71,8 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, ValueError):
         return ""
+
+
+def installed_processors() -> int:
+    """Return how many processors the machine has, whoever may use them."""
+    return os.cpu_count() or 1

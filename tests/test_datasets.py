@@ -200,16 +200,6 @@ def test_toolbox_folder_gives_calibration_images_without_labels(folder):
     assert dataset.labels is None
 
 
-@pytest.mark.parametrize("labels", [None, [1, 0]])
-def test_folder_of_a_simulation_gives_its_images_and_labels(tmp_path, labels):
-    np.save(tmp_path / "images.npy", np.arange(8.0).reshape(2, 2, 2))
-    if labels is not None:
-        np.save(tmp_path / "labels.npy", np.array(labels))
-    found = load_images(tmp_path, (2, 2))
-    assert found.images.tolist() == np.arange(8.0).reshape(2, 2, 2).tolist()
-    assert (found.labels if labels is None else found.labels.tolist()) == labels
-
-
 def test_folder_without_data_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"neither x_test\.npz nor x_norm\.npz"):
         load_images(tmp_path)

@@ -83,7 +83,9 @@ def test_stages_show_names_as_they_are(capsys, name):
     with Stages(new_console()) as stages:
         with stages.stage(name):
             pass
-        stages.simulation(name, 1).finish({"run": 1.0})
+        bars = stages.simulation(name, 1)
+        bars.built(1, 1)
+        bars.finish({"run": 1.0})
     out = capsys.readouterr().out
     assert out.count(shown(name)) == 3
     assert all(c.isprintable() for c in out.replace("\n", ""))

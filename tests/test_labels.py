@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from brian_snn import load_result, simulate, stream
+from brian_snn.datasets import load_images
 from brian_snn.errors import DataError
 from brian_snn.results.pieces import choose_images
 from tests.simulation_cases import tiny
@@ -94,3 +95,13 @@ def test_labels_on_disk_that_are_none_are_an_error_with_their_name(result, tmp_p
     spoil(tmp_path / "run" / "labels.npy")
     with pytest.raises(DataError, match=words):
         load_result(tmp_path / "run")
+
+
+@pytest.mark.parametrize("labels", [None, [1, 0]])
+def test_folder_of_a_simulation_gives_its_images_and_labels(tmp_path, labels):
+    np.save(tmp_path / "images.npy", np.arange(8.0).reshape(2, 2, 2))
+    if labels is not None:
+        np.save(tmp_path / "labels.npy", np.array(labels))
+    found = load_images(tmp_path, (2, 2))
+    assert found.images.tolist() == np.arange(8.0).reshape(2, 2, 2).tolist()
+    assert (found.labels if labels is None else found.labels.tolist()) == labels

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from brian_snn.conversion import convert as pipeline
 from brian_snn.conversion.convert import convert
+from brian_snn.conversion.normalise import Calibration
 from brian_snn.errors import DataError, ModelError
 from tests import models
 
@@ -88,12 +88,12 @@ def test_the_model_is_left_as_it_was(cnn_model, images):
 @pytest.mark.parametrize("change", [lambda w: w * 1.001, lambda w: w * np.nan], ids=["slightly", "nan"])
 def test_a_stage_that_changes_the_network_is_found_out(cnn_model, images, monkeypatch, change):
     # Only the last of forty images is not black: all of them must be compared.
-    normalise = pipeline.normalise
+    normalised = Calibration.normalised
 
     def spoilt(*arguments):
-        return with_weights(normalise(*arguments), 0, change)
+        return with_weights(normalised(*arguments), 0, change)
 
-    monkeypatch.setattr(pipeline, "normalise", spoilt)
+    monkeypatch.setattr(Calibration, "normalised", spoilt)
     dark = np.zeros_like(images)
     dark[-1] = images[-1]
     with pytest.raises(ModelError, match="'conv_a'"):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian_snn.conversion import convert as pipeline
 from brian_snn.conversion.convert import convert
+from brian_snn.conversion.normalise import Calibration
 from brian_snn.conversion.probes import probe_images
 from brian_snn.errors import ModelError
 from brian_snn.network.forward import forward
@@ -54,16 +54,16 @@ def rectifying_model():
 
 def planted(monkeypatch, target, change):
     """Let the stage before the check change the weights of the projection onto one population."""
-    normalise = pipeline.normalise
+    normalised = Calibration.normalised
 
     def spoilt(*arguments):
-        network = normalise(*arguments)
+        network = normalised(*arguments)
         projections = tuple(
             replace(p, weights=change(p.weights.copy())) if p.target == target else p for p in network.projections
         )
         return replace(network, projections=projections)
 
-    monkeypatch.setattr(pipeline, "normalise", spoilt)
+    monkeypatch.setattr(Calibration, "normalised", spoilt)
 
 
 def wrong_row(row, factor):

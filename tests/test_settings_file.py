@@ -78,7 +78,7 @@ def test_a_file_says_what_its_settings_do(tmp_path):
         ("executor = 1", OptionError, ["'executor'"]),
         ("steps", SettingError, ["no TOML"]),
         ("x = " + "[" * 10_000, SettingError, ["no TOML"]),
-        ("readout = 'softmax'\naccumulator_bits = 4", SettingError, ["accumulator_bits"]),
+        ("readout = 'softmax_generator'\naccumulator_bits = 4", SettingError, ["accumulator_bits"]),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(tmp_path, text, kind, words):

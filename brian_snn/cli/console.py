@@ -267,8 +267,10 @@ class Stages:
         self._progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave the stages as they are."""
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Leave the stages as they are; in a file that the standard error goes to, an error stands by itself."""
+        if kind is not None and not self._progress.console.is_terminal:
+            self._progress.live.transient = True
         self._progress.stop()
 
     @contextmanager

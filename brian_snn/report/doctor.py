@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brian_snn.errors import BrianSnnError
-from brian_snn.processors import usable_processors
+from brian_snn.processors import installed_processors, usable_processors
 from brian_snn.version import __version__, installed_versions
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _system() -> Finding:
 
 
 def _processors() -> Finding:
-    return Finding("processors", f"{usable_processors()} usable of {os.cpu_count()}")
+    return Finding("processors", f"{usable_processors()} usable of {installed_processors()}")
 
 
 def _memory() -> Finding:

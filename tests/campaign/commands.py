@@ -23,7 +23,7 @@ from tests.small_network import small_images, small_network
 N_IMAGES, STEPS = 6, 4
 
 #: What a run folder holds, and nothing else.
-FILES = ["images.npy", "labels.npy", "network.npz", "result.json", "shards"]
+FILES = ["images.npy", "labels.npy", "network.npz", "result.json", "run.toml", "shards"]
 
 #: Stands for a compiler where the program is not run: writes what it is told to make.
 _COMPILER = """#!/bin/sh
@@ -52,7 +52,7 @@ def command_line(folder, *options):
     """Return the arguments of ``brian-snn simulate``."""
     inputs = [f"{folder}/net.npz", "--data", f"{folder}/x.npz"]
     usual = ["--steps", str(STEPS), "--shard-size", "2", "--reset", "zero"]
-    return ["simulate", *inputs, *usual, "-o", f"{folder}/run", *options]
+    return ["simulate", *inputs, *usual, "-o", f"{folder}/run", "--quiet", *options]
 
 
 def fill_sweep(folder):
@@ -69,7 +69,7 @@ def fill_sweep(folder):
 
 def sweep(folder):
     """Run ``brian-snn sweep`` in this process; return the exit code and what it said of errors."""
-    return call(["sweep", f"{folder}/grid.toml", "-o", f"{folder}/run"], folder)
+    return call(["sweep", f"{folder}/grid.toml", "-o", f"{folder}/run", "--quiet"], folder)
 
 
 def call(arguments, folder):

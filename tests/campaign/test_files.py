@@ -130,7 +130,6 @@ def _read_photo(path):
 
 def _read_run(path):
     """Read all of a run folder, which is the one around a file; nothing in it is written."""
-    from brian_snn.report.gather import _labels
     from brian_snn.results.arrays import ARRAYS_BY_NAME
     from brian_snn.results.load import load_result
 
@@ -140,7 +139,6 @@ def _read_run(path):
         for name in ARRAYS_BY_NAME:
             dict(part.by_population(name))
         assert part.logits.shape[0] == len(part.images), "every image has an answer"
-    _labels(folder, result)
 
 
 FORMATS = {

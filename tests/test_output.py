@@ -23,6 +23,13 @@ CALLS = {
     ),
     "report": (["report", "{cli}/run", "-o", "{out}/r.html"], "holds"),
     "sweep": (["sweep", "{out}/grid.toml", "-o", "{out}/sweep"], "points"),
+    "tune": (
+        (
+            "tune {cli}/model.keras --data {cli}/x.npz --calibration {cli}/x.npz --within 99 -o {out}/t --points 1 "
+            "--rounds 1 --percentiles 100 --v-inits 0.5 --clamps 0 --backend runtime --steps 4"
+        ).split(),
+        "met",
+    ),
     "cache": (["cache", "list"], "builds"),
     "doctor": (["doctor", "--no-self-test"], "findings"),
 }
@@ -58,7 +65,7 @@ def test_json_is_one_line_and_quiet_is_none(cli_folder, tmp_path, capsys, name):
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert entry in json.loads(out)
-    again = ["--force"] if name in ("convert", "simulate", "report") else []
+    again = ["--force"] if name in ("convert", "simulate", "report", "tune") else []
     assert main([*words, "--quiet", *again]) == 0
     assert capsys.readouterr() == ("", "")
 

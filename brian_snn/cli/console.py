@@ -269,9 +269,11 @@ class Stages:
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Leave the stages as they are; in a file that the standard error goes to, an error stands by itself."""
-        if kind is not None and not self._progress.console.is_terminal:
-            self._progress.live.transient = True
-        self._progress.stop()
+        if kind is None or self._progress.console.is_terminal:
+            self._progress.stop()
+            return
+        self._progress.live.transient = True
+        self._progress.live.stop()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
